@@ -1,0 +1,185 @@
+"""What Gatehouse reads from its environment: every name, type and default, checked once at the start.
+
+A missing or wrong value stops the start with one line for each problem. In production
+(`GATEHOUSE_MODE=production`) nothing insecure starts: see `Environment.production_problems`.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from governance.config import embedded
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+#: Passwords that everybody knows. A production start with one of them is refused.
+DEFAULT_PASSWORDS = frozenset({"", "admin", "changeme", "gatehouse", "guest", "password", "postgres", "root", "secret"})
+
+
+class Environment(BaseSettings):
+    """The environment variables of Gatehouse; also read from `.env` beside `manage.py` when it is there."""
+
+    model_config = SettingsConfigDict(env_file=PROJECT_DIR / ".env", extra="ignore", frozen=True)
+
+    gatehouse_mode: Literal["local", "production"] = "local"
+    debug: bool = False
+    demo: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    data_dir: Path = Path("var")
+    database_url: SecretStr | None = None
+    celery_broker_url: SecretStr | None = None
+    #: Signs sessions and links. At least 32 characters.
+    secret_key: SecretStr | None = None
+    #: Encrypts connector secrets at rest: Fernet keys, newest first, separated by commas.
+    field_keys: SecretStr | None = None
+    #: Where people reach Gatehouse, for links in mails and SCIM locations. Local default: http://HOST:PORT
+    base_url: str | None = None
+    allowed_hosts: str = ""
+    #: How many proxies in front of Gatehouse append to X-Forwarded-For. Anything nearer the client is not believed.
+    trusted_proxy_count: int = Field(default=0, ge=0, le=5)
+    web_workers: int = Field(default=2, ge=1, le=64)
+    worker_processes: int = Field(default=2, ge=1, le=64)
+    #: The ledger's name in every checkpoint it signs. Must never change once entries exist.
+    ledger_origin: str = Field(default="gatehouse.local/ledger", pattern=r"^[a-z0-9.\-]+(/[a-z0-9.\-]+)*$")
+    #: File of the ledger's signing key (Ed25519). Only the sequencer reads it. Local default: DATA_DIR/keys/ledger.key
+    ledger_key_file: Path | None = None
+    email_url: SecretStr | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value if value.is_absolute() else (PROJECT_DIR / value).resolve()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if urlsplit(value.get_secret_value()).scheme not in {"postgres", "postgresql"}:
+            raise ValueError("must start with postgresql:// (Gatehouse runs on PostgreSQL only)")
+        return value
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _is_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if urlsplit(value.get_secret_value()).scheme not in {"amqp", "amqps", "redis", "rediss", "filesystem"}:
+            raise ValueError("must start with amqp(s):// (RabbitMQ) or redis(s)://")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @field_validator("field_keys")
+    @classmethod
+    def _are_fernet_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        for key in value.get_secret_value().split(",") if value else []:
+            try:
+                Fernet(key.strip())
+            except ValueError as error:
+                raise ValueError("each key must be 32 url-safe base64-encoded bytes") from error
+        return value
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Environment:
+        problems = self.production_problems()
+        if problems:
+            raise ValueError("refusing to start in production: " + "; ".join(problems))
+        return self
+
+    def production_problems(self) -> list[str]:
+        """Return why this must not start in production; empty in local mode."""
+        if self.gatehouse_mode != "production":
+            return []
+        problems = []
+        if self.debug:
+            problems.append("DEBUG must be off")
+        for name in ("secret_key", "field_keys", "database_url", "celery_broker_url", "base_url", "ledger_key_file"):
+            if getattr(self, name) is None:
+                problems.append(f"{name.upper()} is not set")
+        if not self.allowed_hosts:
+            problems.append("ALLOWED_HOSTS is not set")
+        if self.base_url and urlsplit(self.base_url).scheme != "https":
+            problems.append("BASE_URL must start with https://")
+        for name in ("database_url", "celery_broker_url"):
+            value: SecretStr | None = getattr(self, name)
+            parts = urlsplit(value.get_secret_value()) if value else None
+            if parts and parts.password is not None and parts.password.lower() in DEFAULT_PASSWORDS:
+                problems.append(f"{name.upper()} uses a default password")
+        if self.ledger_origin == "gatehouse.local/ledger":
+            problems.append("LEDGER_ORIGIN is not set")
+        return problems
+
+    @property
+    def is_production(self) -> bool:
+        """Tell whether this is a production start."""
+        return self.gatehouse_mode == "production"
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        """Tell whether the database is the PostgreSQL from the wheel, under `data_dir`."""
+        return self.database_url is None
+
+    @property
+    def uses_embedded_broker(self) -> bool:
+        """Tell whether Celery runs on the filesystem, under `data_dir`."""
+        return self.celery_broker_url is None
+
+    @property
+    def database(self) -> str:
+        """Return the address of the database."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return embedded.database_url(self.data_dir)
+
+    @property
+    def public_url(self) -> str:
+        """Return where people reach Gatehouse, without a trailing slash."""
+        return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @cached_property
+    def session_key(self) -> str:
+        """Return the secret key; in local mode made once and kept under `data_dir`."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        return embedded.kept_secret(self.data_dir, "secret_key", lambda: Fernet.generate_key().decode())
+
+    @cached_property
+    def field_key_list(self) -> list[str]:
+        """Return the Fernet keys for secrets at rest, newest first."""
+        if self.field_keys is not None:
+            return [key.strip() for key in self.field_keys.get_secret_value().split(",")]
+        return [embedded.kept_secret(self.data_dir, "field_key", lambda: Fernet.generate_key().decode())]
+
+    @property
+    def ledger_key(self) -> Path:
+        """Return the file of the ledger's signing key."""
+        return self.ledger_key_file or self.data_dir / "keys" / "ledger.key"
+
+
+def read_environment() -> Environment:
+    """Return the checked environment, or stop the process with one line for each problem."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in problem['loc']).upper() or 'environment'}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        sys.exit("Gatehouse cannot start with this environment:\n" + "\n".join(lines))
