@@ -1,0 +1,212 @@
+"""Tables of who has what, why and until when. Only `access.actions` writes them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from governance.catalog.models import (
+    AccessPolicyVersion,
+    Application,
+    ApproverKind,
+    BirthrightRuleVersion,
+    Entitlement,
+)
+from governance.core.clock import OPEN_END
+from governance.identity.models import Person
+from governance.provisioning.models import Operation
+
+
+class RequestState(models.TextChoices):
+    """Where a request stands. What was granted is told by its grant and the read-back."""
+
+    PENDING = "pending", "Waiting"
+    APPROVED = "approved", "Approved"
+    DENIED = "denied", "Declined"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    LAPSED = "lapsed", "Lapsed"
+    CLOSED = "closed", "Closed"
+
+
+class AccessRequest(models.Model):
+    """Somebody asks for an entitlement, for a purpose and a time. Permanent; `number` is what people see (R-2041)."""
+
+    number = models.BigIntegerField(unique=True, editable=False)
+    requester = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="requests_made")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="requests")
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="requests")
+    #: The grant this request wants to end later, when it is an extension.
+    extends = models.ForeignKey(
+        "Grant", null=True, blank=True, on_delete=models.PROTECT, related_name="extension_requests"
+    )
+    #: How long; none means open-ended.
+    duration = models.DurationField(null=True, blank=True)
+    starts_at = models.DateTimeField(null=True, blank=True, help_text="None: as soon as it is approved")
+    purpose = models.CharField(max_length=80)
+    reason = models.TextField(max_length=2000)
+    ticket = models.CharField(max_length=120, blank=True)
+    policy_version = models.ForeignKey(AccessPolicyVersion, on_delete=models.PROTECT, related_name="+")
+    #: The verdict when it was made, with the facts it saw, so that it can be recomputed.
+    verdict = models.JSONField()
+    state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.PENDING)
+    #: The stage that waits, from 0; equals len(stages) when all said yes.
+    stage = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField()
+    lapses_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    #: Why it is closed when nobody decided: left, retired, not_eligible.
+    closed_because = models.CharField(max_length=40, blank=True)
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="pending", closed_at__isnull=True)
+                | (~Q(state="pending") & Q(closed_at__isnull=False)),
+                name="access_request_closed_exactly_when_not_pending",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["person", "-id"], name="access_request_person"),
+            models.Index(fields=["entitlement", "-id"], name="access_request_entitlement"),
+            models.Index(fields=["lapses_at"], name="access_request_lapsing", condition=Q(state="pending")),
+            models.Index(fields=["created_at"], name="access_request_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"R-{self.number}"
+
+
+class Approval(models.Model):
+    """One answer at one stage of a request, by a person or by policy. Insert-only."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="approvals")
+    stage = models.PositiveSmallIntegerField()
+    asked = models.CharField(max_length=20, choices=ApproverKind.choices, help_text="As whom the approver was asked")
+    #: None: the policy itself decided.
+    approver = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="approvals_given"
+    )
+    approved = models.BooleanField()
+    reason = models.TextField(max_length=2000, blank=True)
+    #: A shorter time than asked for, when the approver chose one.
+    duration = models.DurationField(null=True, blank=True)
+    #: The facts that were shown beside the buttons.
+    facts = models.JSONField()
+    policy_version = models.ForeignKey(AccessPolicyVersion, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["request", "stage"], name="approval_stage_decided_once")]
+        indexes = [models.Index(fields=["approver", "-decided_at"], name="approval_approver")]
+
+    def __str__(self) -> str:
+        return f"{self.request_id}/{self.stage}: {'yes' if self.approved else 'no'}"
+
+
+class GrantCause(models.TextChoices):
+    """Why a grant exists."""
+
+    BIRTHRIGHT = "birthright", "By role"
+    REQUEST = "request", "By request"
+    BREAK_GLASS = "break_glass", "Break-glass"
+    MANUAL = "manual", "By hand"
+    IMPORTED = "imported", "Imported"
+
+
+class EndCause(models.TextChoices):
+    """Why a grant ended."""
+
+    EXPIRED = "expired", "Time was up"
+    RETURNED = "returned", "Given back"
+    REVOKED = "revoked", "Taken away"
+    LEFT = "left", "Person left"
+    RULE = "rule", "Rule no longer applies"
+    RETIRED = "retired", "Application or role retired"
+
+
+class Grant(models.Model):
+    """One reason for one person to have one entitlement from `starts_at` until before `ends_at`.
+
+    Access at an instant is the union of the grants that cover it. `ends_at` is OPEN_END when there is no end.
+    This row is the current projection of its revisions. `sweep_at` is when it next needs work: ordering what its
+    start or end causes; none when both are done.
+    """
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="grants")
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="grants")
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="grants")
+    cause = models.CharField(max_length=12, choices=GrantCause.choices)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(default=OPEN_END)
+    request = models.ForeignKey(AccessRequest, null=True, blank=True, on_delete=models.PROTECT, related_name="grants")
+    rule_version = models.ForeignKey(
+        BirthrightRuleVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="grants"
+    )
+    #: Why it ended or will end before its planned end; empty while it simply runs to `ends_at`.
+    end_cause = models.CharField(max_length=10, choices=EndCause.choices, blank=True)
+    revision = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    correlation_id = models.CharField(max_length=32)
+    start_ordered_at = models.DateTimeField(null=True, blank=True)
+    end_ordered_at = models.DateTimeField(null=True, blank=True)
+    give_operation = models.ForeignKey(
+        Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="given_grants"
+    )
+    #: None after the end was ordered: another grant still supports the access, so nothing is taken.
+    take_operation = models.ForeignKey(
+        Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="taken_grants"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gte=F("starts_at")), name="grant_ends_after_it_starts"),
+            models.UniqueConstraint(
+                fields=["person", "entitlement", "rule_version"],
+                condition=Q(rule_version__isnull=False, ends_at=OPEN_END),
+                name="grant_by_rule_once",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["application", "person"],
+                name="grant_application_person",
+                include=["entitlement", "cause", "starts_at", "ends_at"],
+            ),
+            models.Index(
+                fields=["person", "application"],
+                name="grant_person_application",
+                include=["entitlement", "cause", "starts_at", "ends_at"],
+            ),
+            models.Index(fields=["person", "entitlement", "ends_at"], name="grant_person_entitlement"),
+            models.Index(fields=["entitlement", "ends_at"], name="grant_entitlement"),
+            models.Index(fields=["ends_at", "id"], name="grant_end_due", condition=Q(end_ordered_at__isnull=True)),
+            models.Index(
+                fields=["starts_at", "id"], name="grant_start_due", condition=Q(start_ordered_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.entitlement_id} ({self.cause})"
+
+
+class GrantRevision(models.Model):
+    """What a grant's interval was, and from when we knew it. Insert-only."""
+
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="revisions")
+    number = models.PositiveIntegerField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    #: started, extended, shortened, or an EndCause.
+    change = models.CharField(max_length=20)
+    actor_kind = models.CharField(max_length=10)
+    actor_ref = models.CharField(max_length=120)
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["grant", "number"], name="grant_revision_number_once")]
+        indexes = [models.Index(fields=["grant", "recorded_at"], name="grant_revision_known")]
+
+    def __str__(self) -> str:
+        return f"{self.grant_id} r{self.number}"

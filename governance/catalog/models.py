@@ -1,0 +1,193 @@
+"""Tables of what can be had and under which rules. Only `catalog.actions` writes them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from governance.identity.models import Person
+
+
+class Risk(models.IntegerChoices):
+    """How much harm it can do: four bars."""
+
+    LOW = 1, "Low"
+    MEDIUM = 2, "Medium"
+    HIGH = 3, "High"
+    CRITICAL = 4, "Critical"
+
+
+class DataClass(models.TextChoices):
+    """Which protected data can be reached."""
+
+    PHI = "phi", "Patient data"
+    PII = "pii", "Personal data"
+    FINANCIAL = "financial", "Financial data"
+    SOURCE_CODE = "source_code", "Source code"
+
+
+class Application(models.Model):
+    """A SaaS application whose access Gatehouse governs."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=300, blank=True)
+    category = models.CharField(max_length=60, blank=True)
+    #: Its id in the shipped catalogue, when it was added from there.
+    catalogue_id = models.CharField(max_length=80, blank=True)
+    icon = models.CharField(max_length=80, blank=True, help_text="Simple Icons slug; empty shows a two-letter tile")
+    risk = models.PositiveSmallIntegerField(choices=Risk.choices, default=Risk.MEDIUM)
+    data_classes = ArrayField(models.CharField(max_length=20, choices=DataClass.choices), default=list, blank=True)
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["name", "id"], name="application_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApplicationOwner(models.Model):
+    """A person answers for an application: decides requests and reviews its access."""
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="ownerships")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="ownerships")
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["application", "person"], name="application_owner_once")]
+
+    def __str__(self) -> str:
+        return f"{self.application_id}: {self.person_id}"
+
+
+class AccessPolicy(models.Model):
+    """A named policy; what it says stands in its versions."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApproverKind(models.TextChoices):
+    """Who decides at a stage."""
+
+    MANAGER = "manager", "Manager"
+    OWNER = "owner", "Application owner"
+    SECURITY = "security", "Security"
+
+
+class AccessPolicyVersion(models.Model):
+    """What a policy says from `effective_at` on: who may ask, for how long, who decides. Insert-only."""
+
+    policy = models.ForeignKey(AccessPolicy, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    created_by_ref = models.CharField(max_length=120)
+    #: SCIM filter expression over people; empty means everybody.
+    may_request = models.TextField(blank=True)
+    default_duration = models.DurationField(default=timedelta(hours=4))
+    max_duration = models.DurationField(default=timedelta(days=30))
+    allows_open_end = models.BooleanField(default=False)
+    purposes = ArrayField(models.CharField(max_length=80), default=list)
+    requires_ticket = models.BooleanField(default=False)
+    #: SCIM filter expression; people it matches are approved by policy at once, up to `auto_approve_up_to`.
+    auto_approve = models.TextField(blank=True)
+    auto_approve_up_to = models.DurationField(default=timedelta(0))
+    #: Stages in sequence, each an ApproverKind; one yes at each is enough.
+    stages = ArrayField(models.CharField(max_length=20, choices=ApproverKind.choices))
+    #: A request nobody answers lapses after this long.
+    lapses_after = models.DurationField(default=timedelta(days=14))
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["policy", "number"], name="access_policy_version_number_once"),
+            models.CheckConstraint(
+                condition=Q(max_duration__gt=timedelta(0), default_duration__gt=timedelta(0)),
+                name="access_policy_version_durations_are_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(default_duration__lte=models.F("max_duration")),
+                name="access_policy_version_default_within_max",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy_id} v{self.number}"
+
+
+class EntitlementKind(models.TextChoices):
+    """What it is inside the application."""
+
+    ROLE = "role", "Role"
+    GROUP = "group", "Group"
+    LICENCE = "licence", "Licence"
+    PERMISSION = "permission", "Permission"
+
+
+class Entitlement(models.Model):
+    """A role, group, licence or permission inside an application."""
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="entitlements")
+    slug = models.SlugField(max_length=80)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=12, choices=EntitlementKind.choices, default=EntitlementKind.GROUP)
+    #: What the application calls it: the display name of a group, the value of a role.
+    target_ref = models.CharField(max_length=320)
+    #: One plain sentence: what it lets somebody do.
+    sentence = models.CharField(max_length=300)
+    risk = models.PositiveSmallIntegerField(choices=Risk.choices, default=Risk.MEDIUM)
+    data_classes = ArrayField(models.CharField(max_length=20, choices=DataClass.choices), default=list, blank=True)
+    is_privileged = models.BooleanField(default=False)
+    is_requestable = models.BooleanField(default=True)
+    policy = models.ForeignKey(AccessPolicy, on_delete=models.PROTECT, related_name="entitlements")
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["application", "slug"], name="entitlement_slug_once"),
+            models.UniqueConstraint(fields=["application", "kind", "target_ref"], name="entitlement_target_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BirthrightRule(models.Model):
+    """A named rule that gives access by who somebody is; what it says stands in its versions."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BirthrightRuleVersion(models.Model):
+    """Whom a rule matches and what they get from `effective_at` on. Insert-only."""
+
+    rule = models.ForeignKey(BirthrightRule, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    created_by_ref = models.CharField(max_length=120)
+    #: SCIM filter expression over people.
+    condition = models.TextField()
+    entitlements = models.ManyToManyField(Entitlement, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rule", "number"], name="birthright_rule_version_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} v{self.number}"

@@ -1,0 +1,263 @@
+"""Tables of who exists. Only `identity.actions` writes them; the rooms above call it through lifecycle."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import F, Q
+
+from governance.identity.profiles import key
+
+
+class Status(models.TextChoices):
+    """Where a person stands with the company."""
+
+    ACTIVE = "active", "Active"
+    LEFT = "left", "Left"
+
+
+class RoleName(models.TextChoices):
+    """What a person may do in Gatehouse beyond asking for access. Everybody active is an employee."""
+
+    EMPLOYEE = "employee", "Employee"
+    OWNER = "owner", "Owner"
+    SECURITY_ADMIN = "security_admin", "Security administrator"
+    AUDITOR = "auditor", "Auditor"
+
+
+class PersonManager(BaseUserManager["Person"]):
+    """Finds people by the name they sign in with."""
+
+    def get_by_natural_key(self, username: str | None) -> Person:
+        """Return the listed person with this user name, in any letter case."""
+        return self.get(user_name_key=key(username or ""), is_listed=True)
+
+
+class Person(AbstractBaseUser):
+    """Somebody a directory, a person or a file told us about. Never deleted: history refers to them.
+
+    `ref` is the permanent random reference (ledger, addresses, API). `scim_id` is what the identity provider
+    knows; it changes when somebody who was deleted there comes back. `document` is the canonical SCIM document
+    as the client sent it; `document_key` is its normalised copy (lower case unless caseExact) that filters read.
+    """
+
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    scim_id = models.UUIDField(default=uuid.uuid4, unique=True)
+    user_name = models.CharField(max_length=320)
+    user_name_key = models.CharField(max_length=320)
+    external_id = models.CharField(max_length=320, blank=True)
+    display_name = models.CharField(max_length=320)
+    given_name = models.CharField(max_length=160, blank=True)
+    family_name = models.CharField(max_length=160, blank=True)
+    email = models.CharField(max_length=320, blank=True)
+    title = models.CharField(max_length=200, blank=True)
+    department = models.CharField(max_length=200, blank=True)
+    person_type = models.CharField(max_length=80, blank=True, help_text="SCIM userType: Employee, Contractor …")
+    employee_number = models.CharField(max_length=120, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    manager = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="reports")
+    #: What the directory sent as manager when nobody by that id is known yet; resolved when they arrive.
+    manager_hint = models.CharField(max_length=320, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    #: False once the directory deleted the resource; the person and their history stay.
+    is_listed = models.BooleanField(default=True)
+    source = models.CharField(max_length=120, help_text="Who told us: scim:<connection>, page, api, file, demo")
+    joined_at = models.DateTimeField()
+    left_at = models.DateTimeField(null=True, blank=True)
+    #: Sessions that began before this instant have ended.
+    sessions_end_at = models.DateTimeField(null=True, blank=True)
+    document = models.JSONField(default=dict)
+    document_key = models.JSONField(default=dict)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    modified_at = models.DateTimeField()
+
+    objects: ClassVar[PersonManager] = PersonManager()
+
+    USERNAME_FIELD = "user_name"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user_name_key"], condition=Q(is_listed=True), name="person_user_name_is_taken_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="active", left_at__isnull=True) | Q(status="left", left_at__isnull=False),
+                name="person_left_exactly_when_there_is_a_leaving_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_listed=True) | Q(status="left"), name="person_unlisted_only_after_leaving"
+            ),
+            models.CheckConstraint(
+                condition=Q(manager__isnull=True) | ~Q(manager=F("id")), name="person_is_not_their_own_manager"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["external_id"], name="person_external_id", condition=~Q(external_id="")),
+            models.Index(fields=["manager_hint"], name="person_manager_hint", condition=~Q(manager_hint="")),
+            models.Index(fields=["employee_number"], name="person_employee_number", condition=~Q(employee_number="")),
+            models.Index(fields=["department", "display_name", "id"], name="person_department_name"),
+            models.Index(fields=["display_name", "id"], name="person_display_name"),
+            models.Index(fields=["created_at", "id"], name="person_created"),
+            models.Index(fields=["modified_at", "id"], name="person_modified"),
+            models.Index(fields=["email"], name="person_email"),
+            models.Index(fields=["left_at"], name="person_left", condition=Q(left_at__isnull=False)),
+            GinIndex(fields=["document_key"], name="person_document", opclasses=["jsonb_path_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def is_active(self) -> bool:  # type: ignore[override]  # Django declares an attribute; here it follows from status
+        """Tell whether the person may sign in and hold access."""
+        return self.status == Status.ACTIVE
+
+    def get_full_name(self) -> str:
+        """Return the name to show."""
+        return self.display_name
+
+
+class PersonRevision(models.Model):
+    """What a person's profile was from `effective_at`, as we knew it from `recorded_at`. Insert-only."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="revisions")
+    number = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    status = models.CharField(max_length=10, choices=Status.choices)
+    user_name = models.CharField(max_length=320)
+    display_name = models.CharField(max_length=320)
+    email = models.CharField(max_length=320, blank=True)
+    title = models.CharField(max_length=200, blank=True)
+    department = models.CharField(max_length=200, blank=True)
+    person_type = models.CharField(max_length=80, blank=True)
+    manager = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="+")
+    change = models.CharField(max_length=40, help_text="joined, updated, left, rejoined, unlisted")
+    actor_ref = models.CharField(max_length=120)
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "number"], name="person_revision_number_once")]
+        indexes = [models.Index(fields=["person", "effective_at"], name="person_revision_effective")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} r{self.number}"
+
+
+class Group(models.Model):
+    """A group as the directory has it."""
+
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    scim_id = models.UUIDField(default=uuid.uuid4, unique=True)
+    display_name = models.CharField(max_length=320)
+    display_name_key = models.CharField(max_length=320)
+    external_id = models.CharField(max_length=320, blank=True)
+    source = models.CharField(max_length=120)
+    is_listed = models.BooleanField(default=True)
+    document = models.JSONField(default=dict, help_text="The canonical SCIM document without members")
+    document_key = models.JSONField(default=dict)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    modified_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["display_name_key"], condition=Q(is_listed=True), name="group_display_name_is_taken_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["external_id"], name="group_external_id", condition=~Q(external_id="")),
+            models.Index(fields=["created_at", "id"], name="group_created"),
+            GinIndex(fields=["document_key"], name="group_document", opclasses=["jsonb_path_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class Membership(models.Model):
+    """A person is in a group now. Earlier ones are in MembershipRevision."""
+
+    group = models.ForeignKey(Group, on_delete=models.PROTECT, related_name="memberships")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="memberships")
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "person"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.group_id}: {self.person_id}"
+
+
+class MembershipRevision(models.Model):
+    """Somebody entered or left a group. Insert-only."""
+
+    group = models.ForeignKey(Group, on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    entered = models.BooleanField(help_text="True: entered; false: left")
+    recorded_at = models.DateTimeField()
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["person", "recorded_at"], name="membership_revision_person"),
+            models.Index(fields=["group", "recorded_at"], name="membership_revision_group"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group_id}: {self.person_id} {'in' if self.entered else 'out'}"
+
+
+class RoleAssignment(models.Model):
+    """A person holds a role in Gatehouse itself."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="role_assignments")
+    role = models.CharField(max_length=20, choices=RoleName.choices)
+    assigned_at = models.DateTimeField()
+    assigned_by_ref = models.CharField(max_length=120)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "role"], name="role_assigned_once")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.role}"
+
+
+class ServiceToken(models.Model):
+    """A bearer token for a machine. Only its SHA-256 is kept; the token is shown once."""
+
+    class Audience(models.TextChoices):
+        """Which door it opens."""
+
+        SCIM = "scim", "SCIM"
+        API = "api", "REST"
+
+    audience = models.CharField(max_length=8, choices=Audience.choices)
+    name = models.CharField(max_length=120)
+    digest = models.CharField(max_length=64, unique=True)
+    hint = models.CharField(max_length=12, help_text="The first characters, to recognise it by")
+    #: A REST token acts for this person and can do what they can.
+    acts_for = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
+    scopes = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    created_at = models.DateTimeField()
+    created_by_ref = models.CharField(max_length=120)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["audience", "name"], name="service_token_name")]
+
+    def __str__(self) -> str:
+        return f"{self.audience} {self.name}"
