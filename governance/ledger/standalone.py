@@ -1,0 +1,374 @@
+"""Check a ledger without trusting the one who keeps it: the standard library only, nothing of Gatehouse.
+
+Evidence ships this module word for word inside `verify.py`. It shares no code with the part that writes, and it reads
+Python 3.8 and newer. Everything that does not hold raises `Unverified` with a sentence.
+Formats: RFC 8785, RFC 6962, RFC 8032, c2sp.org/signed-note, /tlog-checkpoint, /tlog-proof; docs/ledger.md.
+"""
+
+# ruff: noqa: UP006, UP031, UP035 -- an auditor's Python may be as old as 3.8.
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+
+
+class Unverified(Exception):
+    """A check did not hold. The text says which."""
+
+
+# Canonical JSON
+
+
+def read_canonical(text: str) -> Any:
+    """Return what the canonical JSON text says, or raise when it is not canonical (RFC 8785, the subset of docs/ledger.md)."""
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique_members,
+            parse_int=_safe_integer,
+            parse_float=_no_number,
+            parse_constant=_no_number,
+        )
+        if json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")) != text:
+            raise Unverified("the text is not canonical JSON")
+        text.encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise Unverified("the text is not JSON of the subset: %s" % error) from error
+    return value
+
+
+def _unique_members(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Unverified("a member appears twice in one object")
+    if not all(name.isascii() for name in members):
+        raise Unverified("a member name is not ASCII")
+    return members
+
+
+def _safe_integer(digits: str) -> int:
+    if len(digits) > 17 or abs(int(digits)) > 2**53 - 1:
+        raise Unverified("an integer is beyond 2^53")
+    return int(digits)
+
+
+def _no_number(digits: str) -> Any:
+    raise Unverified("a number is not an integer: %s" % digits)
+
+
+# Merkle tree (RFC 6962 2.1, verification as in RFC 9162 2.1.3 and 2.1.4)
+
+
+def leaf_hash(body: bytes) -> bytes:
+    """Return the hash of an entry as a leaf of the tree."""
+    return hashlib.sha256(b"\x00" + body).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node of the tree."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class RootBuilder:
+    """Folds leaf hashes into the root, one after the other."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: List[Tuple[int, bytes]] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Add the next leaf hash."""
+        self.size += 1
+        height, node = 0, leaf
+        while self._peaks and self._peaks[-1][0] == height:
+            node = node_hash(self._peaks.pop()[1], node)
+            height += 1
+        self._peaks.append((height, node))
+
+    def root(self) -> bytes:
+        """Return the root over all leaves so far."""
+        if not self._peaks:
+            return hashlib.sha256(b"").digest()
+        node = self._peaks[-1][1]
+        for _, peak in reversed(self._peaks[:-1]):
+            node = node_hash(peak, node)
+        return node
+
+
+def root_from_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """Return the root that the inclusion proof leads to; the caller compares it with a signed one."""
+    if not 0 <= index < size:
+        raise Unverified("entry %d is not inside a tree of %d" % (index, size))
+    node, position, last = leaf, index, size - 1
+    for sibling in path:
+        if last == 0 or len(sibling) != 32:
+            raise Unverified("the inclusion proof has a hash too many or one of the wrong length")
+        if position & 1 or position == last:
+            node = node_hash(sibling, node)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            node = node_hash(node, sibling)
+        position >>= 1
+        last >>= 1
+    if last:
+        raise Unverified("the inclusion proof is too short")
+    return node
+
+
+def check_inclusion(leaf: bytes, index: int, size: int, root: bytes, path: Sequence[bytes]) -> None:
+    """Check that the leaf is entry `index` of the tree with that size and root."""
+    if root_from_inclusion(leaf, index, size, path) != root:
+        raise Unverified("entry %d does not lead to the signed root of size %d" % (index, size))
+
+
+def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]) -> None:
+    """Check that the tree of `old` leaves is a prefix of the tree of `new`: nothing was rewritten in between."""
+    if not 0 < old <= new:
+        raise Unverified("no consistency can be shown from size %d to %d" % (old, new))
+    if old == new:
+        if path or old_root != new_root:
+            raise Unverified("two different trees of size %d" % old)
+        return
+    hashes = list(path) if old & (old - 1) else [old_root, *path]
+    if not hashes or any(len(node) != 32 for node in hashes):
+        raise Unverified("the consistency proof is too short or has a hash of the wrong length")
+    old_node, new_node = _consistent_roots(old, new, hashes)
+    if old_node != old_root or new_node != new_root:
+        raise Unverified("the tree of size %d is not a prefix of the tree of size %d" % (old, new))
+
+
+def _consistent_roots(old: int, new: int, hashes: List[bytes]) -> Tuple[bytes, bytes]:
+    position, last = old - 1, new - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    old_node = new_node = hashes[0]
+    for node in hashes[1:]:
+        if last == 0:
+            raise Unverified("the consistency proof has a hash too many")
+        if position & 1 or position == last:
+            old_node, new_node = node_hash(node, old_node), node_hash(node, new_node)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            new_node = node_hash(new_node, node)
+        position >>= 1
+        last >>= 1
+    if last:
+        raise Unverified("the consistency proof is too short")
+    return old_node, new_node
+
+
+# Ed25519 (RFC 8032 5.1), verification only: nothing here is secret, so nothing has to take constant time
+
+_P = 2**255 - 19
+_L = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_Point = Tuple[int, int, int, int]
+
+
+def _decompress(encoded: bytes) -> _Point:
+    number = int.from_bytes(encoded, "little")
+    y, sign = number & ((1 << 255) - 1), number >> 255
+    if y >= _P:
+        raise Unverified("a point of the signature is not canonical")
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P or (x == 0 and sign):
+        raise Unverified("a point of the signature is not on the curve")
+    if x & 1 != sign:
+        x = _P - x
+    return x, y, 1, x * y % _P
+
+
+def _add(one: _Point, two: _Point) -> _Point:
+    a = (one[1] - one[0]) * (two[1] - two[0]) % _P
+    b = (one[1] + one[0]) * (two[1] + two[0]) % _P
+    c = 2 * one[3] * two[3] * _D % _P
+    d = 2 * one[2] * two[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _times(scalar: int, point: _Point) -> _Point:
+    result: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return result
+
+
+_BASE = _decompress((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little"))
+
+
+def verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Tell whether the signature over the message is by the public key (RFC 8032 5.1.7)."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    scalar = int.from_bytes(signature[32:], "little")
+    if scalar >= _L:
+        return False
+    try:
+        key, commitment = _decompress(public), _decompress(signature[:32])
+    except Unverified:
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    challenge = int.from_bytes(digest, "little") % _L
+    left, right = _times(scalar, _BASE), _add(commitment, _times(challenge, key))
+    return not ((left[0] * right[2] - right[0] * left[2]) % _P or (left[1] * right[2] - right[1] * left[2]) % _P)
+
+
+# Signed notes, checkpoints, proof files
+
+_KEY_NAME = re.compile(r"[^\s+]+")
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+_MAX_SIGNATURES = 64
+
+
+class VerifierKey(NamedTuple):
+    """A key to pin: the name, the four-byte id and the 32 public bytes."""
+
+    name: str
+    key_id: bytes
+    public: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the public key in hexadecimal, to be read out or compared on paper."""
+        return hashlib.sha256(self.public).hexdigest()
+
+
+class Checkpoint(NamedTuple):
+    """What a signed checkpoint says."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+class Proof(NamedTuple):
+    """What a proof file says; `checkpoint` is the text of the signed checkpoint, not yet verified."""
+
+    index: int
+    path: List[bytes]
+    checkpoint: str
+
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+
+
+def parse_verifier_key(text: str) -> VerifierKey:
+    """Return the key that a vkey line spells (`name+id+base64`)."""
+    parts = text.strip().split("+", 2)
+    if len(parts) != 3 or not _KEY_NAME.fullmatch(parts[0]):
+        raise Unverified("this is not a verifier key (name+id+base64)")
+    encoded = _base64(parts[2])
+    if len(encoded) != 33 or encoded[0] != 1:
+        raise Unverified("the verifier key is damaged or not Ed25519")
+    key_id = hashlib.sha256(parts[0].encode("utf-8") + b"\n" + encoded).digest()[:4]
+    if key_id.hex() != parts[1]:
+        raise Unverified("the id of the verifier key does not fit the key")
+    return VerifierKey(parts[0], key_id, encoded[1:])
+
+
+def open_note(note: str, key: VerifierKey, verify: Verify = verify_ed25519) -> str:
+    """Return the text of the note once the key's signature on it holds; other keys' lines are ignored.
+
+    `verify` may be a faster Ed25519 with the same arguments (public key, signature, message).
+    """
+    if any(character < " " and character != "\n" for character in note):
+        raise Unverified("the note contains control characters")
+    text, separator, lines = note.rpartition("\n\n")
+    if not separator or not lines.endswith("\n"):
+        raise Unverified("this is not a signed note")
+    text += "\n"
+    verified = False
+    signatures = lines[:-1].split("\n")
+    if len(signatures) > _MAX_SIGNATURES:
+        raise Unverified("the note carries too many signatures")
+    for line in signatures:
+        name, key_id, signature = _signature_line(line)
+        if (name, key_id) != (key.name, key.key_id):
+            continue
+        if not verify(key.public, signature, text.encode("utf-8")):
+            raise Unverified("the signature of %s does not hold" % name)
+        verified = True
+    if not verified:
+        raise Unverified("no signature of %s on the note" % key.name)
+    return text
+
+
+def _signature_line(line: str) -> Tuple[str, bytes, bytes]:
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[0] != "\u2014" or not _KEY_NAME.fullmatch(parts[1]):
+        raise Unverified("a signature line of the note is malformed")
+    encoded = _base64(parts[2])
+    if len(encoded) < 5:
+        raise Unverified("a signature of the note is too short")
+    return parts[1], encoded[:4], encoded[4:]
+
+
+def open_checkpoint(note: str, key: VerifierKey, verify: Verify = verify_ed25519) -> Checkpoint:
+    """Return what the signed checkpoint says once the key's signature holds and the origin is the key's name."""
+    lines = open_note(note, key, verify).split("\n")
+    if len(lines) != 4 or lines[3]:
+        raise Unverified("the checkpoint is not origin, size and root")
+    origin, size, root = lines[0], lines[1], _base64(lines[2])
+    if origin != key.name:
+        raise Unverified("the checkpoint is of another log: %s" % origin)
+    if not _DECIMAL.fullmatch(size) or len(root) != 32:
+        raise Unverified("the size or the root of the checkpoint is malformed")
+    return Checkpoint(origin, int(size), root)
+
+
+def parse_proof(text: str) -> Proof:
+    """Return what a `.tlog-proof` file says."""
+    head, separator, checkpoint = text.partition("\n\n")
+    lines = head.split("\n")
+    if not separator or lines[0] != "c2sp.org/tlog-proof@v1":
+        raise Unverified("this is not a proof file")
+    rest = lines[2:] if len(lines) > 1 and lines[1].startswith("extra ") else lines[1:]
+    if not rest or not rest[0].startswith("index ") or not _DECIMAL.fullmatch(rest[0][6:]):
+        raise Unverified("the proof file does not say its index")
+    path = [_base64(line) for line in rest[1:]]
+    if any(len(node) != 32 for node in path):
+        raise Unverified("the proof file has a hash of the wrong length")
+    return Proof(int(rest[0][6:]), path, checkpoint)
+
+
+def check_proof(body: bytes, proof: str, key: VerifierKey, verify: Verify = verify_ed25519) -> Tuple[int, Checkpoint]:
+    """Return index and checkpoint of the entry with this body, once the proof file shows that it is in the log."""
+    parsed = parse_proof(proof)
+    checkpoint = open_checkpoint(parsed.checkpoint, key, verify)
+    check_inclusion(leaf_hash(body), parsed.index, checkpoint.size, checkpoint.root, parsed.path)
+    return parsed.index, checkpoint
+
+
+def commitment(salt: str, field: str, value: str) -> str:
+    """Return the digest that an entry holds in place of a private value (the disclosure of RFC 9901 4.2)."""
+    disclosure = json.dumps([salt, field, value], ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    encoded = base64.urlsafe_b64encode(disclosure).rstrip(b"=")
+    return base64.urlsafe_b64encode(hashlib.sha256(encoded).digest()).rstrip(b"=").decode("ascii")
+
+
+def _base64(text: str) -> bytes:
+    try:
+        decoded = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unverified("a base64 value is malformed") from error
+    if base64.b64encode(decoded).decode("ascii") != text:
+        raise Unverified("a base64 value is not canonical")
+    return decoded
