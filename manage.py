@@ -6,6 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from governance.config.command import database_for
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.config.settings")
-    execute_from_command_line(sys.argv)
+    with database_for(sys.argv):
+        execute_from_command_line(sys.argv)
