@@ -37,6 +37,8 @@ class Environment(BaseSettings):
     data_dir: Path = Path("var")
     database_url: SecretStr | None = None
     celery_broker_url: SecretStr | None = None
+    #: The queue that carries the wake-ups. Installations that share a broker need different ones.
+    celery_queue: str = Field(default="gatehouse", pattern=r"^[A-Za-z0-9_\-]+$")
     #: Signs sessions and links. At least 32 characters.
     secret_key: SecretStr | None = None
     #: Encrypts connector secrets at rest: Fernet keys, newest first, separated by commas.

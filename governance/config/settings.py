@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "governance.web",
     "governance.api",
     "scim_bridge",
+    "governance.config",
 ]
 
 MIDDLEWARE = [
@@ -82,7 +83,7 @@ def _database(url: str) -> dict[str, Any]:
         # A new connection for each request costs five times a kept one (docs/adr/0002).
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "gatehouse", **parts},
+        "OPTIONS": {"application_name": "gatehouse", "connect_timeout": "5", **parts},
     }
 
 

@@ -1,0 +1,140 @@
+"""What monitoring asks: does this process live (`/healthz`), and can Gatehouse do its work (`/readyz`)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import celery
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from governance.access.queries import sweep_lag_seconds
+from governance.ledger.queries import sealing_lag_seconds
+
+#: The answer comes within a second, whatever hangs.
+_PATIENCE_SECONDS = 0.8
+_BROKER_PATIENCE_SECONDS = 0.5
+#: An entry is usually sealed within two seconds, and an ended grant ordered away within one.
+LARGEST_SEALING_LAG_SECONDS = 60.0
+LARGEST_SWEEP_LAG_SECONDS = 30.0
+
+#: Two threads for each asker; a check that hangs holds its thread until its own time-out, not the answer.
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome of one check: a stable name, whether it holds, and a sentence that gives nothing away."""
+
+    name: str
+    ok: bool
+    sentence: str
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer that this process takes requests. Asks nobody else."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer 200 when every part that Gatehouse needs does its work, else 503; which one is in the body."""
+    checks = run_checks()
+    ready = all(check.ok for check in checks)
+    body = {
+        "ready": ready,
+        "checks": {check.name: {"ok": check.ok, "sentence": check.sentence} for check in checks},
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def run_checks() -> list[Check]:
+    """Return the outcome of every check, within a second."""
+    asked: dict[str, Future[list[Check]]] = {
+        "database": _threads.submit(_check_database),
+        "broker": _threads.submit(lambda: [_check_broker()]),
+    }
+    wait_for(asked.values(), timeout=_PATIENCE_SECONDS)
+    return [check for name, future in asked.items() for check in _outcome(name, future)]
+
+
+def _outcome(name: str, future: Future[list[Check]]) -> list[Check]:
+    if not future.done():
+        future.cancel()
+        return [Check(name, ok=False, sentence=f"The {name} did not answer in time.")]
+    error = future.exception()
+    if error is not None:
+        return [Check(name, ok=False, sentence=f"The {name} cannot be reached.")]
+    return future.result()
+
+
+def _check_database() -> list[Check]:
+    """Ask what only the database knows, on a connection that lives as long as the question."""
+    try:
+        missing = unapplied_migrations()
+        found = [Check("database", ok=True, sentence="The database answers.")]
+        if missing:
+            return [*found, Check("migrations", ok=False, sentence=f"{missing} migrations are not applied.")]
+        return [
+            *found,
+            Check("migrations", ok=True, sentence="Every migration is applied."),
+            _lag("sealing", "ledger entry waits to be sealed", sealing_lag_seconds, LARGEST_SEALING_LAG_SECONDS),
+            _lag("sweep", "ended grant waits to be ordered away", sweep_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
+        ]
+    finally:
+        connection.close()
+
+
+def _lag(name: str, what: str, measure: Callable[[], float], largest: float) -> Check:
+    seconds = measure()
+    sentence = f"No {what}." if not seconds else f"The oldest {what} since {seconds:.0f} s."
+    return Check(name, ok=seconds <= largest, sentence=sentence)
+
+
+def unapplied_migrations() -> int:
+    """Return how many of this version's migrations the database does not have."""
+    return len(_known_migrations() - set(MigrationRecorder(connection).applied_migrations()))
+
+
+@cache
+def _known_migrations() -> frozenset[tuple[str, str]]:
+    return frozenset(MigrationLoader(None, ignore_no_initial=True).disk_migrations)
+
+
+def _check_broker() -> Check:
+    if settings.ENVIRONMENT.uses_embedded_broker:
+        _write_into(settings.ENVIRONMENT.data_dir / "broker")
+    else:
+        _connect_to_broker()
+    return Check("broker", ok=True, sentence="The broker answers.")
+
+
+def _write_into(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _connect_to_broker() -> None:
+    patience = {"socket_timeout": _BROKER_PATIENCE_SECONDS, "socket_connect_timeout": _BROKER_PATIENCE_SECONDS}
+    asked = celery.current_app.connection_for_write(
+        connect_timeout=_BROKER_PATIENCE_SECONDS, transport_options=patience
+    )
+    try:
+        asked.ensure_connection(max_retries=0, timeout=_BROKER_PATIENCE_SECONDS)
+    finally:
+        asked.release()

@@ -1,0 +1,23 @@
+"""Everything Gatehouse does by the clock: each entry with the reason for its interval.
+
+A tick only says "look now". It carries no work, so a lost one costs an interval and a doubled one costs a query.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: A tick that nobody took within this time is dropped: a worker that comes back finds a handful, not a night's worth.
+TICK_LIFETIME_SECONDS = 10
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    return {"task": task, "schedule": seconds, "options": {"expires": TICK_LIFETIME_SECONDS}}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # Access ends on time: an ended grant is ordered away within a second (promise 2). One indexed query when idle.
+    "sweep-access": _every(1, "access.sweep"),
+    # The outbox is also woken by each commit; the tick finds retries that came due, and what a lost wake-up left.
+    "deliver-due-operations": _every(1, "provisioning.deliver_due"),
+}
