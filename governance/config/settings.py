@@ -94,6 +94,10 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 
+# The field history of configuration models: our own insert-only table, values as JSON (governance/ledger/configuration.py).
+AUDITLOG_LOGENTRY_MODEL = "ledger.ConfigurationChange"
+AUDITLOG_STORE_JSON_CHANGES = True
+
 AUTH_USER_MODEL = "identity.Person"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [

@@ -210,6 +210,11 @@ def test_extra_data_of_a_proof_file_is_skipped_and_damage_refused() -> None:
     proof = parse_proof("c2sp.org/tlog-proof@v1\nextra AAAA\nindex 3\n\nnote\n")
 
     assert (proof.index, proof.path, proof.checkpoint) == (3, [], "note\n")
-    for damaged in ("", "c2sp.org/tlog-proof@v1\nindex 03\n\n", "c2sp.org/tlog-proof@v1\n\n", "c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\n"):
+    for damaged in (
+        "",
+        "c2sp.org/tlog-proof@v1\nindex 03\n\n",
+        "c2sp.org/tlog-proof@v1\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\n",
+    ):
         with pytest.raises(Unverified):
             parse_proof(damaged)

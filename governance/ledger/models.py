@@ -1,0 +1,133 @@
+"""The tables of the ledger. Everything but the outbox and the vault is insert-only, by triggers (migration 0002)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from auditlog.models import AbstractLogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models.functions import Now
+
+from governance.ledger.configuration_log import ConfigurationChangeManager
+
+
+class Pending(models.Model):
+    """An entry that is recorded and not yet sealed: the ledger's outbox. The sequencer takes the lowest ids first."""
+
+    id = models.BigAutoField(primary_key=True)
+    body = models.JSONField()
+    #: By the database's clock, so that the sealing lag is measured with one clock.
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class Entry(models.Model):
+    """A sealed entry. `body` is the text that was hashed; the other columns repeat it so that it can be searched."""
+
+    index = models.BigIntegerField(primary_key=True)
+    body = models.TextField()
+    leaf_hash = models.BinaryField()
+    event = models.CharField(max_length=80)
+    actor_kind = models.CharField(max_length=20)
+    actor_ref = models.CharField(max_length=200)
+    door = models.CharField(max_length=20)
+    at = models.DateTimeField(db_index=True)
+    correlation_id = models.CharField(max_length=80)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["event", "-index"], name="ledger_entry_event", opclasses=["text_pattern_ops", "int8_ops"]
+            ),
+            models.Index(fields=["actor_ref", "-index"], name="ledger_entry_actor"),
+            models.Index(fields=["correlation_id"], name="ledger_entry_correlation"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(index__gte=0), name="entries_are_numbered_from_0")
+        ]
+
+
+class EntrySubject(models.Model):
+    """One thing that a sealed entry is about, in the order of the body."""
+
+    pk = models.CompositePrimaryKey("entry_id", "position")
+    entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="subjects", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=40)
+    ref = models.CharField(max_length=200)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["kind", "ref", "-entry"], name="ledger_subject")]
+
+
+class Node(models.Model):
+    """The root of 256^level leaves, level 1 and up: the tiles of the tree. Level 0 is `Entry.leaf_hash`."""
+
+    pk = models.CompositePrimaryKey("level", "index")
+    level = models.PositiveSmallIntegerField()
+    index = models.BigIntegerField()
+    hash = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(level__gte=1, index__gte=0), name="nodes_start_at_level_1")
+        ]
+
+
+class Checkpoint(models.Model):
+    """The signed head of the ledger at a size. `note` is the C2SP checkpoint as it is served."""
+
+    size = models.BigIntegerField(primary_key=True)
+    root = models.BinaryField()
+    note = models.TextField()
+    #: When it was signed, by the sequencer's clock. Not covered by the signature; the entries' own times are.
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(size__gte=1), name="checkpoints_cover_an_entry")
+        ]
+
+
+class LogKey(models.Model):
+    """A public key that signs checkpoints from `first_size` on."""
+
+    verifier_key = models.CharField(max_length=300, unique=True)
+    first_size = models.BigIntegerField()
+    created_at = models.DateTimeField()
+
+
+class Disclosure(models.Model):
+    """The vault: what a commitment in an entry stands for. Erasure deletes rows here; no proof notices."""
+
+    digest = models.CharField(max_length=43, primary_key=True)
+    subject_ref = models.CharField(max_length=200)
+    field = models.CharField(max_length=80)
+    salt = models.CharField(max_length=22)
+    value = models.TextField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["subject_ref"], name="ledger_disclosure_subject")]
+
+
+class ConfigurationChange(AbstractLogEntry):
+    """django-auditlog's row about one change of a configuration model: the readable field history.
+
+    Insert-only. The actor is named as in the ledger, so that nothing here points at a person's row and nothing
+    has to change when a person goes; addresses are not kept.
+    """
+
+    actor = None
+    actor_email = None
+    remote_addr = None
+    remote_port = None
+    content_type = models.ForeignKey(ContentType, on_delete=models.PROTECT, related_name="+")
+    actor_kind = models.CharField(max_length=20)
+    actor_ref = models.CharField(max_length=200)
+    door = models.CharField(max_length=20)
+
+    objects = ConfigurationChangeManager()
+
+    class Meta(AbstractLogEntry.Meta):
+        verbose_name = "configuration change"
+        verbose_name_plural = "configuration changes"
