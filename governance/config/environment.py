@@ -111,6 +111,8 @@ class Environment(BaseSettings):
         problems = []
         if self.debug:
             problems.append("DEBUG must be off")
+        if self.demo and "demo" in self.model_fields_set:
+            problems.append("DEMO must be off (its people share one known password)")
         for name in ("secret_key", "field_keys", "database_url", "celery_broker_url", "base_url", "ledger_key_file"):
             if getattr(self, name) is None:
                 problems.append(f"{name.upper()} is not set")
@@ -131,6 +133,26 @@ class Environment(BaseSettings):
     def is_production(self) -> bool:
         """Tell whether this is a production start."""
         return self.gatehouse_mode == "production"
+
+    @property
+    def loads_demo(self) -> bool:
+        """Tell whether an empty database gets the demo organisation, and the demo its downstream application."""
+        return self.demo and not self.is_production
+
+    @cached_property
+    def downstream_port(self) -> int:
+        """Return the port of the demo's downstream SCIM application: PORT + 1 at the first start, then always that."""
+        return int(embedded.kept_secret(self.data_dir, "downstream_port", lambda: str(self.port + 1)))
+
+    @property
+    def downstream_url(self) -> str:
+        """Return where the demo's downstream SCIM application answers."""
+        return f"http://127.0.0.1:{self.downstream_port}/v2"
+
+    @cached_property
+    def downstream_token(self) -> str:
+        """Return the bearer token of the demo's downstream SCIM application."""
+        return embedded.kept_secret(self.data_dir, "downstream_token", lambda: Fernet.generate_key().decode())
 
     @property
     def uses_embedded_database(self) -> bool:

@@ -72,6 +72,7 @@ def program(data_dir: Path, *, settings: dict[str, str] | None = None) -> Progra
         command=tuple(command),
         folder=folder,
         stop_signal=signal.SIGINT,  # "fast": end the sessions, write everything, stop
+        patience_seconds=2.0,
         orphan_signal=signal.SIGINT,
         user=_system_user(),
         before=lambda: prepare(data_dir),

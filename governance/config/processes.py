@@ -26,6 +26,8 @@ class Program:
     command: tuple[str, ...]
     folder: Path
     stop_signal: signal.Signals = signal.SIGTERM
+    #: How long it may take to stop before it is killed.
+    patience_seconds: float = 1.0
     #: What the kernel sends it when the starting process dies without a word (Linux).
     orphan_signal: signal.Signals = signal.SIGKILL
     #: The system user to run as; None keeps the present one.
