@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -46,7 +45,7 @@ class Channel(filesystem.Channel):
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _put(self, queue: str, payload: dict[str, Any], **options: Any) -> None:
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
         """Write the message under another name first: kombu itself lets a reader see half of it."""
         if self._size(queue) >= _LARGEST_QUEUE:
             return
@@ -54,7 +53,7 @@ class Channel(filesystem.Channel):
         draft = folder / f"{uuid.uuid4()}.draft"
         draft.write_bytes(str_to_bytes(dumps(payload)))
         # kombu hands the messages out in the order of their names.
-        os.replace(draft, folder / f"{_order()}_{uuid.uuid4()}.{queue}.msg")
+        draft.replace(folder / f"{_order()}_{uuid.uuid4()}.{queue}.msg")
 
 
 def _order() -> str:

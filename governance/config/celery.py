@@ -64,7 +64,7 @@ def make_app(environment: Environment) -> Celery:
             )
         ],
         task_default_delivery_mode="transient",
-        # A worker that dies in mid-task gives the message back, so the work goes on at once instead of at the next tick.
+        # A worker that dies in mid-task gives the message back: the work goes on at once, not at the next tick.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,

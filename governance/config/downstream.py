@@ -64,7 +64,9 @@ class _Keeper:
 
 def _read(provider: ScimProvider, kept: dict[str, Any]) -> Resource[Any]:
     model = provider.model_for(kept["meta"]["resourceType"])
-    resource: Resource[Any] = model.model_validate(kept)
+    resource = model.model_validate(kept) if model else None
+    if not isinstance(resource, Resource):
+        raise TypeError(f"The kept state holds a {kept['meta']['resourceType']}, which this server does not serve.")
     return resource
 
 
@@ -90,7 +92,7 @@ def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     state_file, token_file, *options = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    cli.BearerTokenApplication = _kept_application(Path(state_file))  # type: ignore[misc]
+    vars(cli)["BearerTokenApplication"] = _kept_application(Path(state_file))
     # From a file, not from the command line that every user of the machine can list.
     sys.argv[1:] = [*options, "--bearer-token", Path(token_file).read_text().strip()]
     cli.main()

@@ -46,7 +46,8 @@ def kept_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:
 
 def _write_once(path: Path, text: str) -> None:
     """Write the whole file or, when another process was faster, nothing."""
-    handle, draft = tempfile.mkstemp(dir=path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    draft = Path(name)
     try:
         with os.fdopen(handle, "w") as file:
             file.write(text)
@@ -54,4 +55,4 @@ def _write_once(path: Path, text: str) -> None:
     except FileExistsError:
         pass
     finally:
-        os.unlink(draft)
+        draft.unlink()

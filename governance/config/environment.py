@@ -23,6 +23,19 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 #: Passwords that everybody knows. A production start with one of them is refused.
 DEFAULT_PASSWORDS = frozenset({"", "admin", "changeme", "gatehouse", "guest", "password", "postgres", "root", "secret"})
 
+#: The origin of a ledger that nobody named. Fine for a trial, refused in production.
+LOCAL_LEDGER_ORIGIN = "gatehouse.local/ledger"
+
+_NEEDED_IN_PRODUCTION = (
+    "secret_key",
+    "field_keys",
+    "database_url",
+    "celery_broker_url",
+    "base_url",
+    "allowed_hosts",
+    "ledger_key_file",
+)
+
 
 class Environment(BaseSettings):
     """The environment variables of Gatehouse; also read from `.env` beside `manage.py` when it is there."""
@@ -51,7 +64,7 @@ class Environment(BaseSettings):
     web_workers: int = Field(default=2, ge=1, le=64)
     worker_processes: int = Field(default=2, ge=1, le=64)
     #: The ledger's name in every checkpoint it signs. Must never change once entries exist.
-    ledger_origin: str = Field(default="gatehouse.local/ledger", pattern=r"^[a-z0-9.\-]+(/[a-z0-9.\-]+)*$")
+    ledger_origin: str = Field(default=LOCAL_LEDGER_ORIGIN, pattern=r"^[a-z0-9.\-]+(/[a-z0-9.\-]+)*$")
     #: File of the ledger's signing key (Ed25519). Only the sequencer reads it. Local default: DATA_DIR/keys/ledger.key
     ledger_key_file: Path | None = None
     email_url: SecretStr | None = None
@@ -113,19 +126,13 @@ class Environment(BaseSettings):
             problems.append("DEBUG must be off")
         if self.demo and "demo" in self.model_fields_set:
             problems.append("DEMO must be off (its people share one known password)")
-        for name in ("secret_key", "field_keys", "database_url", "celery_broker_url", "base_url", "ledger_key_file"):
-            if getattr(self, name) is None:
-                problems.append(f"{name.upper()} is not set")
-        if not self.allowed_hosts:
-            problems.append("ALLOWED_HOSTS is not set")
+        problems += [f"{name.upper()} is not set" for name in _NEEDED_IN_PRODUCTION if not getattr(self, name)]
         if self.base_url and urlsplit(self.base_url).scheme != "https":
             problems.append("BASE_URL must start with https://")
         for name in ("database_url", "celery_broker_url"):
-            value: SecretStr | None = getattr(self, name)
-            parts = urlsplit(value.get_secret_value()) if value else None
-            if parts and parts.password is not None and parts.password.lower() in DEFAULT_PASSWORDS:
+            if _has_default_password(getattr(self, name)):
                 problems.append(f"{name.upper()} uses a default password")
-        if self.ledger_origin == "gatehouse.local/ledger":
+        if self.ledger_origin == LOCAL_LEDGER_ORIGIN:
             problems.append("LEDGER_ORIGIN is not set")
         return problems
 
@@ -194,6 +201,11 @@ class Environment(BaseSettings):
     def ledger_key(self) -> Path:
         """Return the file of the ledger's signing key."""
         return self.ledger_key_file or self.data_dir / "keys" / "ledger.key"
+
+
+def _has_default_password(address: SecretStr | None) -> bool:
+    password = urlsplit(address.get_secret_value()).password if address else None
+    return password is not None and password.lower() in DEFAULT_PASSWORDS
 
 
 def read_environment() -> Environment:

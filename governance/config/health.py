@@ -112,7 +112,7 @@ def unapplied_migrations() -> int:
 
 @cache
 def _known_migrations() -> frozenset[tuple[str, str]]:
-    return frozenset(MigrationLoader(None, ignore_no_initial=True).disk_migrations)
+    return frozenset(MigrationLoader(None).disk_migrations)
 
 
 def _check_broker() -> Check:
@@ -135,6 +135,6 @@ def _connect_to_broker() -> None:
         connect_timeout=_BROKER_PATIENCE_SECONDS, transport_options=patience
     )
     try:
-        asked.ensure_connection(max_retries=0, timeout=_BROKER_PATIENCE_SECONDS)
+        asked.ensure_connection(max_retries=0)
     finally:
-        asked.release()
+        asked.collect(_BROKER_PATIENCE_SECONDS)

@@ -44,7 +44,6 @@ def sequencer() -> Program:
 def downstream(environment: Environment) -> Program:
     """Return the real SCIM application of the demo: the test server of the scim2-server package."""
     keys, folder = environment.data_dir / "keys", environment.data_dir / "run"
-    _ = environment.downstream_token  # made now, if it never was
     command = (sys.executable, "-m", "governance.config.downstream")
     files = (str(environment.data_dir / "downstream.json"), str(keys / "downstream_token"))
     place = ("--port", str(environment.downstream_port))

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from governance.config import postgres, programs
-from governance.config.environment import Environment, read_environment
+from governance.config.environment import PROJECT_DIR, Environment, read_environment
 from governance.config.processes import end_with_parent
 from governance.config.supervisor import StopRequested, Supervisor, say
 
@@ -72,6 +72,7 @@ def _start(environment: Environment, supervisor: Supervisor, stack: contextlib.E
         raise CannotStart("Gatehouse could not prepare its database; the lines above say why.")
     if environment.loads_demo:
         _need_free_port("127.0.0.1", environment.downstream_port, "The port of the demo's SCIM application")
+        _ = environment.downstream_token  # made now, if it never was
         supervisor.start(programs.downstream(environment))
     supervisor.start(programs.sequencer())
     supervisor.start(programs.scheduler())
@@ -134,7 +135,8 @@ def _need_free_port(host: str, port: int, name: str) -> None:
             trial.bind((host, port))
             trial.listen(1)
         except OSError as error:
-            said = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+            busy = error.errno == errno.EADDRINUSE
+            said = "is in use by another process" if busy else f"cannot be used: {error.strerror}"
             raise CannotStart(f"{name} {port} on {host} {said}.") from error
 
 
@@ -171,7 +173,7 @@ def _greet(environment: Environment, seconds: float) -> None:
     say(f"Ready after {seconds:.1f} s: {environment.public_url}")
     if environment.loads_demo:
         command = programs.manage("sign-ins", "load_demo", "--sign-ins").command
-        shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=programs.PROJECT_DIR)
+        shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT_DIR)
         for line in shown.stdout.splitlines():
             say(line)
     say("Stop with Ctrl-C.")

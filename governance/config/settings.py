@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django.forms",
     "rest_framework",
     "drf_spectacular",
     "django_htmx",
@@ -38,7 +39,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "django_scim",
-    # Both template apps by their simple config: the loaders below are ours. See governance/config/settings.py TEMPLATES.
+    # Both template apps by their simple config: the loaders under TEMPLATES are ours.
     "template_partials.apps.SimpleAppConfig",
     "django_cotton.apps.SimpleAppConfig",
     "governance.core",
@@ -61,6 +62,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "governance.web.middleware.PageHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -68,6 +70,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "governance.web.middleware.SignedIn",
 ]
 
 
@@ -115,7 +118,17 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "user_name"
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ALLAUTH_TRUSTED_PROXY_COUNT = ENVIRONMENT.trusted_proxy_count
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "governance.web.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "governance.web.accounts.forms.SignInForm",
+    "reauthenticate": "governance.web.accounts.forms.ConfirmForm",
+    "change_password": "governance.web.accounts.forms.NewPasswordForm",
+}
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+CSRF_FAILURE_VIEW = "governance.web.errors.csrf_failed"
 ACCOUNT_SESSION_REMEMBER = False
 
 # Shared by all processes, so that rate limits hold across workers; made by `manage.py createcachetable`.
@@ -188,12 +201,14 @@ TEMPLATES = [
                 "django_cotton.templatetags.cotton",
                 "template_partials.templatetags.partials",
                 "django.templatetags.static",
+                "governance.web.templatetags.gatehouse",
             ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csrf",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "governance.web.shell.shell",
             ],
         },
     }

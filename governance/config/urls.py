@@ -1,5 +1,12 @@
 """The doors and their addresses."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("governance.web.urls")),
+]
+
+handler400 = "governance.web.errors.bad_request"
+handler403 = "governance.web.errors.permission_denied"
+handler404 = "governance.web.errors.not_found"
+handler500 = "governance.web.errors.server_error"

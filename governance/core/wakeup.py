@@ -71,14 +71,14 @@ class _Bell(threading.local):
         connection = celery.current_app.connection_for_write(
             connect_timeout=_PATIENCE_SECONDS, transport_options=patience
         )
-        connection.ensure_connection(max_retries=0, timeout=_PATIENCE_SECONDS)
+        connection.ensure_connection(max_retries=0)
         self._connection = connection
         return connection
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.collapse()
+            connection.collect(_PATIENCE_SECONDS)
 
 
 _bell = _Bell()

@@ -52,6 +52,6 @@ class Command(BaseCommand):
             call_command("ledger_key", "create")
 
     def _load_demo(self) -> None:
-        if not get_user_model()._default_manager.exists():
+        if not get_user_model().objects.exists():
             self.stdout.write("Loading the demo organisation")
             call_command("load_demo")
