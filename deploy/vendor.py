@@ -41,7 +41,7 @@ FILES = {
     "@fontsource-variable/geist-mono/files/geist-mono-latin-wght-normal.woff2": "fonts/geist-mono-latin.woff2",
 }
 
-ICONS = """
+_ICON_NAMES = """
 activity archive arrow-down arrow-left arrow-right arrow-up badge-check ban bell book-open bot briefcase building-2
 cable calendar calendar-clock calendar-days calendar-x chart-column check check-check chevron-down chevron-left
 chevron-right chevron-up chevrons-up-down circle-alert circle-check circle-dashed circle-dot circle-help circle-pause
@@ -54,7 +54,8 @@ scroll-text search send server settings shield shield-alert shield-check shield-
 sliders-horizontal star sun table-2 tag ticket timer timer-off timer-reset trash-2 trending-down trending-up
 triangle-alert undo-2 unlink user user-check user-minus user-plus user-x users users-round webhook workflow wrench x
 zap
-""".split()
+"""
+ICONS = _ICON_NAMES.split()
 
 
 def main(modules: Path) -> None:
@@ -104,9 +105,9 @@ def draw_brands(source: Path) -> list[str]:
 
 def symbol(name: str, svg: str) -> str:
     """Return the drawing inside `svg` as a symbol that a page can use by name."""
-    svg = re.sub(r"<!--.*?-->|<title>.*?</title>", "", svg, flags=re.S)
+    svg = re.sub(r"<!--.*?-->|<title>.*?</title>", "", svg, flags=re.DOTALL)
     box = re.search(r'viewBox="([^"]+)"', svg)
-    inner = re.search(r"<svg[^>]*>(.*)</svg>", svg, re.S)
+    inner = re.search(r"<svg[^>]*>(.*)</svg>", svg, re.DOTALL)
     if box is None or inner is None:
         sys.exit(f"{name} is not a drawing.")
     shapes = re.sub(r"\s*\n\s*", "", inner[1]).strip()

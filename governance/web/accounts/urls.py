@@ -1,0 +1,15 @@
+"""Signing in and out, on allauth's views. Only what we use is here: no sign-up, no addresses, no password by mail."""
+
+from allauth.account import views as allauth
+from django.urls import path
+
+from governance.web.accounts import views
+from governance.web.roles import employee_page, open_page
+
+urlpatterns = [
+    path("sign-in/", open_page(allauth.login), name="account_login"),
+    path("sign-in/again/", employee_page(allauth.reauthenticate), name="account_reauthenticate"),
+    path("sign-out/", employee_page(allauth.logout), name="account_logout"),
+    path("settings/password/", employee_page(views.password), name="account_change_password"),
+    path("session/prolong/", employee_page(views.prolong), name="prolong_session"),
+]

@@ -1,0 +1,119 @@
+"""Who may open which page: the one place that maps roles to pages, and errors of the rooms to answers.
+
+Every view of this door carries `@employee_page` or `@needs(...)`; `@open_page` says aloud that a page is for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from django.db.models import CharField, Value
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+
+from governance.catalog.models import ApplicationOwner
+from governance.core.errors import DomainError, NotAllowed
+from governance.identity.models import RoleAssignment, RoleName
+from governance.web import errors
+from governance.web.actor import person_of
+
+Parameters = ParamSpec("Parameters")
+View = Callable[Concatenate[HttpRequest, Parameters], HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the signed-in person is to Gatehouse. Owning an application makes somebody an owner."""
+
+    roles: frozenset[str]
+
+    @property
+    def is_owner(self) -> bool:
+        """Tell whether they answer for an application."""
+        return RoleName.OWNER in self.roles
+
+    @property
+    def is_security_admin(self) -> bool:
+        """Tell whether they run Gatehouse."""
+        return RoleName.SECURITY_ADMIN in self.roles
+
+    @property
+    def is_auditor(self) -> bool:
+        """Tell whether they look, and change nothing."""
+        return RoleName.AUDITOR in self.roles
+
+    def has_any(self, roles: frozenset[str]) -> bool:
+        """Tell whether one of `roles` is among theirs."""
+        return bool(self.roles & roles)
+
+
+def standing_of(request: HttpRequest) -> Standing:
+    """Return the standing of the signed-in person. One query for each request."""
+    known: Standing | None = getattr(request, "gatehouse_standing", None)
+    if known is None:
+        known = Standing(_roles(person_of(request).pk))
+        request.gatehouse_standing = known  # type: ignore[attr-defined]
+    return known
+
+
+def employee_page(view: View[Parameters]) -> View[Parameters]:
+    """Let in everybody who is signed in."""
+    return _guarded(view, frozenset())
+
+
+def needs(*roles: RoleName) -> Callable[[View[Parameters]], View[Parameters]]:
+    """Let in who has one of `roles`; everybody else is told in plain words who the page is for."""
+
+    def decorate(view: View[Parameters]) -> View[Parameters]:
+        return _guarded(view, frozenset(roles))
+
+    return decorate
+
+
+def open_page(view: View[Parameters]) -> View[Parameters]:
+    """Let in everybody, signed in or not."""
+    view.open_to = "everybody"  # type: ignore[attr-defined]
+    return view
+
+
+def _guarded(view: View[Parameters], roles: frozenset[RoleName]) -> View[Parameters]:
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return _to_sign_in(request)
+        try:
+            if roles and not standing_of(request).has_any(frozenset(roles)):
+                raise NotAllowed(f"This page is for {_named(roles)}.")
+            return view(request, *args, **kwargs)
+        except DomainError as error:
+            return errors.answer(request, error)
+
+    guarded.open_to = roles or "employees"  # type: ignore[attr-defined]
+    return guarded
+
+
+def _roles(person_id: int) -> frozenset[str]:
+    assigned = RoleAssignment.objects.filter(person_id=person_id).values_list("role")
+    owner = Value(RoleName.OWNER.value, output_field=CharField())
+    owning = ApplicationOwner.objects.filter(person_id=person_id).values_list(owner)
+    return frozenset(role for (role,) in assigned.union(owning))
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
+    come_back = request.get_full_path() if request.method == "GET" else "/"
+    return HttpResponseRedirect(f"{resolve_url('account_login')}?{urlencode({'next': come_back})}")
+
+
+def _named(roles: frozenset[RoleName]) -> str:
+    words = {
+        RoleName.OWNER: "owners of applications",
+        RoleName.SECURITY_ADMIN: "security administrators",
+        RoleName.AUDITOR: "auditors",
+        RoleName.EMPLOYEE: "employees",
+    }
+    named = [words[role] for role in words if role in roles]
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)

@@ -1,0 +1,61 @@
+"""How long a sign-in lasts: from a start, to an end that can be put off, unless somebody ends it before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from governance.web.actor import person_of
+
+_BEGAN = "began_at"
+_ENDS = "ends_at"
+_CONFIRMED = "confirmed_at"
+
+#: How long after a password was given, deciding about powerful access needs no second one.
+FRESH = timedelta(minutes=10)
+
+
+def begin(request: HttpRequest, now: datetime) -> None:
+    """Note when this session began and when it ends."""
+    request.session[_BEGAN] = now.timestamp()
+    confirm(request, now)
+    prolong(request, now)
+
+
+def confirm(request: HttpRequest, now: datetime) -> None:
+    """Note that the person has just given their password."""
+    request.session[_CONFIRMED] = now.timestamp()
+
+
+def is_fresh(request: HttpRequest, now: datetime) -> bool:
+    """Tell whether the password was given a short time ago, as deciding about powerful access asks for."""
+    confirmed_at = _instant(request.session.get(_CONFIRMED))
+    return confirmed_at is not None and now - confirmed_at <= FRESH
+
+
+def prolong(request: HttpRequest, now: datetime) -> int:
+    """Put off the end, and return for how many seconds the session lasts from now."""
+    seconds: int = settings.SESSION_COOKIE_AGE
+    request.session[_ENDS] = (now + timedelta(seconds=seconds)).timestamp()
+    return seconds
+
+
+def seconds_left(request: HttpRequest, now: datetime) -> int:
+    """Return for how many seconds this session still lasts."""
+    ends_at = request.session.get(_ENDS)
+    return settings.SESSION_COOKIE_AGE if ends_at is None else max(0, int(ends_at - now.timestamp()))
+
+
+def has_ended(request: HttpRequest, now: datetime) -> bool:
+    """Tell whether this session is over: by time, or because the person's earlier sessions were all ended."""
+    began_at = _instant(request.session.get(_BEGAN)) or datetime.min.replace(tzinfo=UTC)
+    ended_at = person_of(request).sessions_end_at
+    if ended_at is not None and began_at <= ended_at:
+        return True
+    return seconds_left(request, now) == 0
+
+
+def _instant(stamp: float | None) -> datetime | None:
+    return None if stamp is None else datetime.fromtimestamp(stamp, UTC)

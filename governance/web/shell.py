@@ -1,0 +1,121 @@
+"""What stands around every page: navigation by role with counts, theme, keys, the end of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+
+from governance.core import clock
+from governance.identity.models import RoleName
+from governance.web import counts, preferences, sessions
+from governance.web.roles import Standing, standing_of
+
+EVERYBODY: frozenset[str] = frozenset()
+OWNER, ADMIN, AUDITOR = RoleName.OWNER.value, RoleName.SECURITY_ADMIN.value, RoleName.AUDITOR.value
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the navigation: its page, who sees it, and the key that follows it after `g`."""
+
+    page: str
+    name: str
+    icon: str
+    href: str
+    roles: frozenset[str] = EVERYBODY
+    key: str = ""
+    #: Shown only while something is there, to people without one of `roles`.
+    if_counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A link as this person sees it. `count` is open work, not a total."""
+
+    link: Link
+    count: int
+
+
+GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
+    (
+        "My work",
+        (
+            Link("home", "Home", "house", "/", key="h"),
+            Link("catalogue", "Request access", "layout-grid", "/access/", key="c"),
+            Link("mine", "My access", "key-round", "/me/access/", key="y"),
+            Link("approvals", "Approvals", "inbox", "/approvals/", frozenset({OWNER, ADMIN}), "a", if_counted=True),
+            Link("reviews", "Reviews", "list-checks", "/reviews/", frozenset({OWNER, ADMIN}), "r", if_counted=True),
+        ),
+    ),
+    (
+        "Govern",
+        (
+            Link("matrix", "Access matrix", "grid-3x3", "/matrix/", frozenset({OWNER, ADMIN, AUDITOR}), "m"),
+            Link("people", "People", "users", "/people/", frozenset({OWNER, ADMIN, AUDITOR}), "p"),
+            Link("applications", "Applications", "plug", "/applications/", frozenset({OWNER, ADMIN, AUDITOR}), "t"),
+            Link("orphans", "Orphan accounts", "unlink", "/orphans/", frozenset({OWNER, ADMIN, AUDITOR}), "o"),
+            Link("drift", "Drift", "circle-help", "/drift/", frozenset({OWNER, ADMIN, AUDITOR})),
+            Link("operations", "Operations", "workflow", "/operations/", frozenset({OWNER, ADMIN})),
+            Link("policies", "Policies", "scale", "/policies/", frozenset({OWNER, ADMIN, AUDITOR})),
+            Link("campaigns", "Campaigns", "clipboard-check", "/campaigns/", frozenset({OWNER, ADMIN, AUDITOR})),
+        ),
+    ),
+    (
+        "Assure",
+        (
+            Link("evidence", "Evidence", "file-check-2", "/evidence/", frozenset({ADMIN, AUDITOR}), "e"),
+            Link("ledger", "Ledger", "scroll-text", "/ledger/", frozenset({ADMIN, AUDITOR}), "l"),
+        ),
+    ),
+)
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Return what `base.html` needs. Context processor; what costs a query is called only by pages that show it."""
+    known = {"theme": preferences.theme_of(request), "single_keys": preferences.single_keys_of(request)}
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return known
+    return known | {
+        "nav": _once(lambda: nav(request)),
+        "standing": _once(lambda: standing_of(request)),
+        "session_seconds": sessions.seconds_left(request, clock.now()),
+    }
+
+
+def nav(request: HttpRequest) -> list[tuple[str, list[Shown]]]:
+    """Return the groups of links this person has something behind."""
+    standing, open_work = standing_of(request), counts.open_work(request)
+    groups = [(name, [_shown(link, open_work) for link in links]) for name, links in GROUPS]
+    seen = [(name, [shown for shown in links if _is_seen(shown, standing)]) for name, links in groups]
+    return [(name, links) for name, links in seen if links]
+
+
+def _shown(link: Link, open_work: dict[str, int]) -> Shown:
+    return Shown(link, open_work.get(link.page, 0))
+
+
+def _is_seen(shown: Shown, standing: Standing) -> bool:
+    link = shown.link
+    may = not link.roles or standing.has_any(link.roles) or (link.if_counted and shown.count > 0)
+    return may and _exists(link.href)
+
+
+@cache
+def _exists(href: str) -> bool:
+    """Tell whether a page is installed at this address."""
+    try:
+        resolve(href)
+    except Resolver404:
+        return False
+    return True
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a callable for templates that works the value out at its first use and then keeps it."""
+    return cache(make)
