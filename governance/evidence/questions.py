@@ -1,0 +1,33 @@
+"""What a bundle asks: framework, period, knowledge cut and policy values. Everything else follows from these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from governance.core.clock import OPEN_END
+from governance.evidence.periods import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The parameters of a bundle. Two equal ones give the same reports, on any day and machine."""
+
+    framework: str
+    period: Period
+    known_at: datetime
+    ledger_size: int
+    leaver_sla_hours: int
+    freshness_hours: int
+
+    def parameters(self) -> dict[str, object]:
+        """Return the values of the named parameters of every report."""
+        return {
+            "starts_at": self.period.starts_at,
+            "ends_at": self.period.ends_at,
+            "as_of": self.period.as_of(self.known_at),
+            "known_at": self.known_at,
+            "ledger_size": self.ledger_size,
+            "sla_hours": self.leaver_sla_hours,
+            "open_end": OPEN_END,
+        }

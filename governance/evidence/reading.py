@@ -1,0 +1,169 @@
+"""How reports are read: all of a bundle in one snapshot, streamed by COPY into files, hashed on the way."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, transaction
+
+from governance.evidence.reports import sources
+from governance.evidence.reports.base import Report
+
+#: Hexadecimal characters kept of the SHA-256 of each row. They only say which row changed; the file's own hash is whole.
+ROW_DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of a bundle: where it is inside, how long it is and its SHA-256, hexadecimal."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(slots=True)
+class Totals:
+    """The control totals of a report, counted from the file that was written, not from the query."""
+
+    rows: int = 0
+    exceptions: int = 0
+    without_entry: int = 0
+    entry_sum: int = 0
+    people: set[str] = field(default_factory=set)
+    systems: set[str] = field(default_factory=set)
+    entries: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An application in scope, and the last time all of it was read."""
+
+    slug: str
+    name: str
+    kind: str
+    read_at: datetime | None
+    pages: int | None
+    announced: int | None
+    received: int | None
+    holdings_received: int | None
+    digest: str | None
+    failed_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class RollForward:
+    """Grants open at the start, begun, ceased and open at the end of the window."""
+
+    opening: int
+    started: int
+    ended: int
+    closing: int
+
+    @property
+    def difference(self) -> int:
+        """Return what does not add up; zero in a sound report."""
+        return self.opening + self.started - self.ended - self.closing
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Read everything inside from one state of the database, and be unable to write.
+
+    Raises RuntimeError inside another transaction: it could not have its own state.
+    """
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def copy_out(report: Report, parameters: Mapping[str, object], folder: Path) -> tuple[Written, Written]:
+    """Stream the report into `reports/` of the folder; return the CSV and the list of its row digests."""
+    csv_path, digest_path = f"reports/{report.file_stem}.csv", f"rows/{report.file_stem}.txt"
+    whole = hashlib.sha256()
+    digests = hashlib.sha256()
+    with _create(folder, csv_path) as rows, _create(folder, digest_path) as lines, connection.cursor() as cursor:
+        with cursor.copy(f"COPY (\n{report.sql}) TO STDOUT (FORMAT csv, HEADER true)", parameters) as copy:
+            # The server sends each row, and the header, as one message.
+            for row in copy:
+                rows.write(row)
+                whole.update(row)
+                line = row_digest(bytes(row))
+                lines.write(line)
+                digests.update(line)
+        sizes = rows.tell(), lines.tell()
+    return Written(csv_path, sizes[0], whole.hexdigest()), Written(digest_path, sizes[1], digests.hexdigest())
+
+
+def row_digest(row: bytes) -> bytes:
+    """Return the line that stands for a row in a list of row digests."""
+    return hashlib.sha256(row).hexdigest()[:ROW_DIGEST_LENGTH].encode() + b"\n"
+
+
+def count(report: Report, file: Path) -> Totals:
+    """Read a written report again and return its control totals."""
+    totals = Totals()
+    with file.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            _add(totals, report, row)
+    return totals
+
+
+def read_sources(parameters: Mapping[str, object]) -> list[Source]:
+    """Return the applications in scope, by short name."""
+    return [Source(*row) for row in _fetch(sources.SOURCES, parameters)]
+
+
+def read_roll_forward(parameters: Mapping[str, object]) -> RollForward:
+    """Return the roll-forward of grants over the window."""
+    return RollForward(*_fetch(sources.ROLL_FORWARD, parameters)[0])
+
+
+def preview(report: Report, parameters: Mapping[str, object]) -> tuple[int, int]:
+    """Return how many rows and how many exceptions the report has."""
+    counted = (
+        "SELECT count(*), count(*) FILTER (WHERE counted.exceptions <> '')"
+        f" FROM (\n{report.body}\n) AS counted"
+    )
+    rows, exceptions = _fetch(counted, parameters)[0]
+    return rows, exceptions
+
+
+def write(folder: Path, path: str, content: bytes) -> Written:
+    """Write a small file of a bundle."""
+    with _create(folder, path) as file:
+        file.write(content)
+    return Written(path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _create(folder: Path, path: str) -> Any:
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.open("wb")
+
+
+def _fetch(sql: str, parameters: Mapping[str, object]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+def _add(totals: Totals, report: Report, row: Mapping[str, str]) -> None:
+    totals.rows += 1
+    totals.exceptions += row["exceptions"] != ""
+    if row[report.person]:
+        totals.people.add(row[report.person])
+    if report.system and row[report.system]:
+        totals.systems.add(row[report.system])
+    supporting = [int(row[name]) for name in ("first_entry", "last_entry") if row[name]]
+    totals.without_entry += not supporting
+    totals.entry_sum += sum(supporting)
+    totals.entries.update(supporting)

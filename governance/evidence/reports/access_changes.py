@@ -1,0 +1,186 @@
+"""R03: every change of access in the window: grants started, extended, shortened and ended, and who decided them."""
+
+from __future__ import annotations
+
+from governance.evidence.reports import parts
+from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, instant, text, yes_no
+
+#: A grant is written down this long after it took effect: back-dated.
+BACK_DATED_AFTER = "interval '1 hour'"
+
+#: Every revision with the one before it.
+_REVISED = """
+revised AS (
+    SELECT
+        revision.*,
+        lag(revision.ends_at) OVER same_grant AS earlier_end,
+        lag(revision.recorded_at) OVER same_grant AS earlier_recorded_at
+    FROM grant_revision AS revision
+    WINDOW same_grant AS (PARTITION BY revision.grant_id ORDER BY revision.number)
+)"""
+
+_STARTED = """
+    SELECT
+        'started' AS change, held.id AS grant_id, known.starts_at AS effective_at, first.recorded_at,
+        first.actor_kind, first.actor_ref, NULL::timestamptz AS earlier_end, first.ends_at AS new_end,
+        NULL::text AS end_cause, held.request_id, first.number
+    FROM access_grant AS held
+    JOIN known ON known.grant_id = held.id
+    JOIN grant_revision AS first ON first.grant_id = held.id AND first.number = 1
+    WHERE known.starts_at >= %(starts_at)s AND known.starts_at < %(ends_at)s
+        AND known.starts_at <= %(known_at)s AND known.starts_at < known.ends_at"""
+
+_ENDED = """
+    SELECT
+        'ended', held.id, known.ends_at, known.recorded_at,
+        CASE WHEN known.change IN ('started', 'extended', 'shortened') THEN 'system' ELSE known.actor_kind END,
+        CASE WHEN known.change IN ('started', 'extended', 'shortened') THEN 'expiry' ELSE known.actor_ref END,
+        revised.earlier_end, known.ends_at,
+        CASE WHEN known.change IN ('started', 'extended', 'shortened') THEN 'expired' ELSE known.change END,
+        held.request_id, revised.number
+    FROM access_grant AS held
+    JOIN known ON known.grant_id = held.id
+    JOIN revised ON revised.grant_id = held.id AND revised.number = known.number
+    WHERE known.ends_at >= %(starts_at)s AND known.ends_at < %(ends_at)s
+        AND known.ends_at <= %(known_at)s AND known.starts_at < known.ends_at"""
+
+#: An extension rests on the request for it that was decided since the revision before.
+_MOVED = """
+    SELECT
+        revised.change, revised.grant_id, revised.recorded_at, revised.recorded_at,
+        revised.actor_kind, revised.actor_ref, revised.earlier_end, revised.ends_at,
+        NULL, asked.id, revised.number
+    FROM revised
+    LEFT JOIN LATERAL (
+        SELECT request.id
+        FROM access_accessrequest AS request
+        JOIN decided ON decided.request_id = request.id
+        WHERE revised.change = 'extended' AND request.extends_id = revised.grant_id
+            AND decided.decided_at > revised.earlier_recorded_at AND decided.decided_at <= revised.recorded_at
+        ORDER BY decided.decided_at DESC, request.id DESC
+        LIMIT 1
+    ) AS asked ON true
+    WHERE revised.change IN ('extended', 'shortened')
+        AND revised.recorded_at >= %(starts_at)s AND revised.recorded_at < %(ends_at)s"""
+
+_GIVES = "moved.change IN ('started', 'extended')"
+_EXCEPTIONS = exceptions_sql(
+    (
+        "no_approval",
+        f"{_GIVES} AND coalesce(decided.said_yes, 0) = 0"
+        " AND NOT (moved.change = 'started' AND held.cause IN ('birthright', 'imported', 'break_glass'))",
+    ),
+    ("approved_by_beneficiary", f"{_GIVES} AND held.person_id = ANY (decided.approver_ids)"),
+    ("approved_by_requester", f"{_GIVES} AND request.requester_id = ANY (decided.approver_ids)"),
+    ("approved_after_start", f"{_GIVES} AND decided.decided_at > moved.effective_at"),
+    ("declined_by_somebody", f"{_GIVES} AND decided.said_no > 0"),
+    (
+        "approvals_missing",
+        f"{_GIVES} AND decided.said_yes > 0 AND NOT decided.by_policy AND decided.said_yes < cardinality(version.stages)",
+    ),
+    (
+        "back_dated",
+        "moved.change = 'started' AND held.cause <> 'imported'"
+        f" AND moved.recorded_at > moved.effective_at + {BACK_DATED_AFTER}",
+    ),
+    ("break_glass", "moved.change = 'started' AND held.cause = 'break_glass'"),
+)
+
+_PARTS = parts.with_parts(
+    parts.GRANT_REVISION,
+    parts.KNOWN,
+    parts.PERSON_REVISION,
+    parts.PROFILE,
+    parts.DECIDED,
+    parts.GRANT_SUPPORT,
+    _REVISED,
+)
+
+BODY = f"""{_PARTS}
+SELECT
+    'grant:' || moved.grant_id || ':' || moved.change || ':' || lpad(moved.number::text, 6, '0') AS row_id,
+    moved.change, moved.effective_at, moved.recorded_at,
+    person.ref::text AS person_ref, profile.display_name AS person_name, profile.user_name,
+    application.slug AS application, application.name AS application_name,
+    entitlement.slug AS entitlement, entitlement.name AS entitlement_name, entitlement.is_privileged AS privileged,
+    held.cause, moved.grant_id::text AS grant_id,
+    NULLIF(moved.earlier_end, %(open_end)s) AS earlier_end, NULLIF(moved.new_end, %(open_end)s) AS new_end,
+    moved.end_cause, moved.actor_kind, moved.actor_ref,
+    'R-' || request.number AS request, requester.ref::text AS requester_ref,
+    requester_profile.display_name AS requester_name, request.created_at AS requested_at, request.purpose,
+    decided.approvers, decided.decided_at,
+    coalesce(policy.slug || ' v' || version.number, rule.slug || ' v' || rule_version.number) AS decided_under,
+    {_EXCEPTIONS} AS exceptions, grant_support.first_entry, grant_support.last_entry
+FROM ({_STARTED}
+    UNION ALL{_ENDED}
+    UNION ALL{_MOVED}
+) AS moved
+JOIN access_grant AS held ON held.id = moved.grant_id
+JOIN identity_person AS person ON person.id = held.person_id
+JOIN catalog_application AS application ON application.id = held.application_id
+JOIN catalog_entitlement AS entitlement ON entitlement.id = held.entitlement_id
+LEFT JOIN profile ON profile.person_id = held.person_id
+LEFT JOIN access_accessrequest AS request ON request.id = moved.request_id
+LEFT JOIN identity_person AS requester ON requester.id = request.requester_id
+LEFT JOIN profile AS requester_profile ON requester_profile.person_id = request.requester_id
+LEFT JOIN decided ON decided.request_id = moved.request_id
+LEFT JOIN catalog_accesspolicyversion AS version ON version.id = request.policy_version_id
+LEFT JOIN catalog_accesspolicy AS policy ON policy.id = version.policy_id
+LEFT JOIN catalog_birthrightruleversion AS rule_version ON rule_version.id = held.rule_version_id
+LEFT JOIN catalog_birthrightrule AS rule ON rule.id = rule_version.rule_id
+LEFT JOIN grant_support ON grant_support.ref = held.id::text
+"""
+
+REPORT = Report(
+    id="R03",
+    title="Access changes",
+    population=(
+        "Grants, by their last revision known at known_at, that took effect (started) or ceased (ended) in the window "
+        "[starts_at, ends_at), and every extension or shortening recorded in it. A grant whose end was due in the window "
+        "counts as ended at that instant, whenever the removal was done. A grant that was cancelled before it began "
+        "neither started nor ended."
+    ),
+    exceptions=(
+        ("no_approval", "Given by hand or on request, and no approval is on record."),
+        ("approved_by_beneficiary", "The one who has the access approved it."),
+        ("approved_by_requester", "The one who asked for it approved it."),
+        ("approved_after_start", "The last approval came after the access began or was extended."),
+        ("declined_by_somebody", "A stage declined, and it was given all the same."),
+        ("approvals_missing", "Fewer approvals than the policy version has stages, and the policy did not decide."),
+        ("back_dated", "Written down more than an hour after it took effect."),
+        ("break_glass", "Emergency access: look for the review after the fact."),
+    ),
+    columns=(
+        text("row_id", "Stable id of the row: the grant, the change, and the number of the revision that brought it."),
+        text("change", "started, extended, shortened or ended."),
+        instant("effective_at", "When the change took effect. Extensions and shortenings take effect when recorded."),
+        instant("recorded_at", "When it was written down. For an end by time: when that end was fixed."),
+        text("person_ref", "The permanent reference of the person who has the access."),
+        text("person_name", "Name shown, as of the end of the window."),
+        text("user_name", "User name, as of the end of the window."),
+        text("application", "Short name of the application; never changes."),
+        text("application_name", "Name of the application when the report was read."),
+        text("entitlement", "Short name of the entitlement within the application; never changes."),
+        text("entitlement_name", "Name of the entitlement when the report was read."),
+        yes_no("privileged", "Whether the entitlement counts as privileged."),
+        text("cause", "Why the grant exists: birthright, request, break_glass, manual, imported."),
+        text("grant_id", "Number of the grant; its ledger entries have it as subject."),
+        instant("earlier_end", "The end before the change; empty for no end or a start."),
+        instant("new_end", "The end by this change; empty for no end."),
+        text("end_cause", "Why it ended: expired, returned, revoked, left, rule, retired."),
+        text("actor_kind", "person, service or system: who made the change."),
+        text("actor_ref", "Permanent reference of a person, or name of a service or part of Gatehouse."),
+        text("request", "Number of the request the grant or the extension rests on."),
+        text("requester_ref", "Permanent reference of the one who asked."),
+        text("requester_name", "Name of the one who asked, as of the end of the window."),
+        instant("requested_at", "When it was asked for."),
+        text("purpose", "The purpose given."),
+        text("approvers", "Who decided, with permanent references, and as what."),
+        instant("decided_at", "When the last of them decided."),
+        text("decided_under", "Access policy or birthright rule, with its version."),
+        *SUPPORT,
+    ),
+    body=BODY,
+    order=("application", "entitlement", "person_ref", "row_id"),
+    subject=("grant_id", "grant"),
+)

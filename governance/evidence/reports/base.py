@@ -1,0 +1,153 @@
+"""What a report is: a query with a name, the meaning of each column, and the rule of its population.
+
+The text of the query is the version of the report: what was asked can be read in every bundle, and its SHA-256 says
+whether two bundles asked the same. Cells are made text in SQL, so that neither the session nor the driver can differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+#: Cells that a spreadsheet would take for a formula get an apostrophe in front.
+FORMULA_START = r"^[=+\-@\t\r]"
+
+
+class Kind(StrEnum):
+    """What a cell holds, and so how it is written."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    INSTANT = "instant"
+    YES_NO = "yes_no"
+
+
+_FORMATS = {
+    Kind.TEXT: "NULLIF(CASE WHEN {cell} ~ '" + FORMULA_START + "' THEN '''' || {cell} ELSE {cell} END, '')",
+    Kind.NUMBER: "{cell}::text",
+    Kind.INSTANT: "to_char({cell} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+    Kind.YES_NO: "CASE WHEN {cell} THEN 'yes' WHEN NOT {cell} THEN 'no' END",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a report, with the sentence that the data dictionary gives it."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+    def formatted(self) -> str:
+        """Return the SQL that writes the cell as text."""
+        return f"{_FORMATS[self.kind].format(cell='found.' + self.name)} AS {self.name}"
+
+
+def text(name: str, meaning: str) -> Column:
+    """Return a column of text, guarded against formulas."""
+    return Column(name, Kind.TEXT, meaning)
+
+
+def number(name: str, meaning: str) -> Column:
+    """Return a column of numbers, with a point as decimal sign."""
+    return Column(name, Kind.NUMBER, meaning)
+
+
+def instant(name: str, meaning: str) -> Column:
+    """Return a column of instants, in UTC with microseconds."""
+    return Column(name, Kind.INSTANT, meaning)
+
+
+def yes_no(name: str, meaning: str) -> Column:
+    """Return a column of yes and no."""
+    return Column(name, Kind.YES_NO, meaning)
+
+
+ROW_NO = Column("row_no", Kind.NUMBER, "Ordinal of the row in this report, from 1. The order is fixed by the row id.")
+
+#: The last columns of every report whose rows rest on ledger entries.
+SUPPORT = (
+    text("exceptions", "What an auditor should look at, codes separated by a space; empty when nothing."),
+    number("first_entry", "Index of the first ledger entry that supports the row; empty when none was recorded."),
+    number("last_entry", "Index of the last ledger entry below the pinned ledger size that supports the row."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report: `body` is the query that finds the rows; columns and order are said here and put around it.
+
+    `subject` names the column with the reference and the kind of ledger subject the supporting entries are about.
+    `person` and `system` name the columns that the control totals count distinct values of.
+    """
+
+    id: str
+    title: str
+    population: str
+    exceptions: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    body: str
+    order: tuple[str, ...]
+    subject: tuple[str, str]
+    person: str = "person_ref"
+    system: str | None = "application"
+
+    @property
+    def sql(self) -> str:
+        """Return the whole query: numbered, formatted, in a fixed order. Its parameters are named %(so)s."""
+        order = ", ".join(f'found.{name} COLLATE "C"' for name in self.order)
+        cells = ",\n    ".join(column.formatted() for column in self.columns)
+        return (
+            f"-- {self.id} {self.title}\n"
+            f"SELECT\n    row_number() OVER (ORDER BY {order}) AS row_no,\n    {cells}\n"
+            f"FROM (\n{self.body.strip()}\n) AS found\nORDER BY {order}\n"
+        )
+
+    @property
+    def version(self) -> str:
+        """Return the SHA-256 of the query text, hexadecimal."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def file_stem(self) -> str:
+        """Return the name of its files in a bundle, without folder and ending."""
+        return f"{self.id}_{self.title.lower().replace(' ', '_')}"
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Return the names of the columns as they stand in the first line of the CSV."""
+        return (ROW_NO.name, *(column.name for column in self.columns))
+
+    def dictionary(self) -> dict[str, object]:
+        """Return the data dictionary: what each column and each exception code means."""
+        return {
+            "report": self.id,
+            "title": self.title,
+            "version": self.version,
+            "population": self.population,
+            "columns": [_described(column) for column in (ROW_NO, *self.columns)],
+            "exceptions": [{"code": code, "meaning": meaning} for code, meaning in self.exceptions],
+            "format": FORMAT_NOTES,
+        }
+
+
+FORMAT_NOTES: Sequence[str] = (
+    "UTF-8, comma, double quotes where needed, lines end in LF, the first line names the columns.",
+    "Instants are UTC with microseconds. An empty cell means there is none.",
+    "Text that begins with = + - @ TAB or CR has an apostrophe in front, so that no spreadsheet takes it for a formula.",
+)
+
+
+def _described(column: Column) -> dict[str, object]:
+    described: dict[str, object] = {"name": column.name, "kind": column.kind.value, "meaning": column.meaning}
+    if column.kind is Kind.TEXT:
+        described["guarded"] = True
+    return described
+
+
+def exceptions_sql(*tests: tuple[str, str]) -> str:
+    """Return the SQL that lists the codes whose test holds, separated by a space."""
+    cases = ", ".join(f"CASE WHEN {test} THEN '{code}' END" for code, test in tests)
+    return f"concat_ws(' ', {cases})"

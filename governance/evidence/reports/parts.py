@@ -1,0 +1,126 @@
+"""The sub-queries that several reports share. Each is a common table expression, named as its key in lower case.
+
+The knowledge cut has two edges. `%(known_at)s`: nothing recorded later is seen. `%(ledger_size)s`: what was recorded
+before but sealed at or behind this index (its transaction was late) is not seen either, and no entry from there on
+supports a row. So the same cut gives the same grants and people on any day.
+"""
+
+from __future__ import annotations
+
+def _late(kind: str) -> str:
+    """Return what is not yet, or no longer, below the pinned size: acts sealed later, and acts not sealed at all."""
+    return f"""
+late_{kind} AS (
+    SELECT subject.ref, entry.correlation_id
+    FROM ledger_entry AS entry
+    JOIN ledger_entrysubject AS subject ON subject.entry_id = entry.index AND subject.kind = '{kind}'
+    WHERE entry.index >= %(ledger_size)s
+        AND NOT EXISTS (
+            SELECT FROM ledger_entry AS earlier
+            JOIN ledger_entrysubject AS same ON same.entry_id = earlier.index
+            WHERE earlier.correlation_id = entry.correlation_id AND earlier.index < %(ledger_size)s
+                AND same.kind = subject.kind AND same.ref = subject.ref
+        )
+    UNION
+    SELECT subject ->> 'ref', pending.body ->> 'correlation'
+    FROM ledger_pending AS pending, jsonb_array_elements(pending.body -> 'subjects') AS subject
+    WHERE subject ->> 'kind' = '{kind}'
+        AND NOT EXISTS (
+            SELECT FROM ledger_entry AS earlier
+            JOIN ledger_entrysubject AS same ON same.entry_id = earlier.index
+            WHERE earlier.correlation_id = pending.body ->> 'correlation' AND earlier.index < %(ledger_size)s
+                AND same.kind = '{kind}' AND same.ref = subject ->> 'ref'
+        )
+)"""
+
+
+#: Every revision of every grant that was known at the cut.
+GRANT_REVISION = f"""{_late("grant")},
+grant_revision AS (
+    SELECT revision.*
+    FROM access_grantrevision AS revision
+    LEFT JOIN late_grant
+        ON late_grant.ref = revision.grant_id::text AND late_grant.correlation_id = revision.correlation_id
+    WHERE revision.recorded_at <= %(known_at)s AND late_grant.ref IS NULL
+)"""
+
+#: The interval of every grant as it was known: its last revision up to the cut.
+KNOWN = """
+known AS (
+    SELECT DISTINCT ON (revision.grant_id)
+        revision.grant_id, revision.number, revision.starts_at, revision.ends_at, revision.change,
+        revision.recorded_at, revision.actor_kind, revision.actor_ref
+    FROM grant_revision AS revision
+    ORDER BY revision.grant_id, revision.number DESC
+)"""
+
+#: Every revision of every person that was known at the cut.
+PERSON_REVISION = f"""{_late("person")},
+person_revision AS (
+    SELECT revision.*, person.ref::text AS ref
+    FROM identity_personrevision AS revision
+    JOIN identity_person AS person ON person.id = revision.person_id
+    LEFT JOIN late_person
+        ON late_person.ref = person.ref::text AND late_person.correlation_id = revision.correlation_id
+    WHERE revision.recorded_at <= %(known_at)s AND late_person.ref IS NULL
+)"""
+
+#: Everybody's profile as of %(as_of)s, as it was known; the first known one for whoever was known only later.
+PROFILE = """
+profile AS (
+    SELECT DISTINCT ON (revision.person_id)
+        revision.person_id, revision.user_name, revision.display_name, revision.department,
+        revision.person_type, revision.status
+    FROM person_revision AS revision
+    ORDER BY
+        revision.person_id,
+        revision.effective_at <= %(as_of)s DESC,
+        CASE WHEN revision.effective_at <= %(as_of)s THEN revision.effective_at END DESC,
+        CASE WHEN revision.effective_at <= %(as_of)s THEN revision.number ELSE -revision.number END DESC
+)"""
+
+#: Who decided each request, by the cut.
+DECIDED = """
+decided AS (
+    SELECT
+        approval.request_id,
+        max(approval.decided_at) AS decided_at,
+        count(*) FILTER (WHERE approval.approved) AS said_yes,
+        count(*) FILTER (WHERE NOT approval.approved) AS said_no,
+        coalesce(bool_or(approval.approver_id IS NULL AND approval.approved), false) AS by_policy,
+        array_agg(approval.approver_id) FILTER (WHERE approval.approver_id IS NOT NULL) AS approver_ids,
+        string_agg(
+            coalesce(approver_profile.display_name || ' [' || approver.ref || ']', 'the policy')
+                || ' as ' || approval.asked || CASE WHEN approval.approved THEN '' ELSE ' (declined)' END,
+            '; ' ORDER BY approval.stage
+        ) AS approvers
+    FROM access_approval AS approval
+    LEFT JOIN identity_person AS approver ON approver.id = approval.approver_id
+    LEFT JOIN profile AS approver_profile ON approver_profile.person_id = approval.approver_id
+    WHERE approval.decided_at <= %(known_at)s
+    GROUP BY approval.request_id
+)"""
+
+#: The first and last ledger entry about each grant.
+GRANT_SUPPORT = """
+grant_support AS (
+    SELECT subject.ref, min(subject.entry_id) AS first_entry, max(subject.entry_id) AS last_entry
+    FROM ledger_entrysubject AS subject
+    WHERE subject.kind = 'grant' AND subject.entry_id < %(ledger_size)s
+    GROUP BY subject.ref
+)"""
+
+#: What was seen on accounts, as known at the cut: a disappearance noticed later had not happened yet.
+SEEN = """
+seen AS NOT MATERIALIZED (
+    SELECT
+        holding.id, holding.account_id, holding.entitlement_id, holding.first_seen_at,
+        CASE WHEN holding.gone_at <= %(known_at)s THEN holding.gone_at END AS gone_at
+    FROM provisioning_holding AS holding
+    WHERE holding.first_seen_at <= %(known_at)s
+)"""
+
+
+def with_parts(*parts: str) -> str:
+    """Return the WITH clause over these sub-queries, in this order."""
+    return "WITH" + ",".join(parts)
