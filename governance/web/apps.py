@@ -1,4 +1,7 @@
-"""The door for people: pages rendered on the server, made quick by htmx. It reads a form, calls one query or action, and renders."""
+"""The door for people: pages rendered on the server, made quick by htmx.
+
+It reads a form, calls one query or action, and renders.
+"""
 
 from django.apps import AppConfig
 

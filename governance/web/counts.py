@@ -1,10 +1,106 @@
-"""How much open work stands behind each link of the navigation."""
+"""How much open work stands behind each link of the navigation: one statement for each page."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import Count, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+
+from governance.access.models import AccessRequest, Approval, Grant, GrantCause, RequestState
+from governance.catalog.models import ApplicationOwner, ApproverKind
+from governance.core import clock
+from governance.core.clock import OPEN_END
+from governance.identity.models import Person, Status
+from governance.provisioning.models import Account, Operation, OperationState
+from governance.web.actor import person_of
+from governance.web.roles import Standing, standing_of
+
+
+class StageKind(Func):
+    """The kind of approver at the stage that waits: `stages[stage + 1]`, as arrays begin with 1."""
+
+    template = "(%(expressions)s]"
+    arg_joiner = ")[1 + "
+    output_field = TextField()
 
 
 def open_work(request: HttpRequest) -> dict[str, int]:
     """Return the number of open things for each page."""
-    return {}
+    person, standing = person_of(request), standing_of(request)
+    counted: dict[str, QuerySet[Any]] = {
+        "approvals": waiting_for(person, standing),
+        "mine": Grant.objects.filter(
+            person=person, starts_at__lte=clock.now(), ends_at__gt=clock.now(), ends_at__lt=OPEN_END
+        ).exclude(cause=GrantCause.BIRTHRIGHT),
+    }
+    if standing.is_security_admin or standing.is_auditor or standing.is_owner:
+        counted["orphans"] = orphans(person, standing)
+    if standing.is_security_admin or standing.is_owner:
+        counted["operations"] = failed_operations(person, standing)
+    columns = {f"open_{page}": _count(found) for page, found in counted.items()}
+    row = Person.objects.filter(pk=person.pk).values(**columns).get()
+    return {page: int(row[f"open_{page}"]) for page in counted}
+
+
+def waiting_for(person: Person, standing: Standing) -> QuerySet[AccessRequest]:
+    """Return the requests that wait for this person, decided in SQL as `access.requests.eligible_approvers` does.
+
+    Asked is the manager, an owner or security; when nobody active is left as asked, security is.
+    """
+    pending = (
+        AccessRequest.objects.filter(state=RequestState.PENDING)
+        .exclude(Q(person=person) | Q(requester=person))
+        .exclude(Exists(Approval.objects.filter(request=OuterRef("pk"), approver=person)))
+        .annotate(kind=StageKind("policy_version__stages", "stage"))
+    )
+    owned = Exists(ApplicationOwner.objects.filter(application=OuterRef("entitlement__application"), person=person))
+    asked = Q(kind=ApproverKind.MANAGER, person__manager=person) | (Q(kind=ApproverKind.OWNER) & Q(owned))
+    if standing.is_security_admin:
+        asked |= Q(kind=ApproverKind.SECURITY) | _nobody_is_left()
+    return pending.filter(asked)
+
+
+def orphans(person: Person, standing: Standing) -> QuerySet[Account]:
+    """Return the accounts without a person that this person may see."""
+    found = Account.objects.filter(person__isnull=True, gone_at__isnull=True, application__retired_at__isnull=True)
+    return _within_reach(found, person, sees_all=standing.is_security_admin or standing.is_auditor)
+
+
+def failed_operations(person: Person, standing: Standing) -> QuerySet[Operation]:
+    """Return the orders that failed and that this person may see."""
+    return _within_reach(
+        Operation.objects.filter(state=OperationState.FAILED), person, sees_all=standing.is_security_admin
+    )
+
+
+def _within_reach(found: QuerySet[Any], person: Person, *, sees_all: bool) -> QuerySet[Any]:
+    if sees_all:
+        return found
+    mine = ApplicationOwner.objects.filter(application=OuterRef("application"), person=person)
+    return found.filter(Exists(mine))
+
+
+def _nobody_is_left() -> Q:
+    earlier = Approval.objects.filter(request=OuterRef(OuterRef("pk")), approver=OuterRef("person"))
+    owners = (
+        ApplicationOwner.objects.filter(application=OuterRef("entitlement__application"), person__status=Status.ACTIVE)
+        .exclude(person=OuterRef("person"))
+        .exclude(person=OuterRef("requester"))
+        .exclude(Exists(earlier))
+    )
+    gave_already = Approval.objects.filter(request=OuterRef("pk"), approver=OuterRef("person__manager"))
+    no_manager = (
+        Q(person__manager__isnull=True)
+        | ~Q(person__manager__status=Status.ACTIVE)
+        | Q(person__manager=F("requester"))
+        | Q(Exists(gave_already))
+    )
+    return (Q(kind=ApproverKind.OWNER) & ~Q(Exists(owners))) | (Q(kind=ApproverKind.MANAGER) & no_manager)
+
+
+def _count(found: QuerySet[Any]) -> Coalesce:
+    counted = found.order_by().annotate(one=Value(1))
+    total = counted.values("one").annotate(total=Count("pk")).values("total")
+    return Coalesce(Subquery(total, output_field=IntegerField()), 0)

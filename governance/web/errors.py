@@ -1,4 +1,4 @@
-"""How this door answers when something is wrong: one table from the errors of the rooms to pages, and Django's handlers.
+"""How this door answers when something is wrong: a table from the errors of the rooms to pages, Django's handlers.
 
 A page request gets a page in plain words with a next step. A request by htmx gets the sentence alone, as text, which
 the script shows as a toast: such an answer never lands inside the page.

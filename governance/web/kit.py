@@ -9,8 +9,8 @@ from django.shortcuts import render
 
 from governance.identity.models import RoleName
 from governance.web import charts
-from governance.web.roles import needs
 from governance.web.kinds import KINDS
+from governance.web.roles import needs
 
 _USE = (5, 9, 4, 0, 3, 6, 6, 8, 2, 0, 0, 7, 5)
 _STEPS = 4
