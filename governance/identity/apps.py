@@ -1,4 +1,6 @@
-"""Who exists: people, groups and memberships as directories tell them, with every earlier state. People are selected here by SCIM filter expressions."""
+"""Who exists: people, groups and memberships as directories tell them, with every earlier state.
+
+People are selected here by SCIM filter expressions."""
 
 from django.apps import AppConfig
 
