@@ -1,4 +1,6 @@
-"""What can be had: applications, their entitlements, and the versioned policies and rules about them. Ships the catalogue of real applications."""
+"""What can be had: applications, their entitlements, and the versioned policies and rules about them.
+
+Ships the catalogue of real applications."""
 
 from django.apps import AppConfig
 

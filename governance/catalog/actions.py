@@ -1,0 +1,331 @@
+"""The writers of applications, entitlements, policies and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils.text import slugify
+
+from governance.catalog import events, shipped
+from governance.catalog.models import (
+    AccessPolicy,
+    AccessPolicyVersion,
+    Application,
+    ApplicationOwner,
+    ApproverKind,
+    BirthrightRule,
+    BirthrightRuleVersion,
+    DataClass,
+    Entitlement,
+    EntitlementKind,
+    Risk,
+)
+from governance.core.actor import Actor
+from governance.core.clock import now
+from governance.core.errors import Conflict, Invalid
+from governance.identity.models import Person
+from governance.identity.selection import check_condition
+from governance.ledger.recording import Subject, record
+
+STANDARD_POLICY = "standard"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTerms:
+    """What a version of an access policy says. Conditions are SCIM filter expressions; empty means everybody or nobody.
+
+    `may_request` empty lets everybody ask; `auto_approve` empty approves nobody by itself.
+    """
+
+    stages: tuple[str, ...]
+    may_request: str = ""
+    default_duration: timedelta = timedelta(hours=4)
+    max_duration: timedelta = timedelta(days=30)
+    allows_open_end: bool = False
+    purposes: tuple[str, ...] = (
+        "Fix an incident",
+        "Work on a ticket",
+        "Build a report",
+        "Answer an audit",
+        "Something else",
+    )
+    requires_ticket: bool = False
+    auto_approve: str = ""
+    auto_approve_up_to: timedelta = timedelta(0)
+    lapses_after: timedelta = timedelta(days=14)
+
+
+@transaction.atomic
+def add_from_catalogue(catalogue_id: str, *, owners: Sequence[Person] = (), actor: Actor) -> Application:
+    """Return a new application made from the shipped catalogue, with a first role to ask for.
+
+    Raises NotFound for an unknown id and Conflict when it was added before.
+    """
+    entry = shipped.application(catalogue_id)
+    application = add_application(
+        entry.name,
+        slug=entry.id,
+        description=entry.description,
+        category=entry.category,
+        catalogue_id=entry.id,
+        icon=entry.icon,
+        risk=entry.risk,
+        data_classes=entry.data_classes,
+        owners=owners,
+        actor=actor,
+    )
+    add_entitlement(
+        application,
+        "Member",
+        sentence=f"Sign in to {entry.name} and use it as a member.",
+        target_ref=f"{entry.name} members",
+        risk=min(entry.risk, Risk.MEDIUM),
+        data_classes=entry.data_classes,
+        actor=actor,
+    )
+    return application
+
+
+@transaction.atomic
+def add_application(
+    name: str,
+    *,
+    slug: str = "",
+    description: str = "",
+    category: str = "",
+    catalogue_id: str = "",
+    icon: str = "",
+    risk: int = Risk.MEDIUM,
+    data_classes: Sequence[str] = (),
+    owners: Sequence[Person] = (),
+    actor: Actor,
+) -> Application:
+    """Return a new application.
+
+    Raises Invalid naming each wrong field and Conflict when the slug is taken.
+    """
+    slug = slug or slugify(name)[:80]
+    _check(
+        name=_text(name, 120),
+        slug="" if slug else "Give it a name with letters or digits.",
+        description=_text(description, 300, needed=False),
+        risk="" if risk in Risk.values else "Choose 1 (low) to 4 (critical).",
+        data_classes=_choices(data_classes, DataClass.values),
+    )
+    if Application.objects.filter(slug=slug).exists():
+        raise Conflict(f"{name} was added before.")
+    application = Application.objects.create(
+        slug=slug,
+        name=name.strip(),
+        description=description,
+        category=category[:60],
+        catalogue_id=catalogue_id,
+        icon=icon,
+        risk=risk,
+        data_classes=list(data_classes),
+        created_at=now(),
+    )
+    record(events.APPLICATION_ADDED, actor=actor, subjects=[_application(application)], data={"slug": slug})
+    if owners:
+        set_owners(application, owners, actor=actor)
+    return application
+
+
+@transaction.atomic
+def set_owners(application: Application, owners: Sequence[Person], *, actor: Actor) -> None:
+    """Make exactly these people answer for an application.
+
+    Raises Invalid when one of them left.
+    """
+    if gone := [person.display_name for person in owners if not person.is_active]:
+        raise Invalid({"owners": f"{', '.join(gone)} left and cannot own an application."})
+    Application.objects.select_for_update(no_key=True).get(pk=application.pk)
+    wanted = {person.pk for person in owners}
+    ApplicationOwner.objects.filter(application=application).exclude(person_id__in=wanted).delete()
+    at = now()
+    ApplicationOwner.objects.bulk_create(
+        [ApplicationOwner(application=application, person=person, since=at) for person in owners], ignore_conflicts=True
+    )
+    people = [Subject("person", str(person.ref)) for person in owners]
+    record(events.OWNERS_CHANGED, actor=actor, subjects=[_application(application), *people])
+
+
+@transaction.atomic
+def add_entitlement(
+    application: Application,
+    name: str,
+    *,
+    sentence: str,
+    target_ref: str,
+    kind: str = EntitlementKind.GROUP,
+    risk: int = Risk.MEDIUM,
+    data_classes: Sequence[str] = (),
+    is_privileged: bool = False,
+    is_requestable: bool = True,
+    policy: AccessPolicy | None = None,
+    actor: Actor,
+) -> Entitlement:
+    """Return a new entitlement inside an application, under `policy` or the standard one.
+
+    Raises Invalid naming each wrong field and Conflict when the application has one by that name or target.
+    """
+    slug = slugify(name)[:80]
+    _check(
+        name=_text(name, 120) or ("" if slug else "Give it a name with letters or digits."),
+        sentence=_text(sentence, 300),
+        target_ref=_text(target_ref, 320),
+        kind="" if kind in EntitlementKind.values else f"Choose one of {', '.join(EntitlementKind.values)}.",
+        risk="" if risk in Risk.values else "Choose 1 (low) to 4 (critical).",
+        data_classes=_choices(data_classes, DataClass.values),
+    )
+    others = Entitlement.objects.filter(application=application)
+    if others.filter(slug=slug).exists() or others.filter(kind=kind, target_ref=target_ref).exists():
+        raise Conflict(f"{application.name} already has {name}.")
+    entitlement = Entitlement.objects.create(
+        application=application,
+        slug=slug,
+        name=name.strip(),
+        kind=kind,
+        target_ref=target_ref,
+        sentence=sentence,
+        risk=risk,
+        data_classes=list(data_classes),
+        is_privileged=is_privileged,
+        is_requestable=is_requestable,
+        policy=policy or standard_policy(actor=actor),
+        created_at=now(),
+    )
+    record(
+        events.ENTITLEMENT_ADDED,
+        actor=actor,
+        subjects=[Subject("entitlement", str(entitlement.pk)), _application(application)],
+        data={"slug": slug, "risk": risk},
+    )
+    return entitlement
+
+
+@transaction.atomic
+def standard_policy(*, actor: Actor) -> AccessPolicy:
+    """Return the policy that entitlements start with, made when it is missing: the owner decides."""
+    policy = AccessPolicy.objects.filter(slug=STANDARD_POLICY).first()
+    if policy is not None:
+        return policy
+    terms = PolicyTerms(stages=(ApproverKind.OWNER,))
+    return save_policy("Standard", terms, slug=STANDARD_POLICY, actor=actor).policy
+
+
+@transaction.atomic
+def save_policy(name: str, terms: PolicyTerms, *, slug: str = "", actor: Actor) -> AccessPolicyVersion:
+    """Return the new version of a policy, which is in force from now on; the policy is made when it is new.
+
+    Raises Invalid naming each wrong field.
+    """
+    _check_terms(name, terms)
+    at = now()
+    policy, _ = AccessPolicy.objects.select_for_update(no_key=True).get_or_create(
+        slug=slug or slugify(name)[:80], defaults={"name": name, "created_at": at}
+    )
+    last = policy.versions.aggregate(last=Max("number"))["last"] or 0
+    version = AccessPolicyVersion.objects.create(
+        policy=policy,
+        number=last + 1,
+        effective_at=at,
+        created_at=at,
+        created_by_ref=actor.ref,
+        may_request=terms.may_request.strip(),
+        default_duration=terms.default_duration,
+        max_duration=terms.max_duration,
+        allows_open_end=terms.allows_open_end,
+        purposes=list(terms.purposes),
+        requires_ticket=terms.requires_ticket,
+        auto_approve=terms.auto_approve.strip(),
+        auto_approve_up_to=terms.auto_approve_up_to,
+        stages=list(terms.stages),
+        lapses_after=terms.lapses_after,
+    )
+    record(
+        events.POLICY_CHANGED,
+        actor=actor,
+        subjects=[Subject("policy", policy.slug)],
+        data={"version": version.number, "stages": version.stages},
+    )
+    return version
+
+
+@transaction.atomic
+def save_birthright_rule(
+    name: str, condition: str, entitlements: Sequence[Entitlement], *, slug: str = "", actor: Actor
+) -> BirthrightRuleVersion:
+    """Return the new version of a birthright rule, in force from now on.
+
+    It says what people get; `access.birthright.apply` brings people in line with it.
+    Raises Invalid naming each wrong field.
+    """
+    if not condition.strip():
+        raise Invalid({"condition": "Say whom the rule selects."})
+    check_condition(condition, field="condition")
+    if not entitlements:
+        raise Invalid({"entitlements": "Choose at least one role."})
+    _check(name=_text(name, 120))
+    at = now()
+    rule, _ = BirthrightRule.objects.select_for_update(no_key=True).get_or_create(
+        slug=slug or slugify(name)[:80], defaults={"name": name, "created_at": at}
+    )
+    last = rule.versions.aggregate(last=Max("number"))["last"] or 0
+    version = BirthrightRuleVersion.objects.create(
+        rule=rule,
+        number=last + 1,
+        effective_at=at,
+        created_at=at,
+        created_by_ref=actor.ref,
+        condition=condition.strip(),
+    )
+    version.entitlements.set(entitlements)
+    record(
+        events.RULE_CHANGED,
+        actor=actor,
+        subjects=[Subject("rule", rule.slug), *(Subject("entitlement", str(one.pk)) for one in entitlements)],
+        data={"version": version.number},
+    )
+    return version
+
+
+def _check_terms(name: str, terms: PolicyTerms) -> None:
+    zero = timedelta(0)
+    _check(
+        name=_text(name, 120),
+        stages=_choices(terms.stages, ApproverKind.values),
+        default_duration="" if zero < terms.default_duration <= terms.max_duration else "Must lie within the longest.",
+        max_duration="" if terms.max_duration > zero else "Must be longer than nothing.",
+        auto_approve_up_to=""
+        if zero <= terms.auto_approve_up_to <= terms.max_duration
+        else "Must lie within the longest.",
+        lapses_after="" if terms.lapses_after > zero else "Must be longer than nothing.",
+    )
+    check_condition(terms.may_request, field="may_request")
+    check_condition(terms.auto_approve, field="auto_approve")
+
+
+def _check(**problems: str) -> None:
+    found = {field: sentence for field, sentence in problems.items() if sentence}
+    if found:
+        raise Invalid(found)
+
+
+def _text(value: str, limit: int, *, needed: bool = True) -> str:
+    if needed and not value.strip():
+        return "This is needed."
+    return f"At most {limit} characters; this has {len(value)}." if len(value) > limit else ""
+
+
+def _choices(values: Sequence[str], known: Sequence[str]) -> str:
+    unknown = [value for value in values if value not in known]
+    return f"Unknown: {', '.join(unknown)}. Choose from {', '.join(known)}." if unknown else ""
+
+
+def _application(application: Application) -> Subject:
+    return Subject("application", str(application.pk))

@@ -1,0 +1,11 @@
+"""What is recorded about applications, entitlements, policies and rules."""
+
+APPLICATION_ADDED = "application.added"
+APPLICATION_CHANGED = "application.changed"
+APPLICATION_RETIRED = "application.retired"
+OWNERS_CHANGED = "application.owners_changed"
+ENTITLEMENT_ADDED = "entitlement.added"
+ENTITLEMENT_RETIRED = "entitlement.retired"
+POLICY_CHANGED = "policy.changed"
+RULE_CHANGED = "rule.changed"
+RULE_RETIRED = "rule.retired"
