@@ -24,10 +24,11 @@ class NotAllowed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason of a refusal: a stable `code` for machines and a `sentence` for people."""
+    """One reason of a refusal: a stable `code` for machines, a `sentence` for people, and the field it is about."""
 
     code: str
     sentence: str
+    field: str = ""
 
 
 class Refused(DomainError):

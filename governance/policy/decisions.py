@@ -1,0 +1,71 @@
+"""Whether somebody may decide a request that waits, with every reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from governance.core.errors import Reason
+from governance.policy.durations import SHORTEST, spoken
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFacts:
+    """What a decision on a request looks at, at the moment it is made."""
+
+    approver_id: int
+    approver_is_active: bool
+    requester_id: int
+    person_id: int
+    person_name: str
+    person_is_active: bool
+    entitlement_is_retired: bool
+    entitlement_name: str
+    may_still_request: bool
+    #: Who may decide the stage that waits.
+    eligible_ids: frozenset[int]
+    asked_duration: timedelta | None
+    max_duration: timedelta
+    chosen_duration: timedelta | None
+    reason: str
+    approves: bool
+
+
+def refuse_decision(facts: DecisionFacts) -> tuple[Reason, ...]:
+    """Return every reason why this decision cannot be taken; empty when it can."""
+    return (*_who(facts), *(_conditions(facts) if facts.approves else _words(facts)))
+
+
+def _who(facts: DecisionFacts) -> Iterator[Reason]:
+    if facts.approver_id in (facts.requester_id, facts.person_id):
+        yield Reason("own_request", "Nobody decides about their own access.")
+    if not facts.approver_is_active:
+        yield Reason("approver_left", "You are not active any more and cannot decide.")
+    elif facts.approver_id not in facts.eligible_ids:
+        yield Reason("not_asked", "This request does not wait for you.")
+
+
+def _conditions(facts: DecisionFacts) -> Iterator[Reason]:
+    if not facts.person_is_active:
+        yield Reason("person_left", f"{facts.person_name} is not active any more.")
+    if facts.entitlement_is_retired:
+        yield Reason("retired", f"{facts.entitlement_name} does not exist any more.")
+    if not facts.may_still_request:
+        yield Reason("not_eligible", f"The policy no longer lets {facts.person_name} have this.")
+    chosen, asked = facts.chosen_duration, facts.asked_duration
+    if chosen is None:
+        return
+    if chosen < SHORTEST:
+        yield Reason("too_short", "Choose a time longer than that.", "duration")
+    if asked is not None and chosen > asked:
+        yield Reason("longer_than_asked", f"They asked for {spoken(asked)}; you can only shorten it.", "duration")
+    if chosen > facts.max_duration:
+        yield Reason("too_long", f"The longest is {spoken(facts.max_duration)}.", "duration")
+
+
+def _words(facts: DecisionFacts) -> Iterator[Reason]:
+    if len(facts.reason.strip()) < 5:
+        yield Reason("needs_reason", "Say in a sentence why you decline. They will read it.", "reason")
+    elif len(facts.reason) > 2000:
+        yield Reason("reason_too_long", "Keep it under 2000 characters.", "reason")

@@ -1,0 +1,96 @@
+"""What a decision is made from, as plain values. `access.facts` reads them from rows; nothing here knows a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFacts:
+    """Who somebody is, as far as decisions look at it."""
+
+    id: int
+    name: str
+    is_active: bool
+    person_type: str = ""
+    manager_id: int | None = None
+    joined_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntitlementFacts:
+    """What is asked for. `risk` is 1 (low) to 4 (critical)."""
+
+    id: int
+    name: str
+    application_name: str
+    risk: int
+    is_privileged: bool = False
+    is_requestable: bool = True
+    is_retired: bool = False
+    data_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageFacts:
+    """One stage of approval and who could decide it now: (person id, name)."""
+
+    kind: str
+    approvers: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """What the policy version says, its conditions already held against the person."""
+
+    version_id: int
+    policy_name: str
+    may_request: bool
+    auto_approves: bool
+    default_duration: timedelta
+    max_duration: timedelta
+    allows_open_end: bool
+    purposes: tuple[str, ...]
+    requires_ticket: bool
+    auto_approve_up_to: timedelta
+    stages: tuple[StageFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody asks for: how long (None: open-ended), from when (None: at once), and why."""
+
+    duration: timedelta | None
+    purpose: str
+    reason: str
+    ticket: str = ""
+    starts_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFacts:
+    """What the person already has or waits for, of the same entitlement."""
+
+    #: Until when it is held; OPEN_END when without end; None when not held.
+    until: datetime | None = None
+    #: The number of a request for it that still waits.
+    waiting_request: int | None = None
+    #: Whether the request extends a grant that is held.
+    is_extension: bool = False
+    peers_with_it: int = 0
+    peers: int = 0
+    denied_lately: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """Everything one verdict on a request looks at."""
+
+    requester: PersonFacts
+    person: PersonFacts
+    entitlement: EntitlementFacts
+    policy: PolicyFacts
+    ask: Ask
+    held: HeldFacts
+    now: datetime

@@ -1,0 +1,183 @@
+"""The verdict on a request, as tables of one difference each."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from governance.core.clock import OPEN_END
+from governance.policy.durations import spoken
+from governance.policy.facts import (
+    Ask,
+    EntitlementFacts,
+    HeldFacts,
+    PersonFacts,
+    PolicyFacts,
+    RequestFacts,
+    StageFacts,
+)
+from governance.policy.risk import score
+from governance.policy.verdicts import decide_request
+
+NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
+ADA = PersonFacts(id=1, name="Ada", is_active=True, person_type="Employee", manager_id=2)
+ROLE = EntitlementFacts(id=5, name="Analyst", application_name="Snowflake", risk=2)
+POLICY = PolicyFacts(
+    version_id=9,
+    policy_name="Standard",
+    may_request=True,
+    auto_approves=False,
+    default_duration=timedelta(hours=4),
+    max_duration=timedelta(hours=8),
+    allows_open_end=False,
+    purposes=("Fix an incident",),
+    requires_ticket=False,
+    auto_approve_up_to=timedelta(0),
+    stages=(StageFacts("owner", ((3, "Linus"),)),),
+)
+ASK = Ask(timedelta(hours=2), "Fix an incident", "The nightly load failed again.")
+FACTS = RequestFacts(ADA, ADA, ROLE, POLICY, ASK, HeldFacts(), NOW)
+
+
+def codes(facts: RequestFacts) -> list[str]:
+    return [reason.code for reason in decide_request(facts).reasons]
+
+
+def test_a_request_in_order_is_allowed_and_waits_for_its_stages() -> None:
+    verdict = decide_request(FACTS)
+
+    assert verdict.is_allowed
+    assert not verdict.is_automatic
+    assert verdict.stages == ("owner",)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({"ask": replace(ASK, duration=timedelta(hours=9))}, "too_long", "duration"),
+        ({"ask": replace(ASK, duration=timedelta(0))}, "too_short", "duration"),
+        ({"ask": replace(ASK, duration=timedelta(hours=-2))}, "too_short", "duration"),
+        ({"ask": replace(ASK, duration=None)}, "needs_end", "duration"),
+        ({"ask": replace(ASK, starts_at=NOW - timedelta(days=1))}, "starts_in_the_past", "starts_at"),
+        ({"ask": replace(ASK, starts_at=NOW + timedelta(days=400))}, "starts_too_late", "starts_at"),
+        ({"ask": replace(ASK, purpose="Curiosity")}, "unknown_purpose", "purpose"),
+        ({"ask": replace(ASK, reason="because")}, "reason_too_short", "reason"),
+        ({"ask": replace(ASK, reason="x" * 2001)}, "reason_too_long", "reason"),
+        ({"ask": replace(ASK, ticket="x" * 121)}, "ticket_too_long", "ticket"),
+        ({"policy": replace(POLICY, requires_ticket=True)}, "needs_ticket", "ticket"),
+        ({"policy": replace(POLICY, may_request=False)}, "not_eligible", "entitlement"),
+        ({"policy": replace(POLICY, stages=(StageFacts("owner", ()),))}, "no_approver", ""),
+        ({"entitlement": replace(ROLE, is_requestable=False)}, "not_requestable", "entitlement"),
+        ({"entitlement": replace(ROLE, is_retired=True)}, "retired", "entitlement"),
+        ({"person": replace(ADA, is_active=False)}, "person_left", "person"),
+        ({"requester": replace(ADA, is_active=False)}, "requester_left", ""),
+        ({"requester": replace(ADA, id=77)}, "not_their_manager", "person"),
+        ({"held": HeldFacts(until=NOW + timedelta(hours=1))}, "already_held", "entitlement"),
+        ({"held": HeldFacts(until=OPEN_END)}, "already_held", "entitlement"),
+        ({"held": HeldFacts(waiting_request=2041)}, "already_waiting", "entitlement"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_one_thing_out_of_order_is_refused_for_that_reason(change: dict[str, object], code: str, field: str) -> None:
+    reasons = decide_request(replace(FACTS, **change)).reasons
+
+    assert [(reason.code, reason.field) for reason in reasons] == [(code, field)]
+
+
+def test_a_refusal_names_all_its_reasons() -> None:
+    worst = replace(
+        FACTS,
+        ask=Ask(timedelta(days=3), "Curiosity", "no"),
+        policy=replace(POLICY, requires_ticket=True, may_request=False),
+        entitlement=replace(ROLE, is_retired=True),
+    )
+
+    assert set(codes(worst)) == {
+        "too_long",
+        "unknown_purpose",
+        "reason_too_short",
+        "needs_ticket",
+        "not_eligible",
+        "retired",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "allowed"),
+    [
+        ({"requester": PersonFacts(id=2, name="Grace", is_active=True)}, True),
+        (
+            {
+                "ask": replace(ASK, starts_at=NOW + timedelta(hours=2)),
+                "held": HeldFacts(until=NOW + timedelta(hours=1)),
+            },
+            True,
+        ),
+        ({"held": HeldFacts(until=NOW + timedelta(hours=1), is_extension=True)}, True),
+        ({"ask": replace(ASK, duration=timedelta(hours=8))}, True),
+        ({"ask": replace(ASK, duration=None), "policy": replace(POLICY, allows_open_end=True)}, True),
+    ],
+    ids=[
+        "manager asks for a report",
+        "starts after what is held ends",
+        "extends what is held",
+        "exactly the longest",
+        "open end where allowed",
+    ],
+)
+def test_what_is_just_in_order_is_allowed(change: dict[str, object], allowed: bool) -> None:
+    assert decide_request(replace(FACTS, **change)).is_allowed is allowed
+
+
+@pytest.mark.parametrize(
+    ("policy", "automatic"),
+    [
+        (replace(POLICY, stages=()), True),
+        (replace(POLICY, auto_approves=True, auto_approve_up_to=timedelta(hours=2)), True),
+        (replace(POLICY, auto_approves=True, auto_approve_up_to=timedelta(hours=1)), False),
+        (replace(POLICY, auto_approves=False, auto_approve_up_to=timedelta(hours=8)), False),
+    ],
+    ids=["no stages", "within the automatic time", "longer than the automatic time", "not for this person"],
+)
+def test_the_policy_approves_by_itself_only_where_it_says_so(policy: PolicyFacts, automatic: bool) -> None:
+    assert decide_request(replace(FACTS, policy=policy)).is_automatic is automatic
+
+
+def test_what_is_approved_by_itself_needs_no_approver() -> None:
+    nobody = replace(
+        POLICY, stages=(StageFacts("owner", ()),), auto_approves=True, auto_approve_up_to=timedelta(hours=2)
+    )
+
+    assert decide_request(replace(FACTS, policy=nobody)).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [
+        (None, "no end"),
+        (timedelta(seconds=90), "90 seconds"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(days=7), "7 days"),
+        (timedelta(0), "0 seconds"),
+    ],
+)
+def test_durations_are_said_in_words(duration: timedelta | None, words: str) -> None:
+    assert spoken(duration) == words
+
+
+def test_risk_adds_up_from_parts_that_say_why_and_never_falls_below_the_role() -> None:
+    quiet = score(FACTS)
+    loud = score(
+        replace(
+            FACTS,
+            entitlement=replace(ROLE, risk=4, is_privileged=True, data_classes=("phi",)),
+            ask=replace(ASK, duration=None),
+            held=HeldFacts(denied_lately=1),
+        )
+    )
+
+    assert (quiet.level, loud.level) == (2, 4)
+    assert sum(part.points for part in loud.parts) == loud.points
+    assert {part.code for part in loud.parts} >= {"entitlement", "privileged", "phi", "open_end", "denied"}
+    assert score(replace(FACTS, entitlement=replace(ROLE, risk=4))).level == 4
