@@ -1,4 +1,6 @@
-"""Who has what, why and until when: requests, approvals, grants and their ends. Grants say what should be; the room below makes it so."""
+"""Who has what, why and until when: requests, approvals, grants and their ends.
+
+Grants say what should be; the room below makes it so."""
 
 from django.apps import AppConfig
 

@@ -1,0 +1,131 @@
+"""The only bridge from rows to policy facts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q
+
+from governance.access.approvers import Deciders, deciders
+from governance.access.models import AccessRequest, Grant, RequestState
+from governance.catalog.models import AccessPolicyVersion, Entitlement
+from governance.identity.models import Person, Status
+from governance.identity.selection import selected_among
+from governance.policy.facts import (
+    Ask,
+    EntitlementFacts,
+    HeldFacts,
+    PersonFacts,
+    PolicyFacts,
+    RequestFacts,
+    StageFacts,
+)
+
+DENIALS_COUNT_FOR = timedelta(days=90)
+
+
+def of_request(
+    requester: Person,
+    person: Person,
+    entitlement: Entitlement,
+    version: AccessPolicyVersion,
+    ask: Ask,
+    *,
+    extends: Grant | None = None,
+    at: datetime,
+) -> RequestFacts:
+    """Return everything a verdict on this request looks at, as of `at`."""
+    return RequestFacts(
+        requester=of_person(requester),
+        person=of_person(person),
+        entitlement=of_entitlement(entitlement),
+        policy=of_policy(version, person, entitlement, excluded_ids=(requester.pk, person.pk)),
+        ask=ask,
+        held=of_held(person, entitlement, is_extension=extends is not None, at=at),
+        now=at,
+    )
+
+
+def of_person(person: Person) -> PersonFacts:
+    """Return who somebody is."""
+    return PersonFacts(
+        id=person.pk,
+        name=person.display_name,
+        is_active=person.is_active,
+        person_type=person.person_type,
+        manager_id=person.manager_id,
+        joined_at=person.joined_at,
+    )
+
+
+def of_entitlement(entitlement: Entitlement) -> EntitlementFacts:
+    """Return what is asked for."""
+    application = entitlement.application
+    return EntitlementFacts(
+        id=entitlement.pk,
+        name=entitlement.name,
+        application_name=application.name,
+        risk=entitlement.risk,
+        is_privileged=entitlement.is_privileged,
+        is_requestable=entitlement.is_requestable,
+        is_retired=entitlement.retired_at is not None or application.retired_at is not None,
+        data_classes=tuple(entitlement.data_classes),
+    )
+
+
+def of_policy(
+    version: AccessPolicyVersion, person: Person, entitlement: Entitlement, *, excluded_ids: tuple[int, ...]
+) -> PolicyFacts:
+    """Return what a policy version says about this person, with who could decide each stage."""
+    known = deciders([entitlement.application_id])
+    conditions = [version.may_request, version.auto_approve]
+    may_request, auto_approves = selected_among(conditions, [person.pk]).get(person.pk, [False, False])
+    return PolicyFacts(
+        version_id=version.pk,
+        policy_name=version.policy.name,
+        may_request=may_request,
+        auto_approves=auto_approves and bool(version.auto_approve),
+        default_duration=version.default_duration,
+        max_duration=version.max_duration,
+        allows_open_end=version.allows_open_end,
+        purposes=tuple(version.purposes),
+        requires_ticket=version.requires_ticket,
+        auto_approve_up_to=version.auto_approve_up_to,
+        stages=tuple(
+            StageFacts(kind, _named(known, kind, person, entitlement, excluded_ids)) for kind in version.stages
+        ),
+    )
+
+
+def of_held(person: Person, entitlement: Entitlement, *, is_extension: bool, at: datetime) -> HeldFacts:
+    """Return what the person has or waits for of this entitlement, and how it compares with their peers."""
+    running = Grant.objects.filter(person=person, entitlement=entitlement, ends_at__gt=at, starts_at__lte=at)
+    latest = running.order_by("-ends_at").first()
+    requests = AccessRequest.objects.filter(person=person, entitlement=entitlement)
+    waiting = requests.filter(state=RequestState.PENDING).first()
+    denied = requests.filter(state=RequestState.DENIED, closed_at__gt=at - DENIALS_COUNT_FOR).count()
+    with_it, peers = _peers(person, entitlement, at)
+    return HeldFacts(
+        until=latest.ends_at if latest else None,
+        waiting_request=waiting.number if waiting else None,
+        is_extension=is_extension,
+        peers_with_it=with_it,
+        peers=peers,
+        denied_lately=denied,
+    )
+
+
+def _peers(person: Person, entitlement: Entitlement, at: datetime) -> tuple[int, int]:
+    if not person.department:
+        return 0, 0
+    same = Person.objects.filter(department=person.department, status=Status.ACTIVE).exclude(pk=person.pk)
+    covers = Q(grants__entitlement=entitlement, grants__starts_at__lte=at, grants__ends_at__gt=at)
+    counts = same.aggregate(peers=Count("pk", distinct=True), with_it=Count("pk", filter=covers, distinct=True))
+    return counts["with_it"], counts["peers"]
+
+
+def _named(
+    known: Deciders, kind: str, person: Person, entitlement: Entitlement, excluded_ids: tuple[int, ...]
+) -> tuple[tuple[int, str], ...]:
+    found = known.eligible(kind, person=person, application_id=entitlement.application_id, excluded_ids=excluded_ids)
+    return tuple((one.pk, one.display_name) for one in found)

@@ -1,0 +1,257 @@
+"""The access matrix: who can reach what at an instant, people by applications, wanted and observed together.
+
+Wanted is what grants and waiting requests say; observed is what was read in the applications. What is observed and
+covered by no grant is drift; an active account without a present person is an orphan. Set-based: a fixed number of
+statements, however many people and applications there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from governance.access import matrix_sql as sql
+
+#: Rows of people, columns of applications, and rows without a person on one page.
+PAGE_ROWS = 50
+PAGE_COLUMNS = 40
+PAGE_ORPHANS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the matrix. Empty fields do not narrow it.
+
+    `applications` are the primary keys the reader may see; None means all. `at` is the instant it is about.
+    """
+
+    at: datetime
+    is_past: bool = False
+    applications: Collection[int] | None = None
+    kinds: Collection[str] = ()
+    department: str | None = None
+    data_class: str = ""
+    text: str = ""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether only people with a matching access are shown, instead of everybody."""
+        return bool(self.kinds or self.data_class or self.applications is not None)
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        """Return the named parameters of every statement."""
+        return {
+            "at": self.at,
+            "applications": None if self.applications is None else list(self.applications),
+            "kinds": list(self.kinds) or None,
+            "department": self.department,
+            "data_class": self.data_class or None,
+            "text": f"%{sql.escape_like(self.text)}%" if self.text else None,
+            **more,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An application at the top of the matrix."""
+
+    id: int
+    slug: str
+    name: str
+    icon: str
+    risk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One reason why somebody can, or will perhaps, reach something. `ends_at` is none where no end is known."""
+
+    kind: str
+    application_id: int
+    role: str
+    is_privileged: bool
+    risk: int
+    starts_at: datetime
+    ends_at: datetime | None
+    #: What it comes from: grant, request or holding, and its primary key.
+    source: str
+    source_id: int
+
+
+@dataclass(slots=True)
+class Row:
+    """A person, or an account without one (`account_ids` by application, no `ref`), and their access by application."""
+
+    name: str
+    title: str
+    department: str
+    ref: str = ""
+    left_at: datetime | None = None
+    account_ids: dict[int, int] = field(default_factory=dict)
+    access: dict[int, list[Access]] = field(default_factory=dict)
+
+    def add(self, access: Access) -> None:
+        """Put one access into its cell."""
+        self.access.setdefault(access.application_id, []).append(access)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much there is under the filters, without regard to the kind: by kind, and which applications have which."""
+
+    by_kind: dict[str, int]
+    by_application: dict[int, dict[str, int]]
+    departments: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """Return the number of grants: the wanted access that is in force."""
+        return sum(self.by_kind.get(kind, 0) for kind in ("birthright", "standing", "temporary", "breakglass"))
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """One page of the matrix. `back` and `next` are references of people to continue before or after."""
+
+    columns: tuple[Column, ...]
+    orphans: tuple[Row, ...]
+    people: tuple[Row, ...]
+    counts: Counts
+    hidden_columns: int
+    column_pages: int
+    orphan_count: int
+    row_count: int
+    back: str
+    next: str
+
+
+def matrix(question: Question, *, after: str = "", before: str = "", column_page: int = 1) -> Matrix:
+    """Return one page. `after` and `before` are references of people at the edge of the present page.
+
+    Six statements. An unknown reference starts at the beginning.
+    """
+    counts = counted(question)
+    every = columns(question.applications)
+    shown = _columns_with_hits(every, counts, question)
+    pages = max(1, -(-len(shown) // PAGE_COLUMNS))
+    place = min(max(column_page, 1), pages) - 1
+    visible = shown[place * PAGE_COLUMNS : (place + 1) * PAGE_COLUMNS]
+    found, back, following = _people(question, after=after, before=before)
+    rows = dict(found)
+    _fill(rows, question, [column.id for column in visible])
+    how_many, orphans = _orphans(question, limit=PAGE_ORPHANS) if not back else (0, [])
+    return Matrix(
+        columns=tuple(visible),
+        orphans=tuple(orphans),
+        people=tuple(rows.values()),
+        counts=counts,
+        hidden_columns=len(every) - len(shown),
+        column_pages=pages,
+        orphan_count=how_many,
+        row_count=_row_count(counts, question),
+        back=back,
+        next=following,
+    )
+
+
+def everything(question: Question) -> tuple[list[Column], list[Row]]:
+    """Return all rows under the filters with all their access, people without a person first. For the export."""
+    every = columns(question.applications)
+    rows = dict(_read_people(question, limit=None))
+    _fill(rows, question, [column.id for column in every])
+    _, orphans = _orphans(question, limit=None)
+    return every, [*orphans, *(row for row in rows.values() if row.access)]
+
+
+def columns(applications: Collection[int] | None) -> list[Column]:
+    """Return the applications in force within reach, the most harmful first."""
+    wanted = {"applications": None if applications is None else list(applications)}
+    return [Column(*row) for row in _rows(sql.COLUMNS, wanted)]
+
+
+def counted(question: Question) -> Counts:
+    """Return how much access of each kind each application has, and how many people each department. Two statements."""
+    by_kind: dict[str, int] = {}
+    by_application: dict[int, dict[str, int]] = {}
+    for application_id, kind, number in _rows(sql.counts(question.is_past), question.parameters()):
+        by_kind[kind] = by_kind.get(kind, 0) + number
+        by_application.setdefault(application_id, {})[kind] = number
+    departments = dict(_rows(sql.departments(question.is_past, question.is_narrowed), question.parameters()))
+    return Counts(by_kind, by_application, departments)
+
+
+def _columns_with_hits(every: Sequence[Column], counts: Counts, question: Question) -> list[Column]:
+    if not (question.kinds or question.data_class):
+        return list(every)
+    wanted = set(question.kinds)
+    hits = counts.by_application
+    return [one for one in every if any(not wanted or kind in wanted for kind in hits.get(one.id, ()))]
+
+
+def _row_count(counts: Counts, question: Question) -> int:
+    if question.department is not None:
+        return counts.departments.get(question.department, 0)
+    return sum(counts.departments.values())
+
+
+def _people(question: Question, *, after: str, before: str) -> tuple[list[tuple[int, Row]], str, str]:
+    """Return a page of people with the references for Back and Next."""
+    edge = after or before
+    found = _read_people(question, limit=PAGE_ROWS + 1, edge=edge, backwards=bool(before and not after))
+    has_more = len(found) > PAGE_ROWS
+    found = found[:PAGE_ROWS]
+    if before and not after:
+        found.reverse()
+        return found, found[0][1].ref if has_more else "", found[-1][1].ref if found else ""
+    back = found[0][1].ref if after and found else ""
+    return found, back, found[-1][1].ref if has_more else ""
+
+
+def _read_people(
+    question: Question, *, limit: int | None, edge: str = "", backwards: bool = False
+) -> list[tuple[int, Row]]:
+    statement = sql.people(question.is_past, question.is_narrowed, has_edge=bool(edge), backwards=backwards)
+    read = _rows(statement, question.parameters(edge=edge or None, limit=limit))
+    return [
+        (id_, Row(name=name, title=title, department=department, ref=str(ref)))
+        for id_, ref, name, title, department in read
+    ]
+
+
+def _fill(rows: dict[int, Row], question: Question, application_ids: Collection[int]) -> None:
+    if not rows or not application_ids:
+        return
+    wanted = question.parameters(people=list(rows), shown=list(application_ids))
+    for person_id, *access in _rows(sql.ACCESS, wanted):
+        rows[person_id].add(Access(*access))
+
+
+def _orphans(question: Question, *, limit: int | None) -> tuple[int, list[Row]]:
+    """Return how many there are, and the accounts nobody present stands behind: a row for each name."""
+    if not _wants_orphans(question):
+        return 0, []
+    found: dict[str, Row] = {}
+    total = 0
+    for how_many, key, *known, account_id, application_id, role, is_privileged, risk, since, end, source, id_ in _rows(
+        sql.orphans(question.is_past), question.parameters(limit=limit)
+    ):
+        total = how_many
+        name, title, ref, left_at = known
+        row = found.setdefault(key, Row(name=name, title=title, department="", ref=ref or "", left_at=left_at))
+        row.account_ids[application_id] = account_id
+        row.add(Access("orphan", application_id, role, is_privileged, risk, since, end, source, id_))
+    return total, list(found.values())
+
+
+def _wants_orphans(question: Question) -> bool:
+    return question.department is None and (not question.kinds or "orphan" in question.kinds)
+
+
+def _rows(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())

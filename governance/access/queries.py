@@ -1,0 +1,128 @@
+"""Questions about access: who has what, since when, until when, why, and how its start and end went."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import F, Q, QuerySet
+
+from governance.access.approvers import deciders
+from governance.access.models import AccessRequest, Approval, Grant, RequestState
+from governance.access.requests import eligible_approvers
+from governance.core.errors import NotFound
+from governance.identity.models import Person
+
+#: Everything a page says about a grant, without a further statement.
+WITH_GRANT = (
+    "person",
+    "entitlement",
+    "application",
+    "request",
+    "rule_version__rule",
+    "give_operation",
+    "take_operation",
+)
+WITH_REQUEST = (
+    "person__manager",
+    "requester",
+    "entitlement__application",
+    "policy_version__policy",
+    "extends",
+)
+
+
+def covering(at: datetime) -> Q:
+    """Return the condition that a grant covers an instant: it has begun and not ended (half-open)."""
+    return Q(starts_at__lte=at, ends_at__gt=at)
+
+
+def grants_at(at: datetime) -> QuerySet[Grant]:
+    """Return the grants that cover an instant, past or present, with all a page says about them."""
+    return Grant.objects.filter(covering(at)).select_related(*WITH_GRANT)
+
+
+def access_of(person: Person, *, at: datetime) -> list[Grant]:
+    """Return why a person can reach what at an instant: what ends first comes first."""
+    return list(grants_at(at).filter(person=person).order_by("ends_at", "application__name", "entitlement__name", "id"))
+
+
+def upcoming_access_of(person: Person, *, at: datetime) -> list[Grant]:
+    """Return the grants of a person that begin later."""
+    later = Grant.objects.filter(person=person, starts_at__gt=at, ends_at__gt=F("starts_at"))
+    return list(later.select_related(*WITH_GRANT).order_by("starts_at", "id"))
+
+
+def past_access_of(person: Person, *, at: datetime, limit: int = 50) -> list[Grant]:
+    """Return the grants of a person that ended, the latest first."""
+    ended = Grant.objects.filter(person=person, ends_at__lte=at)
+    return list(ended.select_related(*WITH_GRANT).order_by("-ends_at", "-id")[:limit])
+
+
+def who_has_access(
+    *, at: datetime, entitlement_id: int | None = None, application_id: int | None = None
+) -> QuerySet[Grant]:
+    """Return the grants at an instant for an entitlement or a whole application, by name of the person."""
+    found = grants_at(at)
+    if entitlement_id is not None:
+        found = found.filter(entitlement_id=entitlement_id)
+    if application_id is not None:
+        found = found.filter(application_id=application_id)
+    return found.order_by("person__display_name", "person_id", "entitlement__name", "id")
+
+
+def known_interval(grant: Grant, *, known_at: datetime) -> tuple[datetime, datetime] | None:
+    """Return what we believed at `known_at` about when a grant starts and ends; None when we did not know it."""
+    revision = grant.revisions.filter(recorded_at__lte=known_at).order_by("-number").first()
+    return (revision.starts_at, revision.ends_at) if revision else None
+
+
+def grant(grant_id: int) -> Grant:
+    """Return a grant with all a page says about it. Raises NotFound."""
+    found = Grant.objects.select_related(*WITH_GRANT).filter(pk=grant_id).first()
+    if found is None:
+        raise NotFound("There is no such access.")
+    return found
+
+
+def request(number: int) -> AccessRequest:
+    """Return the request R-`number`. Raises NotFound."""
+    found = AccessRequest.objects.select_related(*WITH_REQUEST).filter(number=number).first()
+    if found is None:
+        raise NotFound(f"There is no request R-{number}.")
+    return found
+
+
+def requests_of(person: Person, *, state: str | None = None) -> QuerySet[AccessRequest]:
+    """Return what a person asked for or is to get, the latest first."""
+    found = AccessRequest.objects.filter(Q(person=person) | Q(requester=person)).select_related(*WITH_REQUEST)
+    return (found.filter(state=state) if state else found).order_by("-id")
+
+
+def waiting_for(approver: Person) -> list[AccessRequest]:
+    """Return the requests that wait for this person's decision, the oldest first. Four statements, however many."""
+    pending = list(
+        AccessRequest.objects.filter(state=RequestState.PENDING)
+        .exclude(Q(person=approver) | Q(requester=approver))
+        .select_related(*WITH_REQUEST)
+        .prefetch_related("approvals")
+        .order_by("created_at", "id")
+    )
+    known = deciders({one.entitlement.application_id for one in pending})
+    return [one for one in pending if any(who.pk == approver.pk for who in eligible_approvers(one, known))]
+
+
+def decided_by(approver: Person, *, limit: int = 20) -> list[Approval]:
+    """Return what a person decided, the latest first."""
+    decided = Approval.objects.filter(approver=approver).select_related(
+        "request__person", "request__entitlement__application"
+    )
+    return list(decided.order_by("-decided_at", "-id")[:limit])
+
+
+def usual_answer(entitlement_id: int, *, at: datetime) -> timedelta | None:
+    """Return the median time to a decision by people over the last 90 days; None without three decisions."""
+    decided = Approval.objects.filter(
+        request__entitlement_id=entitlement_id, approver__isnull=False, decided_at__gt=at - timedelta(days=90)
+    ).values_list("decided_at", "request__created_at")
+    times = sorted(decided_at - created_at for decided_at, created_at in decided)
+    return times[len(times) // 2] if len(times) >= 3 else None
