@@ -97,9 +97,11 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 
-# The field history of configuration models: our own insert-only table, values as JSON (governance/ledger/configuration.py).
+# The field history of configuration models: our own insert-only table, values as JSON (governance/ledger/models.py).
 AUDITLOG_LOGENTRY_MODEL = "ledger.ConfigurationChange"
 AUDITLOG_STORE_JSON_CHANGES = True
+# Its own migrations would create the table that is not used, empty and with a link to people.
+MIGRATION_MODULES = {"auditlog": None}
 
 AUTH_USER_MODEL = "identity.Person"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]

@@ -85,7 +85,7 @@ def _record(action: int, changes: Mapping[str, Any], instance: models.Model) -> 
 
 
 def _spelled(value: object) -> object:
-    """Return the value as an entry can hold it: small scalars as they are, the rest as JSON text, long ones as a digest."""
+    """Return the value as an entry can hold it: scalars as they are, the rest as JSON text, long ones as a digest."""
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= MAX_INTEGER):
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)

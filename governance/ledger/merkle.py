@@ -109,7 +109,7 @@ class Tree:
         return CompactRange(self.size, peaks)
 
     def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
-        """Return the audit path of leaf `index` in the tree of `size` leaves, from the leaf's sibling up (RFC 6962 §2.1.1)."""
+        """Return the audit path of leaf `index` in the tree of `size`, from the leaf's sibling up (RFC 6962 §2.1.1)."""
         size = self._checked_size(self.size if size is None else size)
         if not 0 <= index < size:
             raise ValueError(f"There is no entry {index} in a tree of {size}.")
@@ -148,7 +148,7 @@ class Tree:
         return size
 
     def _range_hash(self, start: int, stop: int) -> bytes:
-        """Return the root over the leaves `start` to `stop`; `start` is a multiple of the power of two that covers them."""
+        """Return the root over the leaves `start` to `stop`; `start` is a multiple of the power of two above it."""
         width = stop - start
         if width & (width - 1) == 0:
             height = width.bit_length() - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from auditlog.models import AbstractLogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -110,7 +110,7 @@ class Disclosure(models.Model):
         indexes: ClassVar = [models.Index(fields=["subject_ref"], name="ledger_disclosure_subject")]
 
 
-class ConfigurationChange(AbstractLogEntry):
+class ConfigurationChange(AbstractLogEntry):  # type: ignore[misc]  # auditlog has no types
     """django-auditlog's row about one change of a configuration model: the readable field history.
 
     Insert-only. The actor is named as in the ledger, so that nothing here points at a person's row and nothing
@@ -121,13 +121,15 @@ class ConfigurationChange(AbstractLogEntry):
     actor_email = None
     remote_addr = None
     remote_port = None
-    content_type = models.ForeignKey(ContentType, on_delete=models.PROTECT, related_name="+")
-    actor_kind = models.CharField(max_length=20)
-    actor_ref = models.CharField(max_length=200)
-    door = models.CharField(max_length=20)
+    content_type: models.ForeignKey[Any, Any] = models.ForeignKey(
+        ContentType, on_delete=models.PROTECT, related_name="+"
+    )
+    actor_kind: models.CharField[str, str] = models.CharField(max_length=20)
+    actor_ref: models.CharField[str, str] = models.CharField(max_length=200)
+    door: models.CharField[str, str] = models.CharField(max_length=20)
 
     objects = ConfigurationChangeManager()
 
-    class Meta(AbstractLogEntry.Meta):
+    class Meta(AbstractLogEntry.Meta):  # type: ignore[misc]
         verbose_name = "configuration change"
         verbose_name_plural = "configuration changes"

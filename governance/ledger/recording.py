@@ -10,8 +10,10 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypedDict
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from governance.core import clock
 from governance.core.actor import Actor
@@ -29,7 +31,7 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One thing that an entry is about: a word for its kind and a permanent reference that says nothing about a person."""
+    """One thing that an entry is about: a word for its kind, and a permanent reference without personal data."""
 
     kind: str
     ref: str
@@ -47,8 +49,9 @@ class Record:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Secret:
+class _Secret(TypedDict):
+    """A row of the vault."""
+
     digest: str
     subject_ref: str
     field: str
@@ -71,7 +74,7 @@ def record(
     UUIDs and decimals become text) and holds no personal data. `private` maps a field to the reference of the person
     it is about and the text; the entry holds only a salted commitment to it. `at` is now when not given.
 
-    Raises TransactionManagementError outside of a transaction, and ValueError (NotCanonical) for what an entry cannot hold.
+    Raises TransactionManagementError outside of a transaction, and NotCanonical for what an entry cannot hold.
     """
     record_many([Record(event, actor, subjects, data or {}, private or {}, at)])
 
@@ -87,9 +90,9 @@ def record_many(records: Iterable[Record]) -> None:
             _keep_in_vault(cursor, vault)
         if bodies:
             cursor.execute(
-                "INSERT INTO ledger_pending (body) SELECT said.body::jsonb"
-                " FROM unnest(%s::text[]) WITH ORDINALITY AS said (body, place) ORDER BY said.place",
-                [bodies],
+                "INSERT INTO ledger_pending (body) SELECT said.body"
+                " FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS said (body, place) ORDER BY said.place",
+                [f"[{','.join(bodies)}]"],
             )
 
 
@@ -114,7 +117,7 @@ def body_text(row: Record, moment: datetime, vault: list[_Secret]) -> str:
                 "correlation": row.actor.correlation_id,
                 "subjects": [_subject(subject) for subject in dict.fromkeys(row.subjects)],
                 "data": row.data,
-                "private": {secret.field: secret.digest for secret in secrets_of_row},
+                "private": {secret["field"]: secret["digest"] for secret in secrets_of_row},
             },
             row.event,
         )
@@ -130,7 +133,7 @@ def body_text(row: Record, moment: datetime, vault: list[_Secret]) -> str:
 def _subject(subject: Subject) -> dict[str, str]:
     if not _WORD.fullmatch(subject.kind) or len(subject.kind) > 40:
         raise NotCanonical(f"{subject.kind!r} is not a kind of subject.")
-    if not isinstance(subject.ref, str) or not 0 < len(subject.ref) <= 200:
+    if type(subject.ref) is not str or not 0 < len(subject.ref) <= 200:
         raise NotCanonical(f"The reference of a {subject.kind} is text of 1 to 200 characters, not {subject.ref!r}.")
     return {"kind": subject.kind, "ref": subject.ref}
 
@@ -140,15 +143,13 @@ def _commit(name: str, subject_ref: str, value: str) -> _Secret:
         raise NotCanonical(f"private.{name} is a {type(value).__name__}; only text is committed to.")
     plain(value, f"private.{name}")
     salt = secrets.token_urlsafe(16)
-    return _Secret(commitment(salt, name, value), subject_ref, name, salt, value)
+    return _Secret(digest=commitment(salt, name, value), subject_ref=subject_ref, field=name, salt=salt, value=value)
 
 
-def _keep_in_vault(cursor: object, vault: Sequence[_Secret]) -> None:
-    columns = (
-        [getattr(secret, name) for secret in vault] for name in ("digest", "subject_ref", "field", "salt", "value")
-    )
-    cursor.execute(  # type: ignore[attr-defined]
-        "INSERT INTO ledger_disclosure (digest, subject_ref, field, salt, value)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])",
-        list(columns),
+def _keep_in_vault(cursor: CursorWrapper, vault: Sequence[_Secret]) -> None:
+    cursor.execute(
+        "INSERT INTO ledger_disclosure (digest, subject_ref, field, salt, value) SELECT said.*"
+        " FROM jsonb_to_recordset(%s::jsonb)"
+        " AS said (digest text, subject_ref text, field text, salt text, value text)",
+        [canonical(vault)],
     )

@@ -25,7 +25,7 @@ class Unverified(Exception):
 
 
 def read_canonical(text: str) -> Any:
-    """Return what the canonical JSON text says, or raise when it is not canonical (RFC 8785, the subset of docs/ledger.md)."""
+    """Return what the text says, or raise when it is not canonical JSON (RFC 8785, the subset of docs/ledger.md)."""
     try:
         value = json.loads(
             text,
@@ -262,7 +262,7 @@ class Checkpoint(NamedTuple):
 class Proof(NamedTuple):
     """What a proof file says; `checkpoint` is the text of the signed checkpoint, not yet verified."""
 
-    index: int
+    entry: int
     path: List[bytes]
     checkpoint: str
 
@@ -353,8 +353,8 @@ def check_proof(body: bytes, proof: str, key: VerifierKey, verify: Verify = veri
     """Return index and checkpoint of the entry with this body, once the proof file shows that it is in the log."""
     parsed = parse_proof(proof)
     checkpoint = open_checkpoint(parsed.checkpoint, key, verify)
-    check_inclusion(leaf_hash(body), parsed.index, checkpoint.size, checkpoint.root, parsed.path)
-    return parsed.index, checkpoint
+    check_inclusion(leaf_hash(body), parsed.entry, checkpoint.size, checkpoint.root, parsed.path)
+    return parsed.entry, checkpoint
 
 
 def commitment(salt: str, field: str, value: str) -> str:

@@ -46,7 +46,8 @@ GO_NOTE = (
     "If you think cryptography is the answer to your problem,\n"
     "then you don't know what your problem is.\n"
     "\n"
-    "\N{EM DASH} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    "\N{EM DASH} PeterNeumann "
+    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 )
 
 
@@ -176,7 +177,7 @@ def test_a_well_signed_note_that_is_no_checkpoint_of_ours_is_refused(signer: Sig
 def test_the_wrong_key_is_not_taken_from_the_note(signer: Signer) -> None:
     mallory = Signer.generate("example.com/ledger")
 
-    with pytest.raises(Unverified, match="no signature of example.com/ledger"):
+    with pytest.raises(Unverified, match=r"no signature of example\.com/ledger"):
         open_checkpoint(mallory.checkpoint(1, leaf_hash(b"x")), parse_verifier_key(signer.verifier_key))
 
 
@@ -209,7 +210,7 @@ def test_a_proof_file_shows_that_an_entry_is_in_the_log(signer: Signer) -> None:
 def test_extra_data_of_a_proof_file_is_skipped_and_damage_refused() -> None:
     proof = parse_proof("c2sp.org/tlog-proof@v1\nextra AAAA\nindex 3\n\nnote\n")
 
-    assert (proof.index, proof.path, proof.checkpoint) == (3, [], "note\n")
+    assert (proof.entry, proof.path, proof.checkpoint) == (3, [], "note\n")
     for damaged in (
         "",
         "c2sp.org/tlog-proof@v1\nindex 03\n\n",

@@ -1,0 +1,61 @@
+"""`manage.py ledger_sequencer`: the process that seals the ledger. Start one; a second one stands by."""
+
+from __future__ import annotations
+
+import signal
+import time
+from argparse import ArgumentParser
+from threading import Event
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from governance.ledger.keys import read_key_file
+from governance.ledger.models import Pending
+from governance.ledger.notes import BadKey, Signer
+from governance.ledger.sequencer import LedgerDamaged, SequencerElsewhere, seal_everything
+from governance.ledger.sequencer_loop import SequencerLoop
+
+SECONDS_FOR_THE_OTHER = 60
+
+
+class Command(BaseCommand):
+    """Seal the ledger."""
+
+    help = "Seal recorded entries into the signed ledger, until SIGTERM. With --once: what is recorded now, then exit."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take --once."""
+        parser.add_argument("--once", action="store_true", help="seal everything that is recorded and exit")
+
+    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        """Seal."""
+        try:
+            signer = read_key_file(settings.ENVIRONMENT.ledger_key, settings.ENVIRONMENT.ledger_origin)
+            if once:
+                self.stdout.write(f"{self._seal_once(signer)} entries sealed.")
+            else:
+                self._seal_until_stopped(signer)
+        except (BadKey, LedgerDamaged, DatabaseError) as error:
+            raise CommandError(str(error)) from error
+
+    def _seal_until_stopped(self, signer: Signer) -> None:
+        stop = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        SequencerLoop(signer, stop).run()
+
+    def _seal_once(self, signer: Signer) -> int:
+        """Seal everything; when another sequencer is at it, wait until it has sealed what is recorded now."""
+        last = Pending.objects.order_by("-id").values_list("id", flat=True).first()
+        deadline = time.monotonic() + SECONDS_FOR_THE_OTHER
+        while time.monotonic() < deadline:
+            try:
+                return seal_everything(signer=signer)
+            except SequencerElsewhere:
+                if last is None or not Pending.objects.filter(id__lte=last).exists():
+                    return 0
+                time.sleep(0.1)
+        raise CommandError("Another sequencer holds the ledger and does not get on.")

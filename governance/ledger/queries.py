@@ -1,0 +1,212 @@
+"""What other rooms may ask the ledger. Entries are shown once they are sealed, about a second after the commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from governance.core.errors import NotFound
+from governance.ledger.models import Checkpoint, ConfigurationChange, Disclosure, Entry, LogKey
+from governance.ledger.notes import proof_file
+from governance.ledger.recording import Subject
+from governance.ledger.stored_tree import stored_tree
+
+MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SealedEntry:
+    """An entry of the ledger. `body` is the canonical text that was hashed; the rest is what it says."""
+
+    index: int
+    event: str
+    at: datetime
+    actor_kind: str
+    actor_ref: str
+    door: str
+    correlation_id: str
+    subjects: tuple[Subject, ...]
+    data: Mapping[str, Any]
+    #: Field → commitment, in place of what must not be in the ledger. See `disclosed`.
+    private: Mapping[str, str]
+    body: str
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries, newest first. `before` asks for the next page; None when this is the last."""
+
+    entries: tuple[SealedEntry, ...]
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A signed head of the ledger; `note` is the C2SP checkpoint."""
+
+    size: int
+    root: bytes
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenEntry:
+    """An entry with the proof that it is in the signed tree."""
+
+    entry: SealedEntry
+    head: Head
+    path: tuple[bytes, ...]
+
+    @property
+    def proof_file(self) -> str:
+        """Return the C2SP `.tlog-proof` text, which verifies offline."""
+        return proof_file(self.entry.index, self.path, self.head.note)
+
+
+def entries(
+    *,
+    about: Subject | None = None,
+    actor_ref: str = "",
+    event: str = "",
+    correlation_id: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> Page:
+    """Return a page of entries, newest first; filters are joined by *and*, and each may be left out.
+
+    `event` is a whole event or its noun (`grant`). `since` is included, `until` is not. `before` is the index that the
+    page starts below: pages stay as they were while the ledger grows.
+    """
+    rows = _named(Entry.objects.all(), event)
+    wanted: dict[str, object] = {"actor_ref": actor_ref, "correlation_id": correlation_id}
+    rows = rows.filter(**{name: value for name, value in wanted.items() if value})
+    if about is not None:
+        rows = rows.filter(subjects__kind=about.kind, subjects__ref=about.ref)
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    if until is not None:
+        rows = rows.filter(at__lt=until)
+    if before is not None:
+        rows = rows.filter(index__lt=before)
+    limit = max(1, min(limit, MAX_PAGE))
+    found = [_sealed(row) for row in rows.order_by("-index")[: limit + 1]]
+    return Page(tuple(found[:limit]), found[limit - 1].index if len(found) > limit else None)
+
+
+def entry(index: int) -> ProvenEntry:
+    """Return the entry with its proof against the latest head. Raises NotFound."""
+    row = Entry.objects.filter(index=index).first()
+    head = latest_checkpoint()
+    if row is None or head is None or index >= head.size:
+        raise NotFound(f"There is no entry {index} in the ledger.")
+    return ProvenEntry(_sealed(row), head, tuple(stored_tree(head.size).inclusion_proof(index)))
+
+
+def proven_entries(indexes: Collection[int], head: Head) -> Iterator[ProvenEntry]:
+    """Yield the entries in the order of their indexes, each with its proof against `head`.
+
+    One pass over the rows and each tile read once, so that a bundle of thousands is cheap.
+    """
+    tree = stored_tree(head.size)
+    for row in Entry.objects.filter(index__in=list(indexes), index__lt=head.size).order_by("index").iterator():
+        yield ProvenEntry(_sealed(row), head, tuple(tree.inclusion_proof(row.index)))
+
+
+def latest_checkpoint() -> Head | None:
+    """Return the newest signed head, or None before the sequencer ran for the first time."""
+    return _head(Checkpoint.objects.order_by("-size").first())
+
+
+def checkpoint_at(size: int) -> Head | None:
+    """Return the signed head of exactly that size, or None when none was signed."""
+    return _head(Checkpoint.objects.filter(size=size).first())
+
+
+def verifier_key() -> str | None:
+    """Return the public key (C2SP vkey) to pin, or None before the sequencer ran for the first time."""
+    return LogKey.objects.order_by("-first_size").values_list("verifier_key", flat=True).first()
+
+
+def inclusion_proof(index: int, size: int) -> list[bytes]:
+    """Return the audit path of the entry in the tree of that size. Raises NotFound when there is none."""
+    try:
+        return stored_tree(size).inclusion_proof(index)
+    except (ValueError, LookupError) as error:
+        raise NotFound(f"There is no entry {index} in a ledger of size {size}.") from error
+
+
+def consistency_proof(old: int, new: int) -> list[bytes]:
+    """Return the proof that the ledger of size `old` is the beginning of the one of size `new`. Raises NotFound."""
+    try:
+        return stored_tree(new).consistency_proof(old)
+    except (ValueError, LookupError) as error:
+        raise NotFound(f"There is no proof from size {old} to size {new}.") from error
+
+
+def disclosed(indexes: Collection[int]) -> dict[int, dict[str, str | None]]:
+    """Return the clear text of the private fields of these entries: index → field → text, None when it was erased.
+
+    The caller answers for who may see it.
+    """
+    bodies = Entry.objects.filter(index__in=list(indexes)).values_list("index", "body")
+    committed: dict[int, dict[str, str]] = {index: json.loads(body)["private"] for index, body in bodies}
+    digests = [digest for fields in committed.values() for digest in fields.values()]
+    vault = dict(Disclosure.objects.filter(digest__in=digests).values_list("digest", "value"))
+    return {
+        index: {field: vault.get(digest) for field, digest in fields.items()} for index, fields in committed.items()
+    }
+
+
+def sealing_lag_seconds() -> float:
+    """Return the age of the oldest entry that waits to be sealed, by the database's clock; 0 when none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM ledger_pending")
+        (seconds,) = cursor.fetchone()
+    return max(0.0, float(seconds)) if seconds is not None else 0.0
+
+
+def configuration_history(model_label: str, object_pk: str) -> Sequence[ConfigurationChange]:
+    """Return the field history of one configuration row, newest first. `model_label` is like `catalog.application`."""
+    app_label, _, model = model_label.partition(".")
+    rows = ConfigurationChange.objects.filter(content_type__app_label=app_label, content_type__model=model)
+    return list(rows.filter(object_pk=object_pk).order_by("-id"))
+
+
+def _named(rows: QuerySet[Entry], event: str) -> QuerySet[Entry]:
+    if not event:
+        return rows
+    return rows.filter(event=event) if "." in event else rows.filter(event__startswith=f"{event}.")
+
+
+def _head(row: Checkpoint | None) -> Head | None:
+    return None if row is None else Head(row.size, bytes(row.root), row.note, row.at)
+
+
+def _sealed(row: Entry) -> SealedEntry:
+    """Read an entry from its body, not from the columns beside it: the body is what was hashed."""
+    said = json.loads(row.body)
+    actor = said["actor"]
+    return SealedEntry(
+        index=row.index,
+        event=said["event"],
+        at=datetime.fromisoformat(said["at"]),
+        actor_kind=actor["kind"],
+        actor_ref=actor["ref"],
+        door=actor["door"],
+        correlation_id=said["correlation"],
+        subjects=tuple(Subject(subject["kind"], subject["ref"]) for subject in said["subjects"]),
+        data=said["data"],
+        private=said["private"],
+        body=row.body,
+        leaf_hash=bytes(row.leaf_hash),
+    )

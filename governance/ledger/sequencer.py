@@ -1,0 +1,194 @@
+"""The one who seals: takes what is recorded, puts it into order and under a signature, in one transaction.
+
+Writers never wait for it. If it stops anywhere, the transaction is undone and the next one starts from what is stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from governance.core import clock
+from governance.core.actor import Actor
+from governance.ledger import events
+from governance.ledger.canonical import canonical
+from governance.ledger.merkle import CompactRange, Node, leaf_hash
+from governance.ledger.models import Checkpoint, LogKey, Pending
+from governance.ledger.notes import Signer
+from governance.ledger.recording import Record, Subject, body_text, record
+from governance.ledger.stored_tree import stored_tree
+
+#: PostgreSQL advisory lock of the sequencer: the bytes "ghledger". One log per database.
+LOCK_ID = int.from_bytes(b"ghledger")
+#: Entries in one transaction: about half a second of work.
+BATCH = 2_000
+#: An idle log says so this often, so that silence is provable.
+HEARTBEAT = timedelta(hours=1)
+
+
+class SequencerElsewhere(Exception):
+    """Another process is sealing this ledger."""
+
+
+class LedgerDamaged(Exception):
+    """What is stored does not lead to what was signed. Nothing more is signed until a person has looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    index: int
+    body: str
+    said: dict[str, Any]
+    leaf: bytes
+
+
+def seal_pending(limit: int = BATCH, *, signer: Signer) -> int:
+    """Seal up to `limit` recorded entries, lowest ids first, and sign the new head; return how many.
+
+    The first call on an empty ledger also seals `log.started`. Raises SequencerElsewhere when another process is at it,
+    and LedgerDamaged when the stored tree is not the one that was signed last, or the key is not its key.
+    """
+    with transaction.atomic():
+        _take_turn()
+        tree = _signed_tree(signer)
+        bodies = ([] if tree.size else [_start(signer)]) + _claim(limit)
+        if bodies:
+            entries, nodes = _fold(tree, bodies)
+            _store_entries(entries)
+            _store_nodes(nodes)
+            _store_checkpoint(tree, signer)
+    return len(bodies)
+
+
+def seal_everything(*, signer: Signer) -> int:
+    """Seal until nothing is left that was recorded; return how many entries. Errors are those of `seal_pending`."""
+    total = sealed = seal_pending(signer=signer)
+    while sealed >= BATCH:
+        sealed = seal_pending(signer=signer)
+        total += sealed
+    return total
+
+
+def work_is_waiting() -> bool:
+    """Tell whether there is something to seal, or a new ledger to start."""
+    return Pending.objects.exists() or not Checkpoint.objects.exists()
+
+
+def record_heartbeat_when_idle(*, signer: Signer) -> bool:
+    """Record that the log is alive when its last checkpoint is an hour old; return whether it did."""
+    now = clock.now()
+    last = Checkpoint.objects.order_by("-size").first()
+    if last is None or now - last.at < HEARTBEAT:
+        return False
+    with transaction.atomic():
+        record(events.LOG_HEARTBEAT, actor=_myself(), subjects=[Subject("log", signer.name)], at=now)
+    return True
+
+
+def become_sequencer() -> bool:
+    """Take the lock that makes this database session the sequencer; False when another session has it.
+
+    The server drops a session whose machine has vanished after about half a minute, and the lock with it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4")
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_ID])
+        return bool(cursor.fetchone()[0])
+
+
+def _myself() -> Actor:
+    return Actor.system("sequencer")
+
+
+def _take_turn() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_ID])
+        if not cursor.fetchone()[0]:
+            raise SequencerElsewhere("Another process is sealing this ledger.")
+
+
+def _signed_tree(signer: Signer) -> CompactRange:
+    """Return the stored tree, ready to append to, once it leads to the last signed root and the key is the log's."""
+    last = Checkpoint.objects.order_by("-size").first()
+    if last is None:
+        return CompactRange()
+    key = LogKey.objects.order_by("-first_size").first()
+    if key is None or key.verifier_key != signer.verifier_key:
+        raise LedgerDamaged("The signing key is not the key of this ledger.")
+    try:
+        tree = stored_tree(last.size).compact_range()
+    except LookupError as error:
+        raise LedgerDamaged(str(error)) from error
+    if tree.root() != bytes(last.root):
+        raise LedgerDamaged(f"The entries no longer lead to the root that was signed at size {last.size}.")
+    return tree
+
+
+def _start(signer: Signer) -> str:
+    """Register the key and return the body of entry 0, which names it."""
+    now = clock.now()
+    LogKey.objects.create(verifier_key=signer.verifier_key, first_size=1, created_at=now)
+    data = {"origin": signer.name, "verifier_key": signer.verifier_key}
+    started = Record(events.LOG_STARTED, _myself(), [Subject("log", signer.name)], data, at=now)
+    return body_text(started, now, [])
+
+
+def _claim(limit: int) -> list[str]:
+    """Take the lowest recorded rows out of the outbox, in their order.
+
+    Deleted and returned in one statement: following the queue by "id greater than the last one seen" loses the rows
+    of transactions that commit late.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH claimed AS (DELETE FROM ledger_pending WHERE id IN"
+            " (SELECT id FROM ledger_pending ORDER BY id LIMIT %s) RETURNING id, body::text)"
+            " SELECT body FROM claimed ORDER BY id",
+            [limit],
+        )
+        return [canonical(json.loads(body)) for (body,) in cursor.fetchall()]
+
+
+def _fold(tree: CompactRange, bodies: Sequence[str]) -> tuple[list[_Sealed], list[Node]]:
+    """Append the bodies to the tree; return the entries and the nodes above them that are now complete."""
+    entries: list[_Sealed] = []
+    nodes: list[Node] = []
+    for body in bodies:
+        entries.append(_Sealed(tree.size, body, json.loads(body), leaf_hash(body.encode())))
+        nodes.extend(node for node in tree.append(entries[-1].leaf) if node.level)
+    return entries, nodes
+
+
+def _store_entries(entries: Sequence[_Sealed]) -> None:
+    with connection.cursor() as cursor:
+        columns = "index, body, leaf_hash, event, actor_kind, actor_ref, door, at, correlation_id"
+        with cursor.copy(f"COPY ledger_entry ({columns}) FROM STDIN") as copy:
+            for entry in entries:
+                said, actor = entry.said, entry.said["actor"]
+                who = (actor["kind"], actor["ref"], actor["door"])
+                copy.write_row(
+                    (entry.index, entry.body, entry.leaf, said["event"], *who, said["at"], said["correlation"])
+                )
+        with cursor.copy("COPY ledger_entrysubject (entry_id, position, kind, ref) FROM STDIN") as copy:
+            for entry in entries:
+                for position, subject in enumerate(entry.said["subjects"]):
+                    copy.write_row((entry.index, position, subject["kind"], subject["ref"]))
+
+
+def _store_nodes(nodes: Sequence[Node]) -> None:
+    if not nodes:
+        return
+    with connection.cursor() as cursor, cursor.copy("COPY ledger_node (level, index, hash) FROM STDIN") as copy:
+        for node in nodes:
+            copy.write_row((node.level, node.index, node.hash))
+
+
+def _store_checkpoint(tree: CompactRange, signer: Signer) -> None:
+    root = tree.root()
+    note = signer.checkpoint(tree.size, root)
+    Checkpoint.objects.create(size=tree.size, root=root, note=note, at=clock.now())

@@ -1,0 +1,67 @@
+"""The sequencer as a process: seals about once a second, stands by for another one, and outlives a database restart."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from threading import Event
+
+from django.db import InterfaceError, OperationalError, connection
+
+from governance.ledger.notes import Signer
+from governance.ledger.sequencer import (
+    BATCH,
+    SequencerElsewhere,
+    become_sequencer,
+    record_heartbeat_when_idle,
+    seal_pending,
+    work_is_waiting,
+)
+
+#: Between two checkpoints, when there is work: one head a second is what the tables and witnesses are sized for.
+SECONDS_BETWEEN_HEADS = 1.0
+SECONDS_BETWEEN_LOOKS = 0.25
+SECONDS_STANDING_BY = 1.0
+SECONDS_WITHOUT_DATABASE = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class SequencerLoop:
+    """Runs until `stop` is set. LedgerDamaged ends it: somebody has to look."""
+
+    signer: Signer
+    stop: Event = field(default_factory=Event)
+    is_leader: bool = False
+
+    def run(self) -> None:
+        """Seal what is recorded, again and again."""
+        while not self.stop.is_set():
+            self.stop.wait(self.turn())
+        connection.close()
+
+    def turn(self) -> float:
+        """Do what there is to do now; return for how many seconds there is nothing more."""
+        try:
+            return self._lead() if self.is_leader or self._take_over() else SECONDS_STANDING_BY
+        except SequencerElsewhere:
+            self.is_leader = False
+            return SECONDS_STANDING_BY
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The database is away, trying again: %s", str(error).strip().partition("\n")[0])
+            self.is_leader = False
+            connection.close()
+            return SECONDS_WITHOUT_DATABASE
+
+    def _take_over(self) -> bool:
+        self.is_leader = become_sequencer()
+        if self.is_leader:
+            logger.info("Sealing the ledger %s.", self.signer.name)
+        return self.is_leader
+
+    def _lead(self) -> float:
+        if not work_is_waiting() and not record_heartbeat_when_idle(signer=self.signer):
+            return SECONDS_BETWEEN_LOOKS
+        sealed = seal_pending(signer=self.signer)
+        return 0.0 if sealed >= BATCH else SECONDS_BETWEEN_HEADS

@@ -1,0 +1,11 @@
+"""Addresses of the ledger for machines, below `ledger/log/`."""
+
+from django.urls import path
+
+from governance.ledger import serving
+
+app_name = "ledger"
+urlpatterns = [
+    path("checkpoint", serving.checkpoint, name="checkpoint"),
+    path("tile/<int:level>/<path:path>", serving.tile, name="tile"),
+]

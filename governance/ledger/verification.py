@@ -1,0 +1,303 @@
+"""The inner check: everything that is stored against what was signed, from one consistent view of the database.
+
+It reads the tables itself and checks with `standalone` only, which shares no code with the part that writes.
+What it cannot see is in docs/ledger.md: a log that was cut or rewritten together with its heads by someone who holds
+the key. That needs a checkpoint kept elsewhere (`anchor`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db import connection, transaction
+
+from governance.ledger import standalone
+from governance.ledger.standalone import RootBuilder, Unverified, VerifierKey
+
+INSERT_ONLY = ("entry", "entrysubject", "node", "checkpoint", "logkey", "configurationchange", "pending", "disclosure")
+_READ_AT_ONCE = 5_000
+_TILE = 256
+
+
+class Damaged(Exception):
+    """The ledger does not hold. `index` is the first entry that fails, None when it is not about one entry."""
+
+    def __init__(self, index: int | None, sentence: str) -> None:
+        super().__init__(sentence)
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found to hold."""
+
+    size: int
+    root: bytes
+    heads: int
+    key: VerifierKey
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to check. Bodies below `start` are taken at their stored hash; `anchors` are checkpoints kept elsewhere.
+
+    `is_strict` also parses every body as canonical JSON. `key` is the pinned key; without one the stored one is used.
+    """
+
+    start: int = 0
+    is_strict: bool = False
+    anchors: tuple[str, ...] = ()
+    key: VerifierKey | None = None
+
+
+class _Rows:
+    """Rows that are looked at one ahead."""
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def take(self) -> tuple[Any, ...] | None:
+        """Return the next row, or None when there is no more."""
+        taken, self._next = self._next, next(self._rows, None)
+        return taken
+
+    def take_at(self, size: int) -> tuple[Any, ...] | None:
+        """Return the next row when it begins with `size`, else None."""
+        return self.take() if self._next is not None and self._next[0] == size else None
+
+
+@dataclass(slots=True)
+class _Tiles:
+    """Folds leaves into the nodes that the tree is served and proven from."""
+
+    levels: list[list[bytes]] = field(default_factory=list)
+
+    def add(self, node: bytes, level: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Add a node and yield (level, hash) of each one that is complete with it."""
+        if level == len(self.levels):
+            self.levels.append([])
+        self.levels[level].append(node)
+        if len(self.levels[level]) == _TILE:
+            tile = RootBuilder()
+            for one in self.levels[level]:
+                tile.add(one)
+            self.levels[level] = []
+            yield level + 1, tile.root()
+            yield from self.add(tile.root(), level + 1)
+
+
+def verify(request: Request) -> Verdict:
+    """Check the whole ledger. Raises Damaged with the first entry that fails, or DatabaseError when it cannot look.
+
+    The ledger may grow meanwhile: its end is read before the heads, and nothing beyond the last head is looked at.
+    """
+    with transaction.atomic():
+        _check_guards()
+        last_index = _last_index()
+        key = request.key or _stored_key()
+        walk = _Walk(request, key)
+        if last_index >= walk.size:
+            raise Damaged(walk.size, f"Entries {walk.size} to {last_index} are under no signed head.")
+        return walk.run()
+
+
+class _Walk:
+    """One pass over the entries, with what is about them, the nodes and the heads running alongside."""
+
+    def __init__(self, request: Request, key: VerifierKey) -> None:
+        self.request = request
+        self.key = key
+        self.size = _last_size()
+        self.builder = RootBuilder()
+        self.tiles = _Tiles()
+        #: Up to here a head was found to hold.
+        self.good = 0
+        self.heads_seen = 0
+        self.heads = _Rows(_heads(self.size))
+        self.nodes = _Rows(_nodes(self.size))
+        self.subjects = groupby(_subjects(self.size), key=itemgetter(0))
+        self.about = next(self.subjects, None)
+        self.anchors = _Rows(iter(sorted(self._anchor(note) for note in request.anchors)))
+
+    def run(self) -> Verdict:
+        """Check entry after entry."""
+        for row in _entries(self.size):
+            index = self.builder.size
+            if row[0] != index:
+                raise Damaged(index, f"Entry {index} is missing.")
+            subjects = self._subjects_of(index)
+            if index >= self.request.start:
+                self._check_body(row, subjects)
+            self._add(bytes(row[2]))
+        return self._finished()
+
+    def _subjects_of(self, index: int) -> list[tuple[str, str]]:
+        if self.about is None or self.about[0] != index:
+            return []
+        found = [(kind, ref) for _, kind, ref in self.about[1]]
+        self.about = next(self.subjects, None)
+        return found
+
+    def _check_body(self, row: tuple[Any, ...], subjects: list[tuple[str, str]]) -> None:
+        index, body, leaf = row[:3]
+        if standalone.leaf_hash(body.encode()) != bytes(leaf):
+            raise Damaged(index, f"Entry {index} was edited: its text does not have the hash that is stored.")
+        try:
+            said = standalone.read_canonical(body) if self.request.is_strict else json.loads(body)
+            columns = _columns(said)
+        except (Unverified, ValueError, LookupError, TypeError) as error:
+            raise Damaged(index, f"Entry {index} is not an entry: {error}.") from error
+        if columns != (*row[3:8], _spelled(row[8])) or _about(said) != subjects:
+            raise Damaged(index, f"Entry {index} is shown differently from what was sealed.")
+
+    def _add(self, leaf: bytes) -> None:
+        self.builder.add(leaf)
+        size = self.builder.size
+        for level, node in self.tiles.add(leaf):
+            if self.nodes.take() != (level, size // _TILE**level - 1, node):
+                raise Damaged(size - _TILE**level, f"The stored tree differs from the entries at size {size}.")
+        if (head := self.heads.take_at(size)) is not None:
+            self._check_head(*head)
+        while (anchor := self.anchors.take_at(size)) is not None:
+            if anchor[1] != self.builder.root():
+                raise Damaged(
+                    self.good, f"The ledger is not the one whose checkpoint of size {size} was kept elsewhere."
+                )
+
+    def _check_head(self, size: int, root: bytes, note: str) -> None:
+        signed = self._open(note, self.good)
+        if (signed.size, signed.root) != (size, root):
+            raise Damaged(self.good, f"The head of size {size} is shown differently from what was signed.")
+        if root != self.builder.root():
+            raise Damaged(
+                self.good, f"Entries {self.good} to {size - 1} do not lead to the root signed at size {size}."
+            )
+        self.good = size
+        self.heads_seen += 1
+
+    def _finished(self) -> Verdict:
+        size = self.builder.size
+        if size < self.size:
+            raise Damaged(size, f"A head of size {self.size} was signed, but only {size} entries are there.")
+        if (anchor := self.anchors.take()) is not None:
+            raise Damaged(
+                size, f"A checkpoint of size {anchor[0]} was kept elsewhere, but only {size} entries are there."
+            )
+        if self.about is not None or self.nodes.take() is not None:
+            raise Damaged(self.good, "There are subjects or nodes of the tree that belong to no entry.")
+        return Verdict(size, self.builder.root(), self.heads_seen, self.key)
+
+    def _anchor(self, note: str) -> tuple[int, bytes]:
+        signed = self._open(note, None)
+        return signed.size, signed.root
+
+    def _open(self, note: str, index: int | None) -> standalone.Checkpoint:
+        try:
+            return standalone.open_checkpoint(note, self.key, _library_verify)
+        except Unverified as error:
+            raise Damaged(index, f"A checkpoint does not hold: {error}.") from error
+
+
+def _check_guards() -> None:
+    """Raise Damaged when a table has lost a trigger that makes it insert-only, or the trigger can be bypassed."""
+    wanted = {f"ledger_{table}_insert_only_{what}" for table in INSERT_ONLY for what in ("rows", "table")}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tgname FROM pg_trigger WHERE tgenabled = 'A' AND tgname = ANY(%s)", [sorted(wanted)])
+        missing = sorted(wanted - {name for (name,) in cursor.fetchall()})
+    if missing:
+        raise Damaged(None, f"Triggers that protect the ledger are missing or switched off: {', '.join(missing)}.")
+
+
+def _stored_key() -> VerifierKey:
+    """Return the key as the ledger itself names it. Raises LookupError before the ledger has started."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT verifier_key FROM ledger_logkey ORDER BY first_size DESC LIMIT 1")
+        found = cursor.fetchone()
+    if found is None:
+        raise LookupError("The ledger has not started: there is no key and nothing is sealed.")
+    try:
+        return standalone.parse_verifier_key(found[0])
+    except Unverified as error:
+        raise Damaged(None, f"The stored key is damaged: {error}.") from error
+
+
+def _number(sql: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.fetchone()[0])
+
+
+def _last_index() -> int:
+    return _number("SELECT coalesce(max(index), -1) FROM ledger_entry")
+
+
+def _last_size() -> int:
+    return _number("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
+
+
+def _entries(size: int) -> Iterator[tuple[Any, ...]]:
+    sql = (
+        "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id, at"
+        " FROM ledger_entry WHERE index < %s ORDER BY index"
+    )
+    return _rows("entries", sql, size)
+
+
+def _subjects(size: int) -> Iterator[tuple[Any, ...]]:
+    sql = "SELECT entry_id, kind, ref FROM ledger_entrysubject WHERE entry_id < %s ORDER BY entry_id, position"
+    return _rows("subjects", sql, size)
+
+
+def _nodes(size: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield level, index and hash of the nodes in the order in which the growing tree completes them."""
+    sql = (
+        "SELECT level, index, hash FROM"
+        " (SELECT level, index, hash, (index + 1) * power(256, level)::bigint AS stop FROM ledger_node) AS node"
+        " WHERE stop <= %s ORDER BY stop, level"
+    )
+    return ((level, index, bytes(node)) for level, index, node in _rows("nodes", sql, size))
+
+
+def _heads(size: int) -> Iterator[tuple[int, bytes, str]]:
+    sql = "SELECT size, root, note FROM ledger_checkpoint WHERE size <= %s ORDER BY size"
+    return ((at, bytes(root), note) for at, root, note in _rows("heads", sql, size))
+
+
+def _rows(name: str, sql: str, size: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query through a server-side cursor."""
+    with connection.connection.cursor(name=f"ledger_{name}") as cursor:
+        cursor.itersize = _READ_AT_ONCE
+        cursor.execute(sql, [size])
+        yield from cursor
+
+
+def _columns(said: Any) -> tuple[str, ...]:
+    """Return what the body says, in the order of the columns beside it."""
+    actor = said["actor"]
+    return said["event"], actor["kind"], actor["ref"], actor["door"], said["correlation"], said["at"]
+
+
+def _about(said: Any) -> list[tuple[str, str]]:
+    return [(subject["kind"], subject["ref"]) for subject in said["subjects"]]
+
+
+def _spelled(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def _library_verify(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Check a signature with the library: the same verdict as the standard-library check, a hundred times faster."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
