@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from governance.access.queries import sweep_lag_seconds
+from governance.access.sweep import sweep_lag_seconds
 from governance.ledger.queries import sealing_lag_seconds
 
 #: The answer comes within a second, whatever hangs.
