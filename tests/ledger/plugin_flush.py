@@ -1,0 +1,36 @@
+"""Lets a test that commits for real empty the database afterwards, although its tables refuse TRUNCATE.
+
+Django empties all tables with one TRUNCATE after such a test. Only here, and only around that statement, the triggers
+that refuse it are switched off; the product has no such way. Wired by `pytest_plugins` in tests/conftest.py.
+"""
+
+from __future__ import annotations
+
+from django.db import connections, transaction
+from django.db.backends.postgresql.operations import DatabaseOperations
+
+#: The triggers that refuse TRUNCATE (pg_trigger.tgtype, bit 5).
+_REFUSING = """
+    SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname),
+           format('ALTER TABLE %s ENABLE %s TRIGGER %I', tgrelid::regclass,
+                  CASE tgenabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, tgname)
+    FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 = 32 AND tgenabled <> 'D'
+"""
+_real_flush = DatabaseOperations.execute_sql_flush
+
+
+def _flush(operations: DatabaseOperations, statements: list[str]) -> None:
+    database = connections[operations.connection.alias]
+    with transaction.atomic(using=database.alias), database.cursor() as cursor:
+        cursor.execute(_REFUSING)
+        refusing = cursor.fetchall()
+        for disable, _ in refusing:
+            cursor.execute(disable)
+        _real_flush(operations, statements)
+        for _, enable in refusing:
+            cursor.execute(enable)
+
+
+def pytest_configure() -> None:
+    """Put that way of emptying tables in place."""
+    DatabaseOperations.execute_sql_flush = _flush
