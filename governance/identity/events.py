@@ -11,5 +11,5 @@ GROUP_MEMBERS_CHANGED = "group.members_changed"
 GROUP_REMOVED = "group.removed"
 ROLE_ASSIGNED = "role.assigned"
 ROLE_REMOVED = "role.removed"
-TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
-TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
+TOKEN_ISSUED = "token.issued"
+TOKEN_REVOKED = "token.revoked"

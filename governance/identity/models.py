@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
+from django.utils.crypto import salted_hmac
 
 from governance.identity.profiles import key
 
@@ -120,6 +121,11 @@ class Person(AbstractBaseUser):
     def is_active(self) -> bool:  # type: ignore[override]  # Django declares an attribute; here it follows from status
         """Tell whether the person may sign in and hold access."""
         return self.status == Status.ACTIVE
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Tie sessions to `sessions_end_at` as Django ties them to the password: when it moves, they have ended."""
+        ties = f"{self.password} {self.sessions_end_at.isoformat() if self.sessions_end_at else ''}"
+        return salted_hmac("gatehouse.session", ties, secret=secret, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:
         """Return the name to show."""

@@ -90,7 +90,7 @@ def revoke_token(token: ServiceToken, *, actor: Actor) -> None:
 
 
 def live_token(token: str, audience: str, *, at: datetime) -> ServiceToken | None:
-    """Return the row of a presented token that is neither revoked nor expired.
+    """Return the row of a presented token that is neither revoked nor expired nor acts for somebody who left.
 
     Looked up by SHA-256, so that neither the database nor the time taken tells anything about other tokens.
     """
@@ -100,6 +100,8 @@ def live_token(token: str, audience: str, *, at: datetime) -> ServiceToken | Non
         .first()
     )
     if found is None or (found.expires_at is not None and found.expires_at <= at):
+        return None
+    if found.acts_for is not None and not found.acts_for.is_active:
         return None
     return found
 
