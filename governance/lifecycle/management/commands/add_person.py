@@ -1,4 +1,4 @@
-"""`manage.py add_person EMAIL NAME`: add somebody by hand, for instance the first administrator of a new installation."""
+"""`manage.py add_person EMAIL NAME`: add somebody by hand, for instance the first administrator."""
 
 from __future__ import annotations
 
