@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from django.conf import settings
 from kombu import Exchange, Queue
 
@@ -13,6 +15,9 @@ from governance.config.environment import Environment
 from governance.config.schedule import SCHEDULE, TICK_LIFETIME_SECONDS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.config.settings")
+
+# Celery warns root because messages could carry code (pickle). Ours are JSON and nothing else is accepted.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 #: A task drains a batch and returns; one that takes longer than this hangs. The pool process is killed at the hard
 #: limit and its rows are found again by the next sweep.
@@ -29,7 +34,7 @@ def broker_options(environment: Environment) -> dict[str, Any]:
         return {"broker_url": url, "broker_transport_options": options}
     folder = environment.data_dir / "broker"
     return {
-        "broker_url": "filesystem://",
+        "broker_url": "filesystem://localhost",
         "broker_transport": "governance.config.broker:Transport",
         "broker_transport_options": {
             "data_folder_in": str(folder / "messages"),

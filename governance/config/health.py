@@ -7,19 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import celery
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from governance.access.sweep import sweep_lag_seconds
+from governance.config.schema import unapplied_migrations
 from governance.ledger.queries import sealing_lag_seconds
 
 #: The answer comes within a second, whatever hangs.
@@ -103,16 +101,6 @@ def _lag(name: str, what: str, measure: Callable[[], float], largest: float) -> 
     seconds = measure()
     sentence = f"No {what}." if not seconds else f"The oldest {what} since {seconds:.0f} s."
     return Check(name, ok=seconds <= largest, sentence=sentence)
-
-
-def unapplied_migrations() -> int:
-    """Return how many of this version's migrations the database does not have."""
-    return len(_known_migrations() - set(MigrationRecorder(connection).applied_migrations()))
-
-
-@cache
-def _known_migrations() -> frozenset[tuple[str, str]]:
-    return frozenset(MigrationLoader(None).disk_migrations)
 
 
 def _check_broker() -> Check:

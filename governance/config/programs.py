@@ -38,7 +38,7 @@ def scheduler() -> Program:
 
 def sequencer() -> Program:
     """Return the process that seals the ledger and alone reads its signing key."""
-    return manage("sequencer", "ledger_sequencer", patience_seconds=1.5)
+    return manage("sequencer", "ledger_sequencer", "--skip-checks", patience_seconds=1.5)
 
 
 def downstream(environment: Environment) -> Program:

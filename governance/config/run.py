@@ -35,6 +35,7 @@ def main() -> int:
     """Run Gatehouse and return the exit code: 0 after a clean stop, 1 when it could not start."""
     if os.environ.get("MAKELEVEL"):
         end_with_parent(signal.SIGTERM, os.getppid())
+    os.environ["GATEHOUSE_SUPERVISED"] = "1"
     environment = read_environment()
     try:
         with _data_dir_for_us(environment.data_dir):

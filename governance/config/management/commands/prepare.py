@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from governance.config import static_files
-from governance.config.health import unapplied_migrations
+from governance.config.schema import unapplied_migrations
 
 
 class Command(BaseCommand):
