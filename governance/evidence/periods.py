@@ -41,7 +41,7 @@ class Period:
         return self.ends_at <= known_at
 
 
-def period(first: str | date, last: str | date, zone: str, *, now: datetime) -> Period:
+def period(first: object, last: object, zone: str, *, now: datetime) -> Period:
     """Return the checked period.
 
     Raises Invalid naming `from`, `to` or `zone`: no ISO date, unknown zone, reversed, in the future, over ten years.
@@ -74,12 +74,12 @@ def _order_problems(begins: date, ends: date, *, today: date) -> dict[str, str]:
     return {}
 
 
-def _day(value: str | date, name: str, problems: dict[str, str]) -> date | None:
+def _day(value: object, name: str, problems: dict[str, str]) -> date | None:
     if isinstance(value, date):
         return value
     try:
-        day = date.fromisoformat(value.strip())
-    except (ValueError, AttributeError):
+        day = date.fromisoformat(str(value).strip())
+    except ValueError:
         problems[name] = f"{value!r} is not a date. Write it as YYYY-MM-DD."
         return None
     if day.year < 1970:

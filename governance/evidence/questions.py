@@ -20,7 +20,7 @@ class Question:
     leaver_sla_hours: int
     freshness_hours: int
 
-    def parameters(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, str | int | datetime]:
         """Return the values of the named parameters of every report."""
         return {
             "starts_at": self.period.starts_at,

@@ -16,8 +16,12 @@ from django.db import connection, transaction
 from governance.evidence.reports import sources
 from governance.evidence.reports.base import Report
 
-#: Hexadecimal characters kept of the SHA-256 of each row. They only say which row changed; the file's own hash is whole.
+#: Hexadecimal characters kept of the SHA-256 of each row: they only say which one changed. The file's hash is whole.
 ROW_DIGEST_LENGTH = 16
+
+
+#: The values of the named parameters of a query.
+Parameters = Mapping[str, str | int | datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def snapshot() -> Iterator[None]:
         yield
 
 
-def copy_out(report: Report, parameters: Mapping[str, object], folder: Path) -> tuple[Written, Written]:
+def copy_out(report: Report, parameters: Parameters, folder: Path) -> tuple[Written, Written]:
     """Stream the report into `reports/` of the folder; return the CSV and the list of its row digests."""
     csv_path, digest_path = f"reports/{report.file_stem}.csv", f"rows/{report.file_stem}.txt"
     whole = hashlib.sha256()
@@ -117,22 +121,19 @@ def count(report: Report, file: Path) -> Totals:
     return totals
 
 
-def read_sources(parameters: Mapping[str, object]) -> list[Source]:
+def read_sources(parameters: Parameters) -> list[Source]:
     """Return the applications in scope, by short name."""
     return [Source(*row) for row in _fetch(sources.SOURCES, parameters)]
 
 
-def read_roll_forward(parameters: Mapping[str, object]) -> RollForward:
+def read_roll_forward(parameters: Parameters) -> RollForward:
     """Return the roll-forward of grants over the window."""
     return RollForward(*_fetch(sources.ROLL_FORWARD, parameters)[0])
 
 
-def preview(report: Report, parameters: Mapping[str, object]) -> tuple[int, int]:
+def preview(report: Report, parameters: Parameters) -> tuple[int, int]:
     """Return how many rows and how many exceptions the report has."""
-    counted = (
-        "SELECT count(*), count(*) FILTER (WHERE counted.exceptions <> '')"
-        f" FROM (\n{report.body}\n) AS counted"
-    )
+    counted = f"SELECT count(*), count(*) FILTER (WHERE counted.exceptions <> '') FROM (\n{report.body}\n) AS counted"
     rows, exceptions = _fetch(counted, parameters)[0]
     return rows, exceptions
 
@@ -150,10 +151,10 @@ def _create(folder: Path, path: str) -> Any:
     return target.open("wb")
 
 
-def _fetch(sql: str, parameters: Mapping[str, object]) -> list[Any]:
+def _fetch(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _add(totals: Totals, report: Report, row: Mapping[str, str]) -> None:

@@ -64,25 +64,17 @@ _MOVED = """
         AND revised.recorded_at >= %(starts_at)s AND revised.recorded_at < %(ends_at)s"""
 
 _GIVES = "moved.change IN ('started', 'extended')"
+_DECIDED_ELSEWHERE = "moved.change = 'started' AND held.cause IN ('birthright', 'imported', 'break_glass')"
+_TOO_FEW = "decided.said_yes > 0 AND NOT decided.by_policy AND decided.said_yes < cardinality(version.stages)"
+_WRITTEN_LATE = f"moved.recorded_at > moved.effective_at + {BACK_DATED_AFTER}"
 _EXCEPTIONS = exceptions_sql(
-    (
-        "no_approval",
-        f"{_GIVES} AND coalesce(decided.said_yes, 0) = 0"
-        " AND NOT (moved.change = 'started' AND held.cause IN ('birthright', 'imported', 'break_glass'))",
-    ),
+    ("no_approval", f"{_GIVES} AND coalesce(decided.said_yes, 0) = 0 AND NOT ({_DECIDED_ELSEWHERE})"),
     ("approved_by_beneficiary", f"{_GIVES} AND held.person_id = ANY (decided.approver_ids)"),
     ("approved_by_requester", f"{_GIVES} AND request.requester_id = ANY (decided.approver_ids)"),
     ("approved_after_start", f"{_GIVES} AND decided.decided_at > moved.effective_at"),
     ("declined_by_somebody", f"{_GIVES} AND decided.said_no > 0"),
-    (
-        "approvals_missing",
-        f"{_GIVES} AND decided.said_yes > 0 AND NOT decided.by_policy AND decided.said_yes < cardinality(version.stages)",
-    ),
-    (
-        "back_dated",
-        "moved.change = 'started' AND held.cause <> 'imported'"
-        f" AND moved.recorded_at > moved.effective_at + {BACK_DATED_AFTER}",
-    ),
+    ("approvals_missing", f"{_GIVES} AND {_TOO_FEW}"),
+    ("back_dated", f"moved.change = 'started' AND held.cause <> 'imported' AND {_WRITTEN_LATE}"),
     ("break_glass", "moved.change = 'started' AND held.cause = 'break_glass'"),
 )
 
@@ -136,9 +128,9 @@ REPORT = Report(
     title="Access changes",
     population=(
         "Grants, by their last revision known at known_at, that took effect (started) or ceased (ended) in the window "
-        "[starts_at, ends_at), and every extension or shortening recorded in it. A grant whose end was due in the window "
-        "counts as ended at that instant, whenever the removal was done. A grant that was cancelled before it began "
-        "neither started nor ended."
+        "[starts_at, ends_at), and every extension or shortening recorded in it. A grant whose end was due in the "
+        "window counts as ended at that instant, whenever the removal was done. A grant that was cancelled before it "
+        "began neither started nor ended."
     ),
     exceptions=(
         ("no_approval", "Given by hand or on request, and no approval is on record."),

@@ -105,9 +105,9 @@ REPORT = Report(
     id="R01",
     title="Access population",
     population=(
-        "Every grant that covers the instant as_of (starts_at <= as_of < ends_at) by its last revision known at known_at; "
-        "every entitlement seen on an account then that no grant of that person covers; every account seen then without "
-        "any entitlement. What an application never told is not here: see the sources in R00."
+        "Every grant that covers the instant as_of (starts_at <= as_of < ends_at) by its last revision known at "
+        "known_at; every entitlement seen on an account then that no grant of that person covers; every account seen "
+        "then without any entitlement. What an application never told is not here: see the sources in R00."
     ),
     exceptions=(
         ("not_granted", "The application showed the access, no grant explains it."),

@@ -136,7 +136,7 @@ class Report:
 FORMAT_NOTES: Sequence[str] = (
     "UTF-8, comma, double quotes where needed, lines end in LF, the first line names the columns.",
     "Instants are UTC with microseconds. An empty cell means there is none.",
-    "Text that begins with = + - @ TAB or CR has an apostrophe in front, so that no spreadsheet takes it for a formula.",
+    "Text that begins with = + - @ TAB or CR has an apostrophe in front: no spreadsheet shall take it for a formula.",
 )
 
 

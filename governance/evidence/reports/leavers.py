@@ -197,9 +197,9 @@ REPORT = Report(
     id="R05",
     title="Leavers",
     population=(
-        "Every leaving that took effect in the window [starts_at, ends_at), as known at known_at, with or without access; "
-        "somebody who left, came back and left again has a row for each. Access held is every entitlement that a grant "
-        "covered, or that was seen on the person's accounts, just before the effective moment, and whatever was given "
+        "Every leaving that took effect in the window [starts_at, ends_at), as known at known_at, with or without "
+        "access; somebody who left, came back and left again has a row for each. Access held is every entitlement that "
+        "a grant covered, or that was seen on the person's accounts, just before the effective moment, and whatever was given "
         "after it. A removal counts as confirmed when the application was read again and showed the access gone."
     ),
     exceptions=(

@@ -7,6 +7,7 @@ supports a row. So the same cut gives the same grants and people on any day.
 
 from __future__ import annotations
 
+
 def _late(kind: str) -> str:
     """Return what is not yet, or no longer, below the pinned size: acts sealed later, and acts not sealed at all."""
     return f"""

@@ -1,0 +1,152 @@
+"""The writers of bundles: ask for one, try again, and hand it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from governance.core.actor import Actor, ActorKind
+from governance.core.clock import now
+from governance.core.errors import Conflict, Invalid, NotAllowed
+from governance.core.wakeup import wake
+from governance.evidence import events
+from governance.evidence.controls import framework_named
+from governance.evidence.models import BundleState, EvidenceBundle
+from governance.evidence.periods import period
+from governance.identity.models import RoleName
+from governance.identity.queries import roles_of
+from governance.ledger.queries import checkpoint_at
+from governance.ledger.recording import Subject, record
+
+BUILD_DUE = "evidence.build_due"
+#: Hours from leaving to the last removal: what the policy allows unless told otherwise (the strict value is 1).
+LEAVER_SLA_HOURS = 24
+#: A source that was last read completely longer ago than this is a gap.
+FRESHNESS_HOURS = 24
+_MOST_HOURS = 24 * 366
+_MAY_EXPORT = {RoleName.AUDITOR.value, RoleName.SECURITY_ADMIN.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The cut of an earlier bundle, to ask the same again: its instant and its size of the ledger."""
+
+    known_at: datetime
+    ledger_size: int
+
+
+@transaction.atomic
+def request_bundle(
+    framework: str,
+    *,
+    first: object,
+    last: object,
+    zone: str = "UTC",
+    leaver_sla_hours: int = LEAVER_SLA_HOURS,
+    freshness_hours: int = FRESHNESS_HOURS,
+    pin: Pin | None = None,
+    actor: Actor,
+) -> EvidenceBundle:
+    """Ask for a bundle over the civil days `first` to `last`, both included; it is built soon after.
+
+    Raises Invalid naming `framework`, `from`, `to`, `zone`, `leaver_sla_hours`, `freshness_hours` or `pin`, and
+    NotAllowed for whoever is neither auditor nor security administrator.
+    """
+    at = now()
+    check_may_export(actor)
+    framework_named(framework)
+    days = period(first, last, zone, now=at)
+    _check_hours(leaver_sla_hours=leaver_sla_hours, freshness_hours=freshness_hours)
+    _check_pin(pin, at=at)
+    bundle = EvidenceBundle.objects.create(
+        framework=framework,
+        first_day=days.first,
+        last_day=days.last,
+        zone=days.zone,
+        leaver_sla_hours=leaver_sla_hours,
+        freshness_hours=freshness_hours,
+        known_at=pin.known_at if pin else at,
+        ledger_size=pin.ledger_size if pin else None,
+        made_by_ref=actor.ref,
+        made_at=at,
+        correlation_id=actor.correlation_id,
+    )
+    _record(
+        events.EVIDENCE_REQUESTED,
+        bundle,
+        actor=actor,
+        data={"framework": framework, "first": days.first, "last": days.last, "zone": zone},
+    )
+    wake(BUILD_DUE)
+    return bundle
+
+
+@transaction.atomic
+def retry_bundle(bundle: EvidenceBundle, *, actor: Actor) -> EvidenceBundle:
+    """Build a failed bundle again, with the same question.
+
+    Raises Conflict when it has not failed, and NotAllowed.
+    """
+    check_may_export(actor)
+    changed = EvidenceBundle.objects.filter(pk=bundle.pk, state=BundleState.FAILED).update(
+        state=BundleState.QUEUED, attempts=0, last_error="", step="", steps_done=0
+    )
+    if not changed:
+        raise Conflict("Only a bundle that failed can be built again.")
+    bundle.refresh_from_db()
+    _record(events.EVIDENCE_RETRIED, bundle, actor=actor)
+    wake(BUILD_DUE)
+    return bundle
+
+
+@transaction.atomic
+def hand_out(bundle: EvidenceBundle, *, actor: Actor) -> Path:
+    """Return the file of a ready bundle, and record that it leaves the house.
+
+    Raises Conflict when it is not ready or its file is gone, and NotAllowed.
+    """
+    check_may_export(actor)
+    if bundle.state != BundleState.READY:
+        raise Conflict("This bundle is not ready yet.")
+    path = Path(settings.BUNDLE_DIR) / bundle.file_name
+    if not path.is_file() or path.stat().st_size != bundle.size:
+        raise Conflict(
+            "The file of this bundle is no longer there. Ask for it again: the same question gives the same."
+        )
+    _record(events.EVIDENCE_DOWNLOADED, bundle, actor=actor, data={"sha256": bundle.sha256, "size": bundle.size})
+    return path
+
+
+def check_may_export(actor: Actor) -> None:
+    """Raise NotAllowed unless the actor is an auditor, a security administrator, or a command on the server."""
+    if actor.kind == ActorKind.SYSTEM:
+        return
+    if actor.person_id is None or not _MAY_EXPORT & roles_of(actor.person_id):
+        raise NotAllowed("Evidence is for auditors and security administrators.")
+
+
+def _check_hours(**hours: int) -> None:
+    problems = {
+        name: f"Give whole hours from 1 to {_MOST_HOURS}."
+        for name, value in hours.items()
+        if not 0 < value <= _MOST_HOURS
+    }
+    if problems:
+        raise Invalid(problems)
+
+
+def _check_pin(pin: Pin | None, *, at: datetime) -> None:
+    if pin is None:
+        return
+    if pin.known_at > at:
+        raise Invalid({"pin": "The knowledge cut lies in the future."})
+    if checkpoint_at(pin.ledger_size) is None:
+        raise Invalid({"pin": f"This ledger was never signed at size {pin.ledger_size}."})
+
+
+def _record(event: str, bundle: EvidenceBundle, *, actor: Actor, data: dict[str, object] | None = None) -> None:
+    record(event, actor=actor, subjects=[Subject("bundle", str(bundle.ref))], data=data)

@@ -1,0 +1,202 @@
+"""Everything of a bundle that follows from its question and the pinned ledger: reports, queries, dictionaries, entries,
+and the manifest over them. The same question gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from governance.evidence import cover, readme
+from governance.evidence.controls import REVIEW_NOTE, framework_named
+from governance.evidence.cover import Told
+from governance.evidence.ledger_files import Support, write_support
+from governance.evidence.questions import Question
+from governance.evidence.reading import (
+    RollForward,
+    Source,
+    Written,
+    copy_out,
+    count,
+    read_roll_forward,
+    read_sources,
+    snapshot,
+    write,
+)
+from governance.evidence.reports import sources
+from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
+from governance.evidence.verifier.source import verifier_source
+from governance.ledger.canonical import canonical, instant
+from governance.ledger.queries import Head
+
+FORMAT = "gatehouse-evidence/1"
+MANIFEST = "manifest.json"
+Progress = Callable[[str], None]
+#: How often `write_files` tells its progress.
+STEPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The manifest that was written, and the totals for the page."""
+
+    sha256: str
+    summary: dict[str, object]
+
+
+def write_files(folder: Path, question: Question, *, pinned: Head, key: str, progress: Progress) -> Made:
+    """Write all files that the manifest lists, and the manifest. `progress` is told each step in a sentence."""
+    told, read, rolled = _read(folder, question, progress)
+    progress("Collecting ledger entries and their proofs")
+    support = write_support(folder, {index for one in told for index in one.totals.entries}, pinned, key)
+    files = [
+        *(file for one in told for file in (one.file, one.rows_file)),
+        *support.files,
+        *_explanations(folder, question, told),
+    ]
+    progress("Writing cover and manifest")
+    sheet = cover.cover(question, root=pinned.root, sources=read, roll_forward=rolled, told=told, files=_sorted(files))
+    files.append(write(folder, f"reports/{cover.FILE_STEM}.csv", sheet))
+    manifest = _manifest(question, pinned, told, support, cover.gaps(question, read), rolled, _sorted(files))
+    written = write(folder, MANIFEST, canonical(manifest).encode())
+    return Made(written.sha256, _summary(told, read, rolled, cover.gaps(question, read)))
+
+
+def _read(folder: Path, question: Question, progress: Progress) -> tuple[list[Told], list[Source], RollForward]:
+    parameters = question.parameters()
+    progress("Reading all reports from one state of the database")
+    told = []
+    with snapshot():
+        read, rolled = read_sources(parameters), read_roll_forward(parameters)
+        for report in framework_named(question.framework).reports:
+            file, rows_file = copy_out(report, parameters, folder)
+            told.append(Told(report, file, rows_file, count(report, folder / file.path)))
+    return told, read, rolled
+
+
+def _explanations(folder: Path, question: Question, told: list[Told]) -> list[Written]:
+    files = [
+        write(folder, "README.txt", readme.text(question, [one.report for one in told]).encode()),
+        write(folder, "verify/verify.py", verifier_source().encode()),
+        write(folder, f"dictionary/{cover.FILE_STEM}.json", _pretty(cover.DICTIONARY)),
+        write(folder, "queries/R00_sources.sql", sources.SOURCES.encode()),
+        write(folder, "queries/R00_roll_forward.sql", sources.ROLL_FORWARD.encode()),
+    ]
+    for one in told:
+        files.append(write(folder, f"queries/{one.report.file_stem}.sql", one.report.sql.encode()))
+        files.append(write(folder, f"dictionary/{one.report.file_stem}.json", _pretty(one.report.dictionary())))
+    return files
+
+
+def _manifest(
+    question: Question,
+    pinned: Head,
+    told: list[Told],
+    support: Support,
+    gaps: list[tuple[str, str, str]],
+    rolled: RollForward,
+    files: list[Written],
+) -> dict[str, object]:
+    framework, period = framework_named(question.framework), question.period
+    return {
+        "format": FORMAT,
+        "framework": {
+            "slug": framework.slug,
+            "name": framework.name,
+            "edition": framework.edition,
+            "note": REVIEW_NOTE,
+            "controls": [
+                {"id": control.id, "intent": control.intent, "reports": list(control.reports)}
+                for control in framework.controls
+            ],
+        },
+        "period": {
+            "first": period.first.isoformat(),
+            "last": period.last.isoformat(),
+            "zone": period.zone,
+            "starts_at": instant(period.starts_at),
+            "ends_at": instant(period.ends_at),
+            "as_of": instant(period.as_of(question.known_at)),
+            "was_over": period.is_over(question.known_at),
+        },
+        "known_at": instant(question.known_at),
+        "policy": {
+            "leaver_sla_hours": question.leaver_sla_hours,
+            "freshness_hours": question.freshness_hours,
+        },
+        "ledger": {
+            "origin": pinned.note.partition("\n")[0],
+            "size": pinned.size,
+            "root": pinned.root.hex(),
+            "entries": support.entries,
+            "entries_left_out": support.left_out,
+        },
+        "roll_forward": {
+            "opening": rolled.opening,
+            "started": rolled.started,
+            "ended": rolled.ended,
+            "closing": rolled.closing,
+            "difference": rolled.difference,
+        },
+        "gaps": [{"code": code, "application": slug, "said": said} for code, slug, said in gaps],
+        "reports": [_cover_line(), *(_report_line(one) for one in told)],
+        "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in files],
+    }
+
+
+def _cover_line() -> dict[str, object]:
+    return {
+        "id": COVER_ID,
+        "title": COVER_TITLE,
+        "file": f"reports/{cover.FILE_STEM}.csv",
+        "rows_file": None,
+    }
+
+
+def _report_line(told: Told) -> dict[str, object]:
+    report, totals = told.report, told.totals
+    column, kind = report.subject
+    return {
+        "id": report.id,
+        "title": report.title,
+        "version": report.version,
+        "file": told.file.path,
+        "rows_file": told.rows_file.path,
+        "subject": {"column": column, "kind": kind},
+        "totals": {
+            "rows": totals.rows,
+            "exceptions": totals.exceptions,
+            "without_entry": totals.without_entry,
+            "entry_sum": totals.entry_sum,
+            "people": len(totals.people),
+            "systems": len(totals.systems) if report.system else None,
+        },
+    }
+
+
+def _summary(
+    told: list[Told], read: list[Source], rolled: RollForward, gaps: list[tuple[str, str, str]]
+) -> dict[str, object]:
+    return {
+        "reports": {
+            one.report.id: {
+                "title": one.report.title,
+                "rows": one.totals.rows,
+                "exceptions": one.totals.exceptions,
+                "without_entry": one.totals.without_entry,
+            }
+            for one in told
+        },
+        "sources": len(read),
+        "gaps": [{"code": code, "application": slug, "said": said} for code, slug, said in gaps],
+        "difference": rolled.difference,
+    }
+
+
+def _sorted(files: list[Written]) -> list[Written]:
+    return sorted(files, key=lambda file: file.path)
+
+
+def _pretty(value: object) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,105 @@
+"""The part of a bundle that comes from the ledger: entries, proofs and signed heads."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from governance.evidence.reading import Written, write
+from governance.ledger import queries
+from governance.ledger.canonical import canonical
+from governance.ledger.models import Entry
+from governance.ledger.queries import Head, ProvenEntry
+
+#: At most this many supporting entries are in a bundle, the lowest indexes first. Above it the manifest says how many
+#: are left out; each can be had from the ledger's page with its own proof.
+MOST_ENTRIES = 50_000
+#: Up to this size of the ledger a bundle carries the hashes of all leaves (32 bytes each), so that any head an auditor
+#: kept from earlier can be compared. They say nothing about what the entries hold.
+MOST_LEAVES = 1_000_000
+
+_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What was written about the supporting entries."""
+
+    files: tuple[Written, ...]
+    entries: int
+    left_out: int
+
+
+def write_support(folder: Path, indexes: Collection[int], pinned: Head, key: str) -> Support:
+    """Write the entries that support rows with their proofs against the pinned head, and what checks them."""
+    kept = sorted(indexes)[:MOST_ENTRIES]
+    files = [
+        write(folder, "ledger/log_key.txt", f"{key}\n".encode()),
+        write(folder, "ledger/pinned_checkpoint", pinned.note.encode()),
+        *_write_entries(folder, kept, pinned),
+    ]
+    if pinned.size <= MOST_LEAVES:
+        files.append(_write_leaves(folder, pinned.size))
+    return Support(tuple(files), len(kept), len(indexes) - len(kept))
+
+
+def write_proof_of_manifest(folder: Path, proven: ProvenEntry, pinned: Head) -> list[Written]:
+    """Write what shows that the log knows the manifest, and that the pinned log is the beginning of that log."""
+    path = queries.consistency_proof(pinned.size, proven.head.size)
+    return [
+        write(folder, "ledger/checkpoint", proven.head.note.encode()),
+        write(folder, "ledger/consistency.txt", "".join(f"{_base64(node)}\n" for node in path).encode()),
+        write(folder, "ledger/manifest_entry.json", proven.entry.body.encode()),
+        write(folder, "ledger/proofs/manifest.tlog-proof", proven.proof_file.encode()),
+    ]
+
+
+def _write_entries(folder: Path, indexes: Sequence[int], pinned: Head) -> list[Written]:
+    names = ("ledger/entries.ndjson", "ledger/proofs/entries.ndjson")
+    bodies, paths = (_Stream(folder, name) for name in names)
+    with bodies, paths:
+        for start in range(0, len(indexes), _BATCH):
+            for proven in queries.proven_entries(indexes[start : start + _BATCH], pinned):
+                bodies.add(proven.entry.body.encode() + b"\n")
+                path = [_base64(node) for node in proven.path]
+                paths.add(canonical({"index": proven.entry.index, "path": path}).encode() + b"\n")
+    return [bodies.written(), paths.written()]
+
+
+def _write_leaves(folder: Path, size: int) -> Written:
+    leaves = Entry.objects.filter(index__lt=size).order_by("index").values_list("leaf_hash", flat=True)
+    with _Stream(folder, "ledger/leaves.bin") as stream:
+        for leaf in leaves.iterator(chunk_size=_BATCH):
+            stream.add(bytes(leaf))
+    return stream.written()
+
+
+class _Stream:
+    """A file of a bundle that is hashed while it is written."""
+
+    def __init__(self, folder: Path, path: str) -> None:
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._file = path, target.open("wb")
+        self._hash, self._size = hashlib.sha256(), 0
+
+    def __enter__(self) -> _Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+    def add(self, block: bytes) -> None:
+        self._file.write(block)
+        self._hash.update(block)
+        self._size += len(block)
+
+    def written(self) -> Written:
+        return Written(self._path, self._size, self._hash.hexdigest())
+
+
+def _base64(node: bytes) -> str:
+    return base64.b64encode(node).decode()

@@ -1,0 +1,121 @@
+"""Tables of bundles: what was asked, how far the building is, and which manifests the ledger knows."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+
+from django.db import models
+from django.db.models import Q
+
+from governance.evidence.periods import Period
+from governance.evidence.questions import Question
+
+
+class BundleState(models.TextChoices):
+    """How far a bundle is. Only `ready` can be downloaded."""
+
+    QUEUED = "queued", "Waiting to be built"
+    SEALING = "sealing", "Waiting for the log to seal what was recorded before"
+    BUILDING = "building", "Reading reports"
+    PROVING = "proving", "Waiting for the log to seal the manifest"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Failed"
+
+
+#: States in which there is work to do.
+OPEN_STATES = (BundleState.QUEUED, BundleState.SEALING, BundleState.BUILDING, BundleState.PROVING)
+
+
+class EvidenceBundle(models.Model):
+    """Somebody asked for a bundle. The row carries everything a worker needs to start, or to start over."""
+
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    framework = models.CharField(max_length=20)
+    first_day = models.DateField()
+    last_day = models.DateField()
+    zone = models.CharField(max_length=64)
+    leaver_sla_hours = models.PositiveIntegerField()
+    freshness_hours = models.PositiveIntegerField()
+    #: The knowledge cut: when it was asked for, or what an earlier bundle said.
+    known_at = models.DateTimeField()
+    #: The last row of the ledger's outbox when the building began; the ledger is pinned once it is sealed.
+    outbox_mark = models.BigIntegerField(null=True, blank=True)
+    #: The size of the ledger the bundle is pinned to.
+    ledger_size = models.BigIntegerField(null=True, blank=True)
+    state = models.CharField(max_length=10, choices=BundleState.choices, default=BundleState.QUEUED)
+    #: The step at work and its number, for the page that waits.
+    step = models.CharField(max_length=200, blank=True)
+    steps_done = models.PositiveSmallIntegerField(default=0)
+    steps = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    last_error = models.CharField(max_length=500, blank=True)
+    manifest_sha256 = models.CharField(max_length=64, blank=True)
+    #: The file under BUNDLE_DIR, once it is whole.
+    file_name = models.CharField(max_length=120, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size = models.BigIntegerField(null=True, blank=True)
+    #: Control totals for the page: report id to rows and exceptions, and the gaps in coverage.
+    summary = models.JSONField(default=dict, blank=True)
+    made_by_ref = models.CharField(max_length=120)
+    made_at = models.DateTimeField()
+    ready_at = models.DateTimeField(null=True, blank=True)
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(last_day__gte=models.F("first_day")), name="bundle_days_are_in_order"),
+            models.CheckConstraint(
+                condition=~Q(state="ready")
+                | (~Q(file_name="") & ~Q(sha256="") & Q(size__isnull=False, ready_at__isnull=False)),
+                name="bundle_ready_has_its_file",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-made_at", "-id"], name="bundle_newest"),
+            models.Index(
+                fields=["id"],
+                name="bundle_open",
+                condition=Q(state__in=["queued", "sealing", "building", "proving"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.framework} {self.first_day} to {self.last_day}"
+
+    @property
+    def period(self) -> Period:
+        """Return the stretch of time it is about."""
+        return Period(self.first_day, self.last_day, self.zone)
+
+    def question(self) -> Question:
+        """Return what it asks. Raises ValueError before the ledger is pinned."""
+        if self.ledger_size is None:
+            raise ValueError("The bundle is not pinned to a size of the ledger yet.")
+        return Question(
+            framework=self.framework,
+            period=self.period,
+            known_at=self.known_at,
+            ledger_size=self.ledger_size,
+            leaver_sla_hours=self.leaver_sla_hours,
+            freshness_hours=self.freshness_hours,
+        )
+
+    @property
+    def suggested_name(self) -> str:
+        """Return the file name to download it under."""
+        return f"gatehouse-{self.framework}-{_compact(self.first_day)}-{_compact(self.last_day)}.zip"
+
+
+class ExportedManifest(models.Model):
+    """A manifest that the ledger was told of. The same manifest again has the same entry. Insert-only."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    recorded_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.sha256
+
+
+def _compact(day: date) -> str:
+    return day.strftime("%Y%m%d")

@@ -1,0 +1,132 @@
+"""Questions about evidence, for pages, scripts and the command."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from governance.core.clock import now
+from governance.core.errors import NotFound
+from governance.evidence import cover
+from governance.evidence.actions import FRESHNESS_HOURS, LEAVER_SLA_HOURS
+from governance.evidence.controls import REVIEW_NOTE, Control, framework_named
+from governance.evidence.models import EvidenceBundle
+from governance.evidence.periods import period
+from governance.evidence.questions import Question
+from governance.evidence.reading import preview, read_roll_forward, read_sources
+from governance.evidence.reports.base import Report
+from governance.ledger.queries import latest_checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPreview:
+    """What a report would hold if it were built now."""
+
+    report: Report
+    rows: int
+    exceptions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A hole in the coverage of the sources: its code, the application's short name and a sentence."""
+
+    code: str
+    application: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a bundle would hold if it were built now, and how far its sources can be trusted."""
+
+    question: Question
+    is_over: bool
+    reports: tuple[ReportPreview, ...]
+    sources: int
+    gaps: tuple[Gap, ...]
+    opening: int
+    started: int
+    ended: int
+    closing: int
+
+
+@dataclass(frozen=True, slots=True)
+class MappedControl:
+    """A control with the previews of the reports that speak to it; the cover is not among them."""
+
+    control: Control
+    reports: tuple[ReportPreview, ...]
+
+
+def bundle(ref: uuid.UUID | str) -> EvidenceBundle:
+    """Return the bundle. Raises NotFound."""
+    try:
+        return EvidenceBundle.objects.get(ref=uuid.UUID(str(ref)))
+    except (ValueError, EvidenceBundle.DoesNotExist) as error:
+        raise NotFound("There is no such bundle.") from error
+
+
+def bundles(limit: int = 50) -> Sequence[EvidenceBundle]:
+    """Return the newest bundles."""
+    return list(EvidenceBundle.objects.order_by("-made_at", "-id")[:limit])
+
+
+def preview_of(
+    framework: str,
+    *,
+    first: object,
+    last: object,
+    zone: str = "UTC",
+    leaver_sla_hours: int = LEAVER_SLA_HOURS,
+    freshness_hours: int = FRESHNESS_HOURS,
+    at: datetime | None = None,
+) -> Preview:
+    """Return the counts of each report of the framework, by what is known now. Six statements.
+
+    Raises Invalid as `request_bundle` does.
+    """
+    known_at = at or now()
+    head = latest_checkpoint()
+    question = Question(
+        framework=framework_named(framework).slug,
+        period=period(first, last, zone, now=known_at),
+        known_at=known_at,
+        ledger_size=head.size if head else 0,
+        leaver_sla_hours=leaver_sla_hours,
+        freshness_hours=freshness_hours,
+    )
+    return _preview(question)
+
+
+def controls_of(shown: Preview) -> tuple[MappedControl, ...]:
+    """Return the controls of the previewed framework, each with its reports."""
+    by_id = {one.report.id: one for one in shown.reports}
+    return tuple(
+        MappedControl(control, tuple(by_id[report] for report in control.reports if report in by_id))
+        for control in framework_named(shown.question.framework).controls
+    )
+
+
+def mapping_note() -> str:
+    """Return the sentence that stands wherever the mapping is shown."""
+    return REVIEW_NOTE
+
+
+def _preview(question: Question) -> Preview:
+    parameters = question.parameters()
+    sources, rolled = read_sources(parameters), read_roll_forward(parameters)
+    reports = framework_named(question.framework).reports
+    return Preview(
+        question=question,
+        is_over=question.period.is_over(question.known_at),
+        reports=tuple(ReportPreview(report, *preview(report, parameters)) for report in reports),
+        sources=len(sources),
+        gaps=tuple(Gap(*gap) for gap in cover.gaps(question, sources)),
+        opening=rolled.opening,
+        started=rolled.started,
+        ended=rolled.ended,
+        closing=rolled.closing,
+    )

@@ -1,0 +1,418 @@
+"""Check an evidence bundle without trusting the one who made it: the standard library only, nothing of Gatehouse.
+
+Usage: python3 verify.py [ZIP or folder] [--key KEY] [--checkpoint FILE]
+Exit codes: 0 everything holds; 1 something does not, and the first such record is named; 2 it could not look.
+Runs on Python 3.9 and newer, without network. What is checked, and what that proves: README.txt in the bundle.
+"""
+
+# ruff: noqa: B905, T201 -- Python 3.9 knows no strict zip; and it talks to a terminal.
+
+from __future__ import annotations
+
+import argparse
+import base64
+import csv
+import hashlib
+import re
+import struct
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+# >>> replaced by the texts of these two modules when the one file is made
+from governance.evidence.verifier.container import (
+    MANIFEST,
+    SUMS,
+    Bundle,
+    CannotLook,
+    DoesNotHold,
+    open_bundle,
+)
+from governance.ledger.standalone import (
+    Checkpoint,
+    Proof,
+    RootBuilder,
+    Unverified,
+    VerifierKey,
+    check_consistency,
+    check_inclusion,
+    leaf_hash,
+    open_checkpoint,
+    parse_proof,
+    parse_verifier_key,
+    read_canonical,
+)
+
+# <<<
+
+FORMAT = "gatehouse-evidence/1"
+KEY = "ledger/log_key.txt"
+HEAD = "ledger/checkpoint"
+ENTRY = "ledger/manifest_entry.json"
+PROOF = "ledger/proofs/manifest.tlog-proof"
+CONSISTENCY = "ledger/consistency.txt"
+PINNED = "ledger/pinned_checkpoint"
+ENTRIES = "ledger/entries.ndjson"
+PATHS = "ledger/proofs/entries.ndjson"
+LEAVES = "ledger/leaves.bin"
+#: Files that cannot be in the manifest, because they speak about it.
+OUTSIDE = (MANIFEST, SUMS, HEAD, ENTRY, PROOF, CONSISTENCY)
+
+
+#: What a JSON object says.
+Said = dict[str, Any]
+Found = TypeVar("Found")
+
+
+# From the key to the manifest
+
+
+def check_manifest(bundle: Bundle, key: VerifierKey) -> tuple[Said, Checkpoint]:
+    """Return what the manifest says, once the log is shown to know exactly this manifest; and the signed head."""
+    note = bundle.text(HEAD)
+    head = _opened(HEAD, note, key)
+    index = _check_entry(bundle, note, head)
+    said = _held(ENTRY, lambda: read_canonical(bundle.text(ENTRY)))
+    if said.get("event") != "evidence.exported" or "manifest_sha256" not in said.get("data", {}):
+        raise DoesNotHold(ENTRY, "it is not the entry of an export")
+    if said["data"]["manifest_sha256"] != bundle.digest(MANIFEST)[1]:
+        raise DoesNotHold(MANIFEST, f"it is not the manifest that entry {index} of the log knows")
+    manifest = _held(MANIFEST, lambda: read_canonical(bundle.text(MANIFEST)))
+    if manifest.get("format") != FORMAT:
+        raise CannotLook(f"this verify.py knows {FORMAT}, the bundle is {manifest.get('format')!r}")
+    bundle.notes.append(
+        f"The log knows this manifest: entry {index}, recorded {said['at']}, asked for by "
+        f"{said['data'].get('asked_by')}, under the head of size {head.size}."
+    )
+    return manifest, head
+
+
+def _check_entry(bundle: Bundle, note: str, head: Checkpoint) -> int:
+    """Return the index of the export's entry, once it is in the signed tree."""
+    text = bundle.text(PROOF)
+    proof: Proof = _held(PROOF, lambda: parse_proof(text))
+    if proof.checkpoint != note or text != _proof_text(proof.index, proof.path, note):
+        raise DoesNotHold(PROOF, f"it is not a proof for {HEAD}")
+    body = bundle.content(ENTRY)
+    try:
+        check_inclusion(leaf_hash(body), proof.index, head.size, head.root, proof.path)
+    except Unverified as error:
+        guilty = PROOF if bundle.is_changed(PROOF) and not bundle.is_changed(ENTRY) else ENTRY
+        raise DoesNotHold(guilty, f"{error} ({ENTRY} with {PROOF})") from error
+    return proof.index
+
+
+def _proof_text(index: int, path: Sequence[bytes], note: str) -> str:
+    hashes = "".join(base64.b64encode(node).decode() + "\n" for node in path)
+    return f"c2sp.org/tlog-proof@v1\nindex {index}\n{hashes}\n{note}"
+
+
+def _opened(name: str, note: str, key: VerifierKey) -> Checkpoint:
+    return _held(name, lambda: open_checkpoint(note, key))
+
+
+def _held(name: str, check: Callable[[], Found]) -> Found:
+    try:
+        return check()
+    except Unverified as error:
+        raise DoesNotHold(name, str(error)) from error
+
+
+# From the manifest to every byte
+
+
+def check_files(bundle: Bundle, manifest: Said) -> None:
+    """Check that the bundle is exactly the files of the manifest and those that speak about it."""
+    listed = {file["path"]: file for file in manifest["files"]}
+    for name in sorted({*listed, *OUTSIDE} - set(bundle.names)):
+        raise DoesNotHold(name, "it is missing")
+    for name in sorted(set(bundle.names) - {*listed, *OUTSIDE}):
+        raise DoesNotHold(name, "it does not belong to the bundle")
+    rows = {report["file"]: report["rows_file"] for report in manifest["reports"] if report["rows_file"]}
+    for name, file in listed.items():
+        if bundle.digest(name) == (file["size"], file["sha256"]):
+            continue
+        if name in rows and _is_as_listed(bundle, listed, rows[name]):
+            raise DoesNotHold(f"{name}, {_first_wrong_row(bundle, name, rows[name])}", "it was changed")
+        if name in (ENTRIES, PATHS):
+            raise DoesNotHold(f"{name}, {_first_wrong_line(bundle, name, listed)}", "it was changed")
+        raise DoesNotHold(name, "it was changed: its SHA-256 is not the one in the manifest")
+
+
+def _is_as_listed(bundle: Bundle, listed: Said, name: str) -> bool:
+    return name in listed and bundle.digest(name) == (listed[name]["size"], listed[name]["sha256"])
+
+
+def _first_wrong_row(bundle: Bundle, name: str, digests: str) -> str:
+    expected = bundle.lines(digests)
+    number = -1
+    for number, row in enumerate(csv_records(bundle.lines(name))):
+        digest = next(expected, b"")
+        if hashlib.sha256(row).hexdigest()[:16].encode() + b"\n" != digest:
+            return f"row {number}" if number else "line 1, the names of the columns"
+    return f"row {number + 1} (missing)"
+
+
+def csv_records(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the records of a CSV file as bytes: a newline inside quotes ends none."""
+    record = b""
+    for line in lines:
+        record += line
+        if record.count(b'"') % 2 == 0:
+            yield record
+            record = b""
+    if record:
+        yield record
+
+
+def _first_wrong_line(bundle: Bundle, name: str, listed: Said) -> str:
+    """Name the entry by comparing bodies and proofs with the leaf hashes, if those are as they were."""
+    if LEAVES not in bundle.names or not _is_as_listed(bundle, listed, LEAVES):
+        return "a line"
+    leaves = bundle.content(LEAVES)
+    other = PATHS if name == ENTRIES else ENTRIES
+    pairs = zip(bundle.lines(ENTRIES), bundle.lines(PATHS))
+    for number, (body, path) in enumerate(pairs, start=1):
+        try:
+            index = int(read_canonical(path.decode("utf-8")[:-1])["index"])
+        except (Unverified, UnicodeDecodeError, KeyError, TypeError):
+            return f"line {number}"
+        if leaf_hash(body[:-1]) != leaves[32 * index : 32 * index + 32]:
+            return f"line {number} (entry {index} of the log)"
+    return f"a line (against {other})"
+
+
+# From the rows to the log
+
+
+def check_ledger(bundle: Bundle, manifest: Said, key: VerifierKey, head: Checkpoint) -> dict[int, Said]:
+    """Return the entries that support rows, once each is in the pinned log and that log is the head's beginning."""
+    pinned = _opened(PINNED, bundle.text(PINNED), key)
+    if (pinned.size, pinned.root.hex()) != (manifest["ledger"]["size"], manifest["ledger"]["root"]):
+        raise DoesNotHold(PINNED, "it is not the head that the manifest names")
+    text = bundle.text(CONSISTENCY)
+    path = [_hash_line(line) for line in text.split("\n")[:-1]]
+    if text != "".join(base64.b64encode(node).decode() + "\n" for node in path):
+        raise DoesNotHold(CONSISTENCY, "it is not a list of hashes")
+    _held(CONSISTENCY, lambda: check_consistency(pinned.size, pinned.root, head.size, head.root, path))
+    _check_leaves(bundle, pinned)
+    entries = dict(_proven_entries(bundle, pinned))
+    if len(entries) != manifest["ledger"]["entries"]:
+        raise DoesNotHold(ENTRIES, "it has not as many entries as the manifest says")
+    bundle.notes.append(f"{len(entries)} ledger entries that support rows are in the log of size {pinned.size}.")
+    return entries
+
+
+def _hash_line(line: str) -> bytes:
+    try:
+        node = base64.b64decode(line, validate=True)
+    except ValueError as error:
+        raise DoesNotHold(CONSISTENCY, "a hash is malformed") from error
+    if len(node) != 32:
+        raise DoesNotHold(CONSISTENCY, "a hash has the wrong length")
+    return node
+
+
+def _check_leaves(bundle: Bundle, pinned: Checkpoint) -> None:
+    if LEAVES not in bundle.names:
+        return
+    root = root_of_first(bundle, pinned.size)
+    if bundle.digest(LEAVES)[0] != 32 * pinned.size or root != pinned.root:
+        raise DoesNotHold(LEAVES, f"these leaves do not make the signed root of size {pinned.size}")
+
+
+def root_of_first(bundle: Bundle, size: int) -> bytes:
+    """Return the root over the first leaves of the bundle's list."""
+    tree = RootBuilder()
+    rest = b""
+    for block in bundle.shape.blocks(LEAVES):
+        rest += block
+        whole = len(rest) // 32 * 32
+        for start in range(0, whole, 32):
+            if tree.size == size:
+                return tree.root()
+            tree.add(rest[start : start + 32])
+        rest = rest[whole:]
+    return tree.root()
+
+
+def _proven_entries(bundle: Bundle, pinned: Checkpoint) -> Iterator[tuple[int, Said]]:
+    bodies, paths = list(bundle.lines(ENTRIES)), list(bundle.lines(PATHS))
+    if len(bodies) != len(paths):
+        raise DoesNotHold(PATHS, f"it has not one line for each line of {ENTRIES}")
+    before = -1
+    for number, (line, proof) in enumerate(zip(bodies, paths), start=1):
+        try:
+            said = read_canonical(proof[:-1].decode("utf-8"))
+            index, body = said["index"], line[:-1]
+            path = [base64.b64decode(node, validate=True) for node in said["path"]]
+            if index <= before:
+                raise Unverified("the entries are not in order")
+            check_inclusion(leaf_hash(body), index, pinned.size, pinned.root, path)
+            yield index, read_canonical(body.decode("utf-8"))
+        except (Unverified, ValueError, KeyError, TypeError) as error:
+            raise DoesNotHold(f"{ENTRIES}, line {number}", str(error)) from error
+        before = index
+
+
+def check_reports(bundle: Bundle, manifest: Said, entries: dict[int, Said]) -> None:
+    """Check ordinals and totals of every report, and that each row's entries are about what the row is about."""
+    for report in manifest["reports"]:
+        if report["rows_file"]:
+            _check_report(bundle, manifest, report, entries)
+
+
+def _check_report(bundle: Bundle, manifest: Said, report: Said, entries: dict[int, Said]) -> None:
+    totals = {"rows": 0, "exceptions": 0, "without_entry": 0, "entry_sum": 0}
+    name, column, kind = report["file"], report["subject"]["column"], report["subject"]["kind"]
+    for row in csv.DictReader(bundle.stream(name)):
+        totals["rows"] += 1
+        if row["row_no"] != str(totals["rows"]):
+            raise DoesNotHold(f"{name}, row {totals['rows']}", f"it says it is row {row['row_no']}")
+        totals["exceptions"] += row["exceptions"] != ""
+        supporting = [int(row[end]) for end in ("first_entry", "last_entry") if row[end]]
+        totals["without_entry"] += not supporting
+        totals["entry_sum"] += sum(supporting)
+        for index in supporting:
+            if index not in entries:
+                if manifest["ledger"]["entries_left_out"]:
+                    continue
+                raise DoesNotHold(f"{name}, row {totals['rows']}", f"entry {index} is not in {ENTRIES}")
+            if {"kind": kind, "ref": row[column]} not in entries[index]["subjects"]:
+                raise DoesNotHold(f"{name}, row {totals['rows']}", f"entry {index} is not about {kind} {row[column]}")
+    for total, value in totals.items():
+        if report["totals"][total] != value:
+            raise DoesNotHold(name, f"its {total} is {value}, the manifest says {report['totals'][total]}")
+    bundle.notes.append(f"{report['id']} {report['title']}: {totals['rows']} rows, {totals['exceptions']} exceptions.")
+
+
+def check_sums(bundle: Bundle) -> None:
+    """Check that SHA256SUMS is what it has to be. All that it lists has been checked by then."""
+    expected = "".join(f"{bundle.digest(name)[1]}  {name}\n" for name in bundle.names if name != SUMS)
+    if bundle.content(SUMS) != expected.encode():
+        raise DoesNotHold(SUMS, "it is not the list of the files as they are")
+
+
+# What the auditor holds besides the bundle
+
+
+def chosen_key(bundle: Bundle, pinned: str | None) -> VerifierKey:
+    """Return the key to check with: the pinned one, or else the bundle's own."""
+    if pinned is not None and not _is_digest(pinned):
+        return _given_key(pinned)
+    own = _held(KEY, lambda: parse_verifier_key(bundle.text(KEY)))
+    if pinned is not None and own.fingerprint != pinned.lower():
+        raise DoesNotHold(KEY, f"its fingerprint is {own.fingerprint}, not the one you pinned")
+    return own
+
+
+def _given_key(pinned: str) -> VerifierKey:
+    text = pinned
+    if "+" not in pinned:
+        try:
+            text = Path(pinned).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise CannotLook(f"--key: {pinned} is neither a verifier key, nor a fingerprint, nor a file") from error
+    try:
+        return parse_verifier_key(text)
+    except Unverified as error:
+        raise CannotLook(f"--key: {error}") from error
+
+
+def _is_digest(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-fA-F]{64}", text) is not None
+
+
+def check_anchor(bundle: Bundle, path: Path, key: VerifierKey, pinned: Said, head: Checkpoint) -> None:
+    """Check a head that was kept elsewhere: the log of the bundle must be that log, grown."""
+    try:
+        note = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CannotLook(f"--checkpoint: {path} cannot be read") from error
+    anchor = _opened(str(path), note, key)
+    if anchor.size == head.size:
+        root = head.root
+    elif anchor.size <= pinned["size"] and LEAVES in bundle.names:
+        root = root_of_first(bundle, anchor.size)
+    elif anchor.size == pinned["size"]:
+        root = bytes.fromhex(pinned["root"])
+    else:
+        raise CannotLook(
+            f"--checkpoint: it is of size {anchor.size}; "
+            f"this bundle can show sizes up to {pinned['size']}, and {head.size}"
+        )
+    if root != anchor.root:
+        raise DoesNotHold(str(path), f"the log had another root at size {anchor.size}: history was rewritten")
+    bundle.notes.append(f"The checkpoint you kept, of size {anchor.size}, is the beginning of this log.")
+
+
+# The command
+
+
+def verify(bundle: Bundle, pinned: str | None, anchor: Path | None) -> VerifierKey:
+    """Check everything; return the key it was checked with. Raises DoesNotHold or CannotLook."""
+    key = chosen_key(bundle, pinned)
+    try:
+        manifest, head = check_manifest(bundle, key)
+    except DoesNotHold as error:
+        if pinned is not None and error.record == HEAD and not bundle.is_changed(HEAD):
+            raise DoesNotHold(HEAD, "it is not signed by the key you pinned") from error
+        raise
+    check_files(bundle, manifest)
+    check_reports(bundle, manifest, check_ledger(bundle, manifest, key, head))
+    check_sums(bundle)
+    bundle.shape.check_container()
+    if anchor is not None:
+        check_anchor(bundle, anchor, key, manifest["ledger"], head)
+    period = manifest["period"]
+    bundle.notes.insert(
+        0,
+        f"{manifest['framework']['name']}, {period['first']} to {period['last']} ({period['zone']}), "
+        f"known at {manifest['known_at']}, {len(bundle.names)} files.",
+    )
+    return key
+
+
+def default_path() -> Path:
+    """Return the bundle this file lies in, or the current folder."""
+    here = Path(__file__).resolve().parent
+    for folder in (here, here.parent):
+        if (folder / MANIFEST).is_file():
+            return folder
+    return Path.cwd()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check a bundle and say so; return the exit code."""
+    parser = argparse.ArgumentParser(prog="verify.py", description="Check an evidence bundle, offline.")
+    parser.add_argument("bundle", nargs="?", type=Path, help="the ZIP file or the unpacked folder; default: this one")
+    parser.add_argument("--key", help="verifier key, file with it, or fingerprint: from outside the bundle")
+    parser.add_argument("--checkpoint", type=Path, help="a signed checkpoint that you kept from earlier")
+    options = parser.parse_args(arguments)
+    csv.field_size_limit(1 << 30)
+    path = options.bundle or default_path()
+    try:
+        bundle = open_bundle(path)
+        key = verify(bundle, options.key, options.checkpoint)
+    except DoesNotHold as error:
+        print(f"DOES NOT HOLD  {error}")
+        return 1
+    except (CannotLook, OSError) as error:
+        print(f"COULD NOT LOOK  {error}")
+        return 2
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, csv.Error, struct.error) as error:
+        print(f"DOES NOT HOLD  a record has not the form it must have: {type(error).__name__}: {error}")
+        return 1
+    print(f"HOLDS  {path}")
+    for note in bundle.notes:
+        print(f"  {note}")
+    if options.key is None:
+        print("  The key was not pinned: it came from the bundle itself. Compare its fingerprint with the one you were")
+        print("  given by other means, or run again with --key.")
+    print(f"  Key fingerprint (SHA-256): {key.fingerprint}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
