@@ -199,6 +199,9 @@ def _system_user() -> str | None:
 def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     user = _system_user()
+    owners = {os.geteuid(), pwd.getpwnam(user).pw_uid} if user else {os.geteuid()}
+    if folder.stat().st_uid not in owners:
+        raise DatabaseUnavailable(f"{folder} belongs to another user; remove it or choose another DATA_DIR.")
     if user:
         shutil.chown(folder, user, user)
         _let_through(folder)
