@@ -9,17 +9,6 @@ from django.utils import timezone
 from governance.core.clock import is_open_ended
 
 
-def length(span: timedelta | None) -> str:
-    """Return a chosen length in words: `4 hours`, `7 days`, `1 day 12 hours`; `No end` when there is none."""
-    if span is None:
-        return "No end"
-    minutes = round(span.total_seconds() / 60)
-    days, rest = divmod(minutes, 24 * 60)
-    hours, rest = divmod(rest, 60)
-    parts = [_count(days, "day"), _count(hours, "hour"), _count(rest, "minute")]
-    return " ".join([part for part in parts if part][:2]) or "less than a minute"
-
-
 def short_length(span: timedelta) -> str:
     """Return a length for narrow places: `18 min`, `2 h 12`, `3 d 4 h`. Seconds are cut off, never rounded up."""
     minutes = int(span.total_seconds() // 60)
@@ -66,7 +55,3 @@ def exact(at: datetime) -> str:
     local = timezone.localtime(at)
     utc = timezone.localtime(at, timezone.get_default_timezone())
     return f"{local.day} {local:%b %Y, %H:%M:%S} {local:%Z} ({utc:%Y-%m-%dT%H:%M:%SZ})"
-
-
-def _count(amount: int, unit: str) -> str:
-    return "" if not amount else f"{amount} {unit}{'' if amount == 1 else 's'}"

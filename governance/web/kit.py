@@ -9,6 +9,7 @@ from django.shortcuts import render
 
 from governance.identity.models import RoleName
 from governance.web import charts
+from governance.web.answers import page
 from governance.web.kinds import KINDS
 from governance.web.roles import needs
 
@@ -30,7 +31,7 @@ def job(request: HttpRequest) -> HttpResponse:
     """
     step = 1 if request.method == "POST" else min(max(int(request.GET.get("step", 0)), 0), _STEPS)
     found = _sample() | {"step": step, "next_step": step + 1, "done": step >= _STEPS, "percent": step * 100 // _STEPS}
-    return render(request, "kit.html#job" if request.headers.get("HX-Request") == "true" else "kit.html", found)
+    return page(request, "kit.html", "job", found)
 
 
 def _sample() -> dict[str, object]:

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 
-from governance.access.models import AccessRequest
 from governance.catalog.models import Application
 from governance.identity.models import Person
 from governance.web import shell
 from governance.web.actor import person_of
+from governance.web.my_work.following import visible_requests
 from governance.web.roles import standing_of
 
 _MOST = 6
@@ -51,21 +51,16 @@ def _requests(request: HttpRequest, question: str) -> Iterable[Hit]:
     if number is None:
         return []
     wanted = int(number[1] or number[2])
-    found = _visible_requests(request).filter(number=wanted).select_related("entitlement__application", "person")
+    found = (
+        visible_requests(person_of(request), standing_of(request))
+        .filter(number=wanted)
+        .select_related("entitlement__application", "person")
+    )
     return [
         Hit("Requests", f"R-{one.number}", f"{one.entitlement.application.name}, {one.person.display_name}",
             reverse("request", args=[one.number]), "send")
         for one in found
     ]  # fmt: skip
-
-
-def _visible_requests(request: HttpRequest) -> QuerySet[AccessRequest]:
-    me, standing = person_of(request), standing_of(request)
-    if standing.is_security_admin or standing.is_auditor:
-        return AccessRequest.objects.all()
-    mine = Q(person=me) | Q(requester=me)
-    asked = Q(person__manager=me) | Q(entitlement__application__ownerships__person=me)
-    return AccessRequest.objects.filter(mine | asked).distinct()
 
 
 def _applications(request: HttpRequest, question: str) -> Iterator[Hit]:

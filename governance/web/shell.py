@@ -103,11 +103,11 @@ def _shown(link: Link, open_work: dict[str, int]) -> Shown:
 def _is_seen(shown: Shown, standing: Standing) -> bool:
     link = shown.link
     may = not link.roles or standing.has_any(link.roles) or (link.if_counted and shown.count > 0)
-    return may and _exists(link.href)
+    return may and exists(link.href)
 
 
 @cache
-def _exists(href: str) -> bool:
+def exists(href: str) -> bool:
     """Tell whether a page is installed at this address."""
     try:
         resolve(href)

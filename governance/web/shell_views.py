@@ -8,6 +8,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from governance.web import preferences, search
+from governance.web.answers import is_htmx, page
 from governance.web.roles import employee_page
 
 
@@ -17,7 +18,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     """Keep the named theme, or the one after the current."""
     asked = request.POST.get("theme", "")
     chosen = asked if asked in preferences.THEMES else preferences.next_theme(preferences.theme_of(request))
-    if request.headers.get("HX-Request") == "true":
+    if is_htmx(request):
         response: HttpResponse = render(request, "parts/theme.html", {"theme": chosen})
     else:
         response = HttpResponseRedirect(_came_from(request))
@@ -47,7 +48,7 @@ def search_page(request: HttpRequest) -> HttpResponse:
     """Find pages, people, applications and requests that this person may see."""
     question = request.GET.get("q", "")[:100].strip()
     found = {"page": "search", "q": question, "hits": search.find(request, question)}
-    return render(request, "search.html#hits" if request.headers.get("HX-Request") == "true" else "search.html", found)
+    return page(request, "search.html", "hits", found)
 
 
 def _came_from(request: HttpRequest) -> str:

@@ -144,6 +144,8 @@ document.addEventListener("click", (event) => {
   if (target.closest("[data-nav-open]")) openNav(true);
   if (target.closest("[data-nav-close]")) openNav(false);
   if (target.closest("[data-queue-toggle]")) toggleQueue();
+  const stepper = target.closest("[data-step]");
+  if (stepper) step(Number(stepper.dataset.step));
   if (target.closest(".q a")) $(".rv")?.classList.remove("show-queue");
   if (target.matches("dialog:modal") && isOutside(target, event)) target.close();
 });
@@ -434,14 +436,15 @@ function clockTime(instant) {
 
 function showEnd() {
   const end = $("[data-ends]");
-  const chosen = end && $("input[name=minutes]:checked", end.closest("form"));
+  const chosen = end && $("input[name=length]:checked", end.closest("form"));
   if (!chosen) return;
-  const minutes = Number(chosen.value);
-  if (minutes > 0) end.textContent = clockTime(new Date(Date.now() + minutes * 60000));
+  const seconds = Number(chosen.value);
+  const from = end.dataset.ends ? new Date(end.dataset.ends) : new Date();
+  end.textContent = seconds ? `${clockTime(new Date(from.getTime() + seconds * 1000))}, your time` : "when you give it back";
 }
 
 document.addEventListener("change", (event) => {
-  if (event.target.name === "minutes") showEnd();
+  if (event.target.name === "length") showEnd();
 });
 
 // ---- The session: a question two minutes before it ends

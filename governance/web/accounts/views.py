@@ -12,6 +12,7 @@ from governance.core import clock
 from governance.core.errors import NotAllowed
 from governance.web import sessions
 from governance.web.actor import person_of
+from governance.web.answers import is_htmx
 
 
 def password(request: HttpRequest) -> HttpResponse:
@@ -25,6 +26,6 @@ def password(request: HttpRequest) -> HttpResponse:
 def prolong(request: HttpRequest) -> HttpResponse:
     """Put off the end of the session."""
     seconds = sessions.prolong(request, clock.now())
-    if request.headers.get("HX-Request") == "true":
+    if is_htmx(request):
         return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({"session-prolonged": seconds})})
     return HttpResponseRedirect("/")

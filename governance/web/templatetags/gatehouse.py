@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from governance.core import clock
+from governance.policy.durations import spoken
 from governance.web import charts, clock_words
 from governance.web.kinds import KINDS
 
@@ -68,9 +69,15 @@ def hue(name: str) -> int:
 
 
 @register.filter
-def length(span: timedelta | None) -> str:
-    """Return a length in words: `4 hours`."""
-    return clock_words.length(span)
+def length_words(span: timedelta | None) -> str:
+    """Return a length in words: `4 hours`, `no end`."""
+    return spoken(span)
+
+
+@register.filter
+def is_open(at: datetime) -> bool:
+    """Tell whether an end means that there is none."""
+    return clock.is_open_ended(at)
 
 
 @register.filter
@@ -140,6 +147,12 @@ def _time(at: datetime, text: str) -> SafeString:
     if clock.is_open_ended(at):
         return format_html("{}", text)
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), clock_words.exact(at), text)
+
+
+@register.simple_tag
+def peer_dots(have: int, size: int) -> SafeString:
+    """Return one dot for each peer, filled for those with the same role."""
+    return charts.dots(have, size)
 
 
 @register.simple_tag

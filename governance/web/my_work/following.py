@@ -1,0 +1,227 @@
+"""One request as its page shows it: sent, decided, ordered, ready, ended. Nothing is said before it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q, QuerySet
+
+from governance.access.models import AccessRequest, Approval, EndCause, Grant, RequestState
+from governance.access.queries import WITH_GRANT, WITH_REQUEST, usual_answer
+from governance.access.requests import eligible_approvers
+from governance.core.errors import NotFound
+from governance.identity.models import Person
+from governance.policy.durations import spoken
+from governance.provisioning.models import Operation, OperationState
+from governance.web import clock_words
+from governance.web.roles import Standing
+
+_ENDED = {
+    EndCause.EXPIRED: "Time was up",
+    EndCause.RETURNED: "Given back",
+    EndCause.REVOKED: "Taken away",
+    EndCause.LEFT: "Ended, because they left",
+    EndCause.RULE: "Ended by a rule",
+    EndCause.RETIRED: "Ended, because the role is gone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: `done`, `now`, `bad`, or empty for what is still to come."""
+
+    state: str
+    icon: str
+    title: str
+    at: datetime | None = None
+    note: str = ""
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The whole page. It asks again by itself until it is settled."""
+
+    request: AccessRequest
+    steps: tuple[Step, ...]
+    is_mine: bool
+    is_settled: bool
+    grant: Grant | None
+
+    @property
+    def can_be_withdrawn(self) -> bool:
+        """Tell whether the reader can take it back."""
+        return self.is_mine and self.request.state == RequestState.PENDING
+
+
+def visible_requests(person: Person, standing: Standing) -> QuerySet[AccessRequest]:
+    """Return the requests this person may see: their own, those they were asked about, all for security and audit."""
+    if standing.is_security_admin or standing.is_auditor:
+        return AccessRequest.objects.all()
+    mine = Q(person=person) | Q(requester=person)
+    asked = Q(person__manager=person) | Q(entitlement__application__ownerships__person=person)
+    return AccessRequest.objects.filter(mine | asked | Q(approvals__approver=person)).distinct()
+
+
+def visible_request(person: Person, standing: Standing, number: int) -> AccessRequest:
+    """Return one request this person may see. Raises NotFound, also for one they may not know of."""
+    found = (
+        visible_requests(person, standing)
+        .filter(number=number)
+        .select_related(*WITH_REQUEST)
+        .prefetch_related("approvals__approver")
+        .first()
+    )
+    if found is None:
+        raise NotFound(f"There is no request R-{number} that you may see.")
+    return found
+
+
+def followed(person: Person, standing: Standing, number: int, at: datetime) -> Followed:
+    """Return the page of one request. Raises NotFound."""
+    request = visible_request(person, standing, number)
+    grant = request.grants.select_related(*WITH_GRANT).first()
+    steps = (_sent(request), *_decisions(request, at), *_closing(request), *_opening(request, grant, at))
+    return Followed(
+        request=request,
+        steps=steps,
+        is_mine=person.pk in (request.person_id, request.requester_id),
+        is_settled=_is_settled(request, grant, at),
+        grant=grant,
+    )
+
+
+def names(people: list[Person]) -> str:
+    """Return who is asked, in words: one, one or another, one or so many others."""
+    if not people:
+        return "Security"
+    first = people[0].display_name
+    if len(people) == 1:
+        return first
+    return f"{first} or {people[1].display_name}" if len(people) == 2 else f"{first} or {len(people) - 1} others"
+
+
+def _sent(request: AccessRequest) -> Step:
+    by = "" if request.requester_id == request.person_id else f"by {request.requester.display_name}"
+    return Step("done", "check", "Sent", request.created_at, by)
+
+
+def _decisions(request: AccessRequest, at: datetime) -> Iterator[Step]:
+    given = {approval.stage: approval for approval in request.approvals.all()}
+    if any(approval.approver_id is None for approval in given.values()):
+        yield Step("done", "zap", "Approved at once by policy", request.closed_at, request.policy_version.policy.name)
+        return
+    for stage in range(len(request.policy_version.stages)):
+        if stage in given:
+            yield _decided(given[stage], request)
+        elif request.state == RequestState.PENDING:
+            yield _waiting(request, at) if stage == request.stage else _later(request.policy_version.stages[stage])
+
+
+def _decided(approval: Approval, request: AccessRequest) -> Step:
+    who = approval.approver.display_name if approval.approver else "The policy"
+    note = f"{clock_words.short_length(approval.decided_at - request.created_at)} after the request"
+    if not approval.approved:
+        return Step("bad", "x", f"{who} declined", approval.decided_at, note, approval.reason)
+    shorter = f", for {spoken(approval.duration)}" if approval.duration else ""
+    return Step("done", "check", f"{who} approved{shorter}", approval.decided_at, note, approval.reason)
+
+
+def _waiting(request: AccessRequest, at: datetime) -> Step:
+    usual = usual_answer(request.entitlement_id, at=at)
+    waited = f"Waiting for {clock_words.short_length(at - request.created_at)}"
+    note = f"{waited}. Usually answered in {clock_words.short_length(usual)}." if usual else f"{waited}."
+    return Step("now", "hourglass", f"{names(eligible_approvers(request))} decides", note=note)
+
+
+def _later(kind: str) -> Step:
+    return Step("", "user", f"Then {'the application owner' if kind == 'owner' else kind} decides")
+
+
+def _closing(request: AccessRequest) -> Iterator[Step]:
+    words = {
+        RequestState.WITHDRAWN: ("undo-2", "Taken back", ""),
+        RequestState.LAPSED: (
+            "timer-off",
+            "Nobody answered in time",
+            "Ask again, or ask the owner.",
+        ),
+        RequestState.CLOSED: ("ban", "Closed", "The person left, or the role is gone."),
+    }.get(RequestState(request.state))
+    if words:
+        yield Step("bad", words[0], words[1], request.closed_at, words[2])
+
+
+def _opening(request: AccessRequest, grant: Grant | None, at: datetime) -> Iterator[Step]:
+    name = request.entitlement.application.name
+    if request.extends is not None and grant is None:
+        yield from _extension(request)
+    elif request.state == RequestState.PENDING:
+        yield Step("", "send", f"Ordered at {name}")
+        yield Step("", "check-check", "Ready to use", note=f"We say so once {name} shows it to us.")
+    elif grant is not None:
+        yield from _giving(grant, at)
+        yield from _ending(grant, at)
+
+
+def _extension(request: AccessRequest) -> Iterator[Step]:
+    if request.state == RequestState.PENDING:
+        yield Step("", "timer-reset", "The end moves", note="Until then the present end stays.")
+    elif request.state == RequestState.APPROVED:
+        yield Step("done", "timer-reset", "The end has moved", request.closed_at)
+
+
+def _giving(grant: Grant, at: datetime) -> Iterator[Step]:
+    name, operation = grant.application.name, grant.give_operation
+    if operation is None:
+        yield Step("now", "calendar-clock", "Begins later", grant.starts_at)
+        return
+    yield Step("done", "send", f"Ordered at {name}", operation.ordered_at)
+    yield _arrival(operation, name)
+
+
+def _arrival(operation: Operation, name: str) -> Step:
+    if operation.state == OperationState.VERIFIED:
+        return Step("done", "check-check", f"Ready: {name} shows it", operation.verified_at)
+    if operation.state == OperationState.FAILED:
+        return Step("bad", "circle-alert", f"It did not reach {name}", operation.failed_at, _cause(operation))
+    if operation.state == OperationState.DELIVERED:
+        return Step("now", "eye", f"Sent. We ask {name} whether it is there", operation.delivered_at)
+    tries = f"Tried {operation.attempts} times: {operation.last_error}" if operation.last_error else ""
+    return Step("now", "hourglass", f"We are opening it in {name}", note=tries)
+
+
+def _ending(grant: Grant, at: datetime) -> Iterator[Step]:
+    name, operation = grant.application.name, grant.take_operation
+    if grant.ends_at > at:
+        return
+    yield Step("done", "timer-off", _ENDED.get(EndCause(grant.end_cause or "expired"), "Ended"), grant.ends_at)
+    if operation is None:
+        if grant.end_ordered_at:
+            yield Step("done", "layers", "Nothing was taken away", note="Other access to the same role still stands.")
+    elif operation.state == OperationState.VERIFIED:
+        yield Step("done", "check-check", f"Gone: {name} was read again", operation.verified_at)
+    elif operation.state == OperationState.FAILED:
+        yield Step("bad", "circle-alert", f"The removal did not reach {name}", operation.failed_at, _cause(operation))
+    else:
+        yield Step("now", "send", f"Removal ordered at {name}", operation.ordered_at)
+
+
+def _cause(operation: Operation) -> str:
+    return " ".join(filter(None, [operation.last_error, operation.next_step]))
+
+
+def _is_settled(request: AccessRequest, grant: Grant | None, at: datetime) -> bool:
+    if request.state == RequestState.PENDING:
+        return False
+    if grant is None:
+        return True
+    ended = grant.ends_at <= at
+    operation = grant.take_operation if ended else grant.give_operation
+    if operation is None:
+        return ended and grant.end_ordered_at is not None
+    settled = {OperationState.VERIFIED.value, OperationState.FAILED.value}
+    is_over_soon = not ended and grant.ends_at - at < timedelta(minutes=5)
+    return operation.state in settled and not is_over_soon

@@ -1,0 +1,193 @@
+"""The pages of everybody: home, catalogue, asking, one request, my access."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from governance.access import grants, queries, requests
+from governance.access.models import AccessRequest, Grant
+from governance.access.queries import waiting_for
+from governance.core import clock
+from governance.core.errors import NotFound, Refused
+from governance.identity.models import Person
+from governance.policy.facts import Ask
+from governance.web import counts, shell
+from governance.web.actor import actor_of, person_of
+from governance.web.answers import is_htmx, page
+from governance.web.my_work import asking as drawers
+from governance.web.my_work import catalogue as catalogues
+from governance.web.my_work import following, holding, offers
+from governance.web.my_work.forms import AskForm, ExtendForm
+from governance.web.roles import employee_page, standing_of
+
+
+@employee_page
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what waits for the reader; who only asks gets the catalogue, who only audits goes to the evidence."""
+    person, standing, at = person_of(request), standing_of(request), clock.now()
+    if standing.is_auditor and not standing.is_security_admin and shell.exists("/evidence/"):
+        return redirect("/evidence/")
+    open_work = counts.open_work(request)
+    if not (standing.is_owner or standing.is_security_admin or open_work["approvals"]):
+        return _catalogue(request, "home", at)
+    now, waiting = catalogues.yours(person, at)
+    found = {"page": "home", "now": now, "waiting": waiting, "queue": waiting_for(person)[:10], "open_work": open_work}
+    return render(request, "my_work/home.html", found)
+
+
+@employee_page
+@require_GET
+def catalogue(request: HttpRequest) -> HttpResponse:
+    """Show what the reader may ask for."""
+    return _catalogue(request, "catalogue", clock.now())
+
+
+@employee_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the drawer for one application, and send the request."""
+    said = request.POST if request.method == "POST" else request.GET
+    at = clock.now()
+    drawer = drawers.asking(person_of(request), slug, at, role=said.get("role", ""), length=said.get("length", ""))
+    if isinstance(drawer, drawers.NothingToAsk):
+        return page(request, "my_work/ask.html", "nothing", {"page": "catalogue", "nothing": drawer})
+    if request.method != "POST":
+        return page(request, "my_work/ask.html", "form", _drawer(drawer, AskForm(drawer)))
+    form = AskForm(drawer, request.POST)
+    sent = _send(request, form, drawer) if form.is_valid() else None
+    if sent is None:
+        return page(request, "my_work/ask.html", "form", _drawer(drawer, form), status=422)
+    return _sent(request, sent)
+
+
+@employee_page
+@require_GET
+def limits(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show how long the chosen role may last and who decides about it."""
+    role, length = request.GET.get("role", ""), request.GET.get("length", "")
+    drawer = drawers.asking(person_of(request), slug, clock.now(), role=role, length=length)
+    if isinstance(drawer, drawers.NothingToAsk):
+        raise NotFound("There is nothing to ask for here any more.")
+    return render(request, "my_work/ask.html#limits", {"drawer": drawer, "form": AskForm(drawer)})
+
+
+@employee_page
+@require_GET
+def request_page(request: HttpRequest, number: int) -> HttpResponse:
+    """Show where a request stands; the page asks again by itself until it is settled."""
+    return page(request, "my_work/request.html", "steps", _follow(request, number))
+
+
+@employee_page
+@require_POST
+def withdraw(request: HttpRequest, number: int) -> HttpResponse:
+    """Take back one's own request while it waits."""
+    person = person_of(request)
+    found = following.visible_request(person, standing_of(request), number)
+    requests.withdraw(found, person=person, actor=actor_of(request))
+    said = f"You took back R-{number}. Nobody is asked any more."
+    if not is_htmx(request):
+        messages.success(request, said)
+        return redirect("request", number=number)
+    return render(request, "my_work/request.html#changed", _follow(request, number) | {"said": said})
+
+
+@employee_page
+@require_GET
+def my_access(request: HttpRequest) -> HttpResponse:
+    """Show what the reader has, will have and had."""
+    found = holding.my_access(person_of(request), clock.now())
+    return page(request, "my_work/my_access.html", "mine", {"page": "mine", "mine": found})
+
+
+@employee_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def extend(request: HttpRequest, grant_id: int) -> HttpResponse:
+    """Ask for more time, under the same rules as the first time."""
+    person, at = person_of(request), clock.now()
+    grant = _my_grant(person, grant_id)
+    version = offers.policies_in_force([grant.entitlement.policy_id], at)[grant.entitlement.policy_id]
+    chosen = request.POST.get("length", "")
+    lengths = drawers.lengths_up_to(version.max_duration, chosen=chosen, usual=version.default_duration)
+    form = ExtendForm(lengths, request.POST or None, needs_ticket=version.requires_ticket)
+    found = {"page": "mine", "grant": grant, "lengths": lengths, "form": form, "version": version}
+    if request.method != "POST":
+        return page(request, "my_work/extend.html", "form", found)
+    sent = _send_extension(request, form, grant) if form.is_valid() else None
+    if sent is None:
+        return page(request, "my_work/extend.html", "form", found, status=422)
+    return _sent(request, sent)
+
+
+@employee_page
+@require_POST
+def give_back(request: HttpRequest, grant_id: int) -> HttpResponse:
+    """End one's own access before its time."""
+    person = person_of(request)
+    grant = _my_grant(person, grant_id)
+    grants.give_back(grant, person=person, actor=actor_of(request))
+    said = f"Given back: {grant.entitlement.name} in {grant.application.name}. We take it away there now."
+    if not is_htmx(request):
+        messages.success(request, said)
+        return redirect("my_access")
+    found = {"page": "mine", "mine": holding.my_access(person, clock.now()), "said": said}
+    return render(request, "my_work/my_access.html#returned", found)
+
+
+def _catalogue(request: HttpRequest, name: str, at: datetime) -> HttpResponse:
+    question, category = request.GET.get("q", "")[:100], request.GET.get("category", "")[:60]
+    found = catalogues.catalogue(person_of(request), at, question=question, category=category)
+    shown = {"page": name, "catalogue": found, "q": question, "category": category}
+    return page(request, "my_work/catalogue.html", "list", shown)
+
+
+def _drawer(drawer: drawers.Asking, form: AskForm) -> dict[str, object]:
+    return {"page": "catalogue", "drawer": drawer, "form": form}
+
+
+def _send(request: HttpRequest, form: AskForm, drawer: drawers.Asking) -> AccessRequest | None:
+    """Return the request that was sent, or none after putting the reasons of the refusal into the form."""
+    said = form.cleaned_data
+    wanted = Ask(form.span, said.get("purpose", ""), said["reason"], said["ticket"])
+    try:
+        return requests.submit(person_of(request), drawer.offer.role, wanted, actor=actor_of(request))
+    except Refused as refusal:
+        form.refuse(refusal.reasons)
+        return None
+
+
+def _send_extension(request: HttpRequest, form: ExtendForm, grant: Grant) -> AccessRequest | None:
+    said = form.cleaned_data
+    purpose = grant.request.purpose if grant.request else ""
+    wanted = Ask(form.span, purpose, said["reason"], said["ticket"])
+    try:
+        return requests.submit(person_of(request), grant.entitlement, wanted, extends=grant, actor=actor_of(request))
+    except Refused as refusal:
+        form.refuse(refusal.reasons)
+        return None
+
+
+def _sent(request: HttpRequest, sent: AccessRequest) -> HttpResponse:
+    said = f"Request R-{sent.number} is sent."
+    if not is_htmx(request):
+        messages.success(request, said)
+        return redirect("request", number=sent.number)
+    return render(request, "my_work/ask.html#sent", _follow(request, sent.number) | {"said": said})
+
+
+def _follow(request: HttpRequest, number: int) -> dict[str, object]:
+    person, standing, at = person_of(request), standing_of(request), clock.now()
+    return {"page": "catalogue", "follow": following.followed(person, standing, number, at)}
+
+
+def _my_grant(person: Person, grant_id: int) -> Grant:
+    found = queries.grant(grant_id)
+    if found.person_id != person.pk:
+        raise NotFound("There is no such access of yours.")
+    return found
