@@ -9,10 +9,12 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ci lint format-check types imports migrations tests bench fmt requirements clean
+.PHONY: help install run test ci lint format-check types imports migrations tests bench fmt requirements clean
 
 help: ## List what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+install: $(VENV)/.runtime ## Make .venv with what Gatehouse runs on (production; see docs/operations.md)
 
 run: $(VENV)/.runtime ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/python -m governance.config.run

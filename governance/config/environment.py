@@ -67,7 +67,6 @@ class Environment(BaseSettings):
     ledger_origin: str = Field(default=LOCAL_LEDGER_ORIGIN, pattern=r"^[a-z0-9.\-]+(/[a-z0-9.\-]+)*$")
     #: File of the ledger's signing key (Ed25519). Only the sequencer reads it. Local default: DATA_DIR/keys/ledger.key
     ledger_key_file: Path | None = None
-    email_url: SecretStr | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("data_dir")

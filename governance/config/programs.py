@@ -19,16 +19,25 @@ def manage(name: str, *arguments: str, patience_seconds: float = 1.0) -> Program
 
 def web(environment: Environment) -> Program:
     """Return the web server: WSGI, one request at a time in each worker process (docs/operations.md says why)."""
-    options = ("--interface", "wsgi", "--no-ws", "--blocking-threads", "1", "--respawn-failed-workers")
+    options = (
+        "--interface",
+        "wsgi",
+        "--no-ws",
+        "--blocking-threads",
+        "1",
+        "--respawn-failed-workers",
+        "--respawn-interval",
+        "0.5",
+    )
     place = ("--host", environment.host, "--port", str(environment.port), "--workers", str(environment.web_workers))
     command = (str(_BIN / "granian"), *options, *place, "--log-level", "warning", "governance.config.wsgi:application")
-    return Program("web", command, PROJECT_DIR, patience_seconds=2.0)
+    return Program("web", command, PROJECT_DIR, patience_seconds=3.0)
 
 
 def worker() -> Program:
     """Return the Celery worker: delivers to the applications, reads back, orders ended access away."""
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
-    return Program("worker", (*_celery(), "worker", *quiet), PROJECT_DIR, patience_seconds=3.0)
+    return Program("worker", (*_celery(), "worker", *quiet), PROJECT_DIR, patience_seconds=2.5)
 
 
 def scheduler() -> Program:
@@ -38,7 +47,7 @@ def scheduler() -> Program:
 
 def sequencer() -> Program:
     """Return the process that seals the ledger and alone reads its signing key."""
-    return manage("sequencer", "ledger_sequencer", "--skip-checks", patience_seconds=1.5)
+    return manage("sequencer", "ledger_sequencer", "--skip-checks")
 
 
 def downstream(environment: Environment) -> Program:
@@ -47,7 +56,9 @@ def downstream(environment: Environment) -> Program:
     command = (sys.executable, "-m", "governance.config.downstream")
     files = (str(environment.data_dir / "downstream.json"), str(keys / "downstream_token"))
     place = ("--port", str(environment.downstream_port))
-    return Program("downstream", (*command, *files, *place), PROJECT_DIR, log=folder / "downstream.log")
+    return Program(
+        "downstream", (*command, *files, *place), PROJECT_DIR, patience_seconds=0.5, log=folder / "downstream.log"
+    )
 
 
 def _celery() -> tuple[str, ...]:

@@ -144,7 +144,7 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(descriptor, 65536):
                 *lines, child.rest = (child.rest + chunk).split(b"\n")
-                for line in lines:
+                for line in filter(bytes.strip, lines):
                     say(line.decode(errors="replace").rstrip(), name=child.program.name)
 
     def _write_status(self) -> None:
