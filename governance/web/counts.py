@@ -39,9 +39,9 @@ def open_work(request: HttpRequest) -> dict[str, int]:
         counted["orphans"] = orphans(person, standing)
     if standing.is_security_admin or standing.is_owner:
         counted["operations"] = failed_operations(person, standing)
-    columns = {f"open_{page}": _count(found) for page, found in counted.items()}
-    row = Person.objects.filter(pk=person.pk).values(**columns).get()
-    return {page: int(row[f"open_{page}"]) for page in counted}
+    columns = [_count(found) for found in counted.values()]
+    numbers = Person.objects.filter(pk=person.pk).values_list(*columns).get()
+    return dict(zip(counted, numbers, strict=True))
 
 
 def waiting_for(person: Person, standing: Standing) -> QuerySet[AccessRequest]:

@@ -82,7 +82,7 @@ def open_page(view: View[Parameters]) -> View[Parameters]:
 
 def _guarded(view: View[Parameters], roles: frozenset[RoleName]) -> View[Parameters]:
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
         try:

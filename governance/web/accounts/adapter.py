@@ -21,7 +21,7 @@ WRONG = "That e-mail address and password do not belong together."
 SLOW_DOWN = "Too many tries. Wait five minutes, then try again."
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
     """allauth's questions, answered for Gatehouse."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
@@ -39,10 +39,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         """Return who signs in. People who left are answered like a wrong password: nothing tells that they exist.
 
-        (The parent lets them through to a page that says "inactive".)
+        (The parent lets them through to a page that says "inactive", and forgets that the try was counted.)
         """
-        user = super().authenticate(request, **credentials)
+        user: AbstractBaseUser | None = super().authenticate(request, **credentials)
         if user is not None and not user.is_active:
+            self.pre_authenticate(request, **credentials)
             self.authentication_failed(request, **credentials)
             return None
         return user

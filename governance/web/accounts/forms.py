@@ -8,7 +8,7 @@ from allauth.account.forms import ChangePasswordForm, LoginForm, ReauthenticateF
 from django.forms import Form
 
 
-class SignInForm(LoginForm):
+class SignInForm(LoginForm):  # type: ignore[misc]  # allauth ships no types
     """E-mail and password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -20,7 +20,7 @@ class SignInForm(LoginForm):
         self.fields["password"].error_messages["required"] = "Write your password."
 
 
-class ConfirmForm(ReauthenticateForm):
+class ConfirmForm(ReauthenticateForm):  # type: ignore[misc]  # allauth ships no types
     """The password again."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,7 +29,7 @@ class ConfirmForm(ReauthenticateForm):
         self.fields["password"].widget.attrs["autofocus"] = True
 
 
-class NewPasswordForm(ChangePasswordForm):
+class NewPasswordForm(ChangePasswordForm):  # type: ignore[misc]  # allauth ships no types
     """The current password and a new one, twice."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

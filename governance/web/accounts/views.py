@@ -19,7 +19,8 @@ def password(request: HttpRequest) -> HttpResponse:
     """Change the password here, for people who sign in with one here."""
     if not person_of(request).has_usable_password():
         raise NotAllowed("You sign in with your company's sign-in. Change your password there.")
-    return password_change(request)
+    response: HttpResponse = password_change(request)
+    return response
 
 
 @require_POST

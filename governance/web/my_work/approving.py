@@ -97,7 +97,7 @@ def after(person: Person, at: datetime, decided: AccessRequest) -> Approvals:
     """Return the page after a decision: what comes next is the one asked after it, else the oldest."""
     queue = tuple(waiting_for(person))
     later = [one for one in queue if (one.created_at, one.pk) > (decided.created_at, decided.pk)]
-    chosen = (later or queue or [None])[0]
+    chosen = next(iter(later or queue), None)
     return Approvals(queue, None if chosen is None else facts(chosen, queue, at), None)
 
 

@@ -13,16 +13,10 @@ from governance.catalog.queries import application as application_called
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.policy.durations import COMMON, spoken
-from governance.web.my_work.offers import Offer, held_by, offers_to
+from governance.web.my_work.offers import ASKED_AS, Offer, held_by, offers_to
 
 #: What the field says when there is to be no end.
 NO_END = "0"
-
-_ASKED_AS = {
-    ApproverKind.MANAGER: "your manager",
-    ApproverKind.OWNER: "application owner",
-    ApproverKind.SECURITY: "security",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +149,7 @@ def _is_instant(offer: Offer, span: timedelta | None) -> bool:
 def _stages(offer: Offer, known: Deciders, person: Person) -> Iterator[Decider]:
     for kind in offer.version.stages:
         found = known.eligible(kind, person=person, application_id=offer.role.application_id, excluded_ids=[person.pk])
-        yield Decider(tuple(one.display_name for one in found), _ASKED_AS[ApproverKind(kind)])
+        yield Decider(tuple(one.display_name for one in found), ASKED_AS[ApproverKind(kind)])
 
 
 def _who(offer: Offer, known: Deciders, person: Person) -> str:

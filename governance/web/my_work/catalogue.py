@@ -12,10 +12,10 @@ from django.db.models import Aggregate, BigIntegerField, DurationField, F, Outer
 
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, Approval, Grant
-from governance.catalog.models import Application
+from governance.catalog.models import Application, ApproverKind
 from governance.identity.models import Person
 from governance.web.kinds import kind_of
-from governance.web.my_work.offers import Held, Offer, by_application, held_by, offers_to, state_of
+from governance.web.my_work.offers import ASKED_AS, Held, Offer, by_application, held_by, offers_to, state_of
 
 #: With less than this left, the end stands out.
 SOON = timedelta(minutes=30)
@@ -66,6 +66,12 @@ class Card:
     def is_instant(self) -> bool:
         """Tell whether a role of it needs no decision."""
         return any(offer.is_instant for offer in self.offers)
+
+    @property
+    def asked(self) -> str:
+        """Return who is asked first for the role with the least risk."""
+        stages = self.offers[0].version.stages
+        return ASKED_AS[ApproverKind(stages[0])] if stages else "nobody"
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,9 @@ def my_access(person: Person, at: datetime) -> MyAccess:
     waiting = list(
         AccessRequest.objects.filter(person=person, state=RequestState.PENDING).select_related(*WITH_REQUEST)
     )
-    extensions = {request.extends_id: request for request in waiting if request.extends_id}
+    extensions: dict[int | None, AccessRequest] = {
+        request.extends_id: request for request in waiting if request.extends_id
+    }
     held = [_holding(grant, at, extensions) for grant in now]
     return MyAccess(
         temporary=_of_kind(held, "temporary", "breakglass"),

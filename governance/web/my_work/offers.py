@@ -11,10 +11,17 @@ from django.db.models import QuerySet
 
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.access.queries import WITH_GRANT, WITH_REQUEST, covering
-from governance.catalog.models import AccessPolicyVersion, Application, Entitlement
+from governance.catalog.models import AccessPolicyVersion, Application, ApproverKind, Entitlement
 from governance.identity.models import Person
 from governance.identity.selection import selected_among
 from governance.web.kinds import kind_of
+
+#: As what somebody is asked, said to the one who asks.
+ASKED_AS = {
+    ApproverKind.MANAGER: "your manager",
+    ApproverKind.OWNER: "application owner",
+    ApproverKind.SECURITY: "security",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from django import template
 from django.conf import settings
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -110,8 +111,8 @@ def clock_day(at: datetime | None) -> SafeString | str:
     """Return `<time>` with the day alone: `Mon 23 Nov`."""
     if at is None:
         return ""
-    today = clock_words.timezone.localtime(clock.now()).date()
-    return _time(at, clock_words.day(clock_words.timezone.localtime(at).date(), today))
+    today = timezone.localtime(clock.now()).date()
+    return _time(at, clock_words.day(timezone.localtime(at).date(), today))
 
 
 @register.simple_tag
