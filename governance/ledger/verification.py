@@ -17,13 +17,13 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from django.db import connection, transaction
+from django.db import connection
 
 from governance.ledger import standalone
 from governance.ledger.standalone import RootBuilder, Unverified, VerifierKey
+from governance.ledger.stored_ledger import StoredLedger, opened
 
 INSERT_ONLY = ("entry", "entrysubject", "node", "checkpoint", "logkey", "configurationchange", "pending", "disclosure")
-_READ_AT_ONCE = 5_000
 _TILE = 256
 
 
@@ -100,37 +100,32 @@ def verify(request: Request) -> Verdict:
 
     The ledger may grow meanwhile: its end is read before the heads, and nothing beyond the last head is looked at.
     """
-    with transaction.atomic():
+    with opened() as stored:
         _check_guards()
-        last_index = _last_index()
-        key = request.key or _stored_key()
-        walk = _Walk(request, key)
-        if last_index >= walk.size:
-            raise Damaged(walk.size, f"Entries {walk.size} to {last_index} are under no signed head.")
-        return walk.run()
+        return _Walk(request, request.key or _stored_key(), stored).run()
 
 
 class _Walk:
     """One pass over the entries, with what is about them, the nodes and the heads running alongside."""
 
-    def __init__(self, request: Request, key: VerifierKey) -> None:
+    def __init__(self, request: Request, key: VerifierKey, stored: StoredLedger) -> None:
         self.request = request
         self.key = key
-        self.size = _last_size()
+        self.stored = stored
         self.builder = RootBuilder()
         self.tiles = _Tiles()
         #: Up to here a head was found to hold.
         self.good = 0
         self.heads_seen = 0
-        self.heads = _Rows(_heads(self.size))
-        self.nodes = _Rows(_nodes(self.size))
-        self.subjects = groupby(_subjects(self.size), key=itemgetter(0))
+        self.heads = _Rows(stored.heads())
+        self.nodes = _Rows(stored.nodes())
+        self.subjects = groupby(stored.subjects(), key=itemgetter(0))
         self.about = next(self.subjects, None)
         self.anchors = _Rows(iter(sorted(self._anchor(note) for note in request.anchors)))
 
     def run(self) -> Verdict:
         """Check entry after entry."""
-        for row in _entries(self.size):
+        for row in self.stored.entries():
             index = self.builder.size
             if row[0] != index:
                 raise Damaged(index, f"Entry {index} is missing.")
@@ -186,8 +181,10 @@ class _Walk:
 
     def _finished(self) -> Verdict:
         size = self.builder.size
-        if size < self.size:
-            raise Damaged(size, f"A head of size {self.size} was signed, but only {size} entries are there.")
+        if size < self.stored.size:
+            raise Damaged(size, f"A head of size {self.stored.size} was signed, but only {size} entries are there.")
+        if self.stored.last_index >= size:
+            raise Damaged(size, f"Entries {size} to {self.stored.last_index} are under no signed head.")
         if (anchor := self.anchors.take()) is not None:
             raise Damaged(
                 size, f"A checkpoint of size {anchor[0]} was kept elsewhere, but only {size} entries are there."
@@ -228,56 +225,6 @@ def _stored_key() -> VerifierKey:
         return standalone.parse_verifier_key(found[0])
     except Unverified as error:
         raise Damaged(None, f"The stored key is damaged: {error}.") from error
-
-
-def _number(sql: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return int(cursor.fetchone()[0])
-
-
-def _last_index() -> int:
-    return _number("SELECT coalesce(max(index), -1) FROM ledger_entry")
-
-
-def _last_size() -> int:
-    return _number("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
-
-
-def _entries(size: int) -> Iterator[tuple[Any, ...]]:
-    sql = (
-        "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id, at"
-        " FROM ledger_entry WHERE index < %s ORDER BY index"
-    )
-    return _rows("entries", sql, size)
-
-
-def _subjects(size: int) -> Iterator[tuple[Any, ...]]:
-    sql = "SELECT entry_id, kind, ref FROM ledger_entrysubject WHERE entry_id < %s ORDER BY entry_id, position"
-    return _rows("subjects", sql, size)
-
-
-def _nodes(size: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield level, index and hash of the nodes in the order in which the growing tree completes them."""
-    sql = (
-        "SELECT level, index, hash FROM"
-        " (SELECT level, index, hash, (index + 1) * power(256, level)::bigint AS stop FROM ledger_node) AS node"
-        " WHERE stop <= %s ORDER BY stop, level"
-    )
-    return ((level, index, bytes(node)) for level, index, node in _rows("nodes", sql, size))
-
-
-def _heads(size: int) -> Iterator[tuple[int, bytes, str]]:
-    sql = "SELECT size, root, note FROM ledger_checkpoint WHERE size <= %s ORDER BY size"
-    return ((at, bytes(root), note) for at, root, note in _rows("heads", sql, size))
-
-
-def _rows(name: str, sql: str, size: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query through a server-side cursor."""
-    with connection.connection.cursor(name=f"ledger_{name}") as cursor:
-        cursor.itersize = _READ_AT_ONCE
-        cursor.execute(sql, [size])
-        yield from cursor
 
 
 def _columns(said: Any) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -39,11 +39,16 @@ def filled(sealed: Callable[..., None], note: Callable[[int], None]) -> None:
         )
 
 
-def refused(statement: str, *before: str) -> None:
-    with pytest.raises(IntegrityError, match="is insert-only"), transaction.atomic(), connection.cursor() as cursor:
-        for one in before:
-            cursor.execute(one)
-        cursor.execute(statement)
+def refused(*statements: str) -> None:
+    with pytest.raises(IntegrityError, match="is insert-only"):
+        run(statements)
+
+
+@transaction.atomic
+def run(statements: Sequence[str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 @pytest.mark.usefixtures("filled")
@@ -64,7 +69,7 @@ def test_tables_cannot_be_emptied(table: str) -> None:
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("table", SEALED)
 def test_the_replica_role_is_no_way_around(table: str) -> None:
-    refused(f"DELETE FROM ledger_{table}", "SET LOCAL session_replication_role = replica")
+    refused("SET LOCAL session_replication_role = replica", f"DELETE FROM ledger_{table}")
 
 
 @pytest.mark.usefixtures("filled")

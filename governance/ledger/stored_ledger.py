@@ -1,0 +1,66 @@
+"""Reads what is stored for the inner check: plain SQL in the order of the log, one cursor for each table."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connection, transaction
+
+_READ_AT_ONCE = 5_000
+
+
+class StoredLedger:
+    """The tables of the ledger up to its last head. Its end is read before its heads, so that it may grow meanwhile."""
+
+    def __init__(self, cursors: contextlib.ExitStack) -> None:
+        self._cursors = cursors
+        self.last_index = _number("SELECT coalesce(max(index), -1) FROM ledger_entry")
+        self.size = _number("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
+
+    def entries(self) -> Iterator[tuple[Any, ...]]:
+        """Yield index, body, leaf hash, and the columns that repeat the body."""
+        sql = (
+            "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id, at"
+            " FROM ledger_entry WHERE index < %s ORDER BY index"
+        )
+        return self._rows("entries", sql)
+
+    def subjects(self) -> Iterator[tuple[int, str, str]]:
+        """Yield index, kind and reference of what the entries are about, in the order of the bodies."""
+        sql = "SELECT entry_id, kind, ref FROM ledger_entrysubject WHERE entry_id < %s ORDER BY entry_id, position"
+        return self._rows("subjects", sql)
+
+    def nodes(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield level, index and hash of the nodes in the order in which the growing tree completes them."""
+        sql = (
+            "SELECT level, index, hash FROM"
+            " (SELECT level, index, hash, (index + 1) * power(256, level)::bigint AS stop FROM ledger_node) AS node"
+            " WHERE stop <= %s ORDER BY stop, level"
+        )
+        return ((level, index, bytes(node)) for level, index, node in self._rows("nodes", sql))
+
+    def heads(self) -> Iterator[tuple[int, bytes, str]]:
+        """Yield size, root and note of the signed heads."""
+        sql = "SELECT size, root, note FROM ledger_checkpoint WHERE size <= %s ORDER BY size"
+        return ((size, bytes(root), note) for size, root, note in self._rows("heads", sql))
+
+    def _rows(self, name: str, sql: str) -> Iterator[Any]:
+        cursor = self._cursors.enter_context(connection.connection.cursor(name=f"ledger_{name}"))
+        cursor.itersize = _READ_AT_ONCE
+        cursor.execute(sql, [self.size])
+        return iter(cursor)
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[StoredLedger]:
+    """Open the tables for reading, and close the cursors afterwards."""
+    with transaction.atomic(), contextlib.ExitStack() as cursors:
+        yield StoredLedger(cursors)
+
+
+def _number(sql: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.fetchone()[0])
