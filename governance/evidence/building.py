@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 #: PostgreSQL advisory locks of builders: the bytes "evid", and the bundle's number.
 LOCK_CLASS = int.from_bytes(b"evid")
+#: The number no bundle has: the turn of whoever builds all that is due.
+EVERY_BUNDLE = 0
 #: A bundle that kills or fails its builder this often is given up.
 MOST_ATTEMPTS = 3
 #: Steps that the page counts: sealing, the writing of files, proof, packing.
@@ -38,9 +40,15 @@ STEPS = files.STEPS + 3
 
 
 def advance_due() -> int:
-    """Bring every open bundle as far as it goes now; return how many are finished by this."""
-    open_ids = EvidenceBundle.objects.filter(state__in=OPEN_STATES).order_by("id").values_list("id", flat=True)
-    return sum(advance(bundle_id) for bundle_id in list(open_ids))
+    """Bring every open bundle as far as it goes now; return how many are finished by this.
+
+    One caller at a time does so, the others return at once: building shall not occupy all workers.
+    """
+    with _turn(EVERY_BUNDLE) as is_ours:
+        if not is_ours:
+            return 0
+        open_ids = EvidenceBundle.objects.filter(state__in=OPEN_STATES).order_by("id").values_list("id", flat=True)
+        return sum(advance(bundle_id) for bundle_id in list(open_ids))
 
 
 def advance(bundle_id: int) -> bool:

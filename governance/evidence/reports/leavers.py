@@ -199,8 +199,8 @@ REPORT = Report(
     population=(
         "Every leaving that took effect in the window [starts_at, ends_at), as known at known_at, with or without "
         "access; somebody who left, came back and left again has a row for each. Access held is every entitlement that "
-        "a grant covered, or that was seen on the person's accounts, just before the effective moment, and whatever was given "
-        "after it. A removal counts as confirmed when the application was read again and showed the access gone."
+        "a grant covered, or that was seen on the person's accounts, just before the effective moment, and whatever "
+        "was given after it. A removal counts as confirmed when the application was read again and showed it gone."
     ),
     exceptions=(
         ("still_open", "At least one access has neither a confirmed nor an attested removal."),

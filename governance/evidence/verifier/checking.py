@@ -31,7 +31,6 @@ from governance.evidence.verifier.container import (
 )
 from governance.ledger.standalone import (
     Checkpoint,
-    Proof,
     RootBuilder,
     Unverified,
     VerifierKey,
@@ -91,16 +90,16 @@ def check_manifest(bundle: Bundle, key: VerifierKey) -> tuple[Said, Checkpoint]:
 def _check_entry(bundle: Bundle, note: str, head: Checkpoint) -> int:
     """Return the index of the export's entry, once it is in the signed tree."""
     text = bundle.text(PROOF)
-    proof: Proof = _held(PROOF, lambda: parse_proof(text))
-    if proof.checkpoint != note or text != _proof_text(proof.index, proof.path, note):
+    index, path, inner_note = _held(PROOF, lambda: parse_proof(text))
+    if inner_note != note or text != _proof_text(index, path, note):
         raise DoesNotHold(PROOF, f"it is not a proof for {HEAD}")
     body = bundle.content(ENTRY)
     try:
-        check_inclusion(leaf_hash(body), proof.index, head.size, head.root, proof.path)
+        check_inclusion(leaf_hash(body), index, head.size, head.root, path)
     except Unverified as error:
         guilty = PROOF if bundle.is_changed(PROOF) and not bundle.is_changed(ENTRY) else ENTRY
         raise DoesNotHold(guilty, f"{error} ({ENTRY} with {PROOF})") from error
-    return proof.index
+    return index
 
 
 def _proof_text(index: int, path: Sequence[bytes], note: str) -> str:

@@ -1,0 +1,181 @@
+"""`manage.py evidence build` makes a bundle and waits for it; `verifier` writes the verify.py to hand to an auditor."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import zipfile
+from argparse import ArgumentParser
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from governance.core.actor import Actor, Door, acting_as
+from governance.core.errors import DomainError, Invalid
+from governance.evidence import actions, building
+from governance.evidence.controls import FRAMEWORKS
+from governance.evidence.files import MANIFEST
+from governance.evidence.models import BundleState, EvidenceBundle
+from governance.evidence.verifier.source import verifier_source
+from governance.ledger.keys import read_key_file
+from governance.ledger.notes import BadKey
+from governance.ledger.queries import verifier_key
+from governance.ledger.sequencer import SequencerElsewhere, seal_pending
+from governance.ledger.standalone import parse_verifier_key
+
+SECONDS_BETWEEN_LOOKS = 0.2
+#: Said when the log has not moved for this long and this process cannot seal.
+SECONDS_TO_SAY_WHY = 5.0
+HOW_TO_SEAL = (
+    "Waiting for the log to be sealed. Nothing seals it now: start `manage.py ledger_sequencer` (or `make run`), "
+    "or run this command where the signing key can be read."
+)
+
+
+class Command(BaseCommand):
+    """Make evidence from a terminal."""
+
+    help = "Make an evidence bundle (build), or write the stand-alone verifier (verifier)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the question, as an auditor would put it."""
+        what = parser.add_subparsers(dest="what", required=True)
+        build = what.add_parser("build", help="make a bundle and wait until it is ready")
+        build.add_argument("--framework", choices=sorted(FRAMEWORKS))
+        build.add_argument("--from", dest="first", metavar="DATE", help="first day, YYYY-MM-DD")
+        build.add_argument("--to", dest="last", metavar="DATE", help="last day, included")
+        build.add_argument("--zone", default="UTC", help="time zone of the days, like Europe/Berlin (default: UTC)")
+        build.add_argument(
+            "--sla-hours", type=int, default=actions.LEAVER_SLA_HOURS, help="allowed from leaving to removal"
+        )
+        build.add_argument(
+            "--fresh-hours", type=int, default=actions.FRESHNESS_HOURS, help="sources older than this are a gap"
+        )
+        build.add_argument("--as-in", type=Path, metavar="ZIP", help="ask exactly what this earlier bundle asked")
+        build.add_argument(
+            "--wait", type=float, default=300.0, metavar="SECONDS", help="give up waiting after this long"
+        )
+        build.add_argument("--out", type=Path, required=True, metavar="FILE.zip")
+        verifier = what.add_parser("verifier", help="write verify.py, to be given out apart from any bundle")
+        verifier.add_argument("--out", type=Path, required=True, metavar="verify.py")
+
+    def handle(self, *args: Any, what: str, out: Path, **options: Any) -> None:
+        """Do it, and say what to keep."""
+        if what == "verifier":
+            out.write_text(verifier_source(), encoding="utf-8")
+            self.stdout.write(str(out))
+            return
+        if not out.resolve().parent.is_dir():
+            raise CommandError(f"--out: there is no folder {out.resolve().parent}.")
+        with acting_as(Actor.system("evidence", door=Door.COMMAND)) as actor:
+            self._build(out, actor=actor, **options)
+
+    def _build(self, out: Path, *, actor: Actor, wait: float, **options: Any) -> None:
+        try:
+            bundle = _request(actor=actor, **options)
+            self._wait_for(bundle, time.monotonic() + wait)
+            path = actions.hand_out(bundle, actor=actor)
+        except Invalid as error:
+            raise CommandError("\n".join(_spoken(error))) from error
+        except DomainError as error:
+            raise CommandError(str(error)) from error
+        target = out / bundle.suggested_name if out.is_dir() else out
+        _copy(path, target)
+        self._say(bundle, target)
+
+    def _wait_for(self, bundle: EvidenceBundle, deadline: float) -> None:
+        """Build the bundle here, unless a worker is at it already, and wait until it is ready."""
+        say_why_at = time.monotonic() + SECONDS_TO_SAY_WHY
+        while True:
+            building.advance(bundle.pk)
+            bundle.refresh_from_db()
+            if bundle.state == BundleState.READY:
+                return
+            if bundle.state == BundleState.FAILED:
+                raise CommandError(f"The bundle failed: {bundle.last_error}")
+            if time.monotonic() > deadline:
+                raise CommandError(f"Not ready in time ({bundle.step}). It goes on as {bundle.ref} where workers run.")
+            if not _seal() and time.monotonic() > say_why_at:
+                self.stderr.write(f"{bundle.step}. {HOW_TO_SEAL}")
+                say_why_at = deadline + 1
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _say(self, bundle: EvidenceBundle, target: Path) -> None:
+        for report, totals in bundle.summary["reports"].items():
+            self.stderr.write(f"{report} {totals['title']}: {totals['rows']} rows, {totals['exceptions']} exceptions")
+        self.stderr.write(f"Gaps in coverage: {len(bundle.summary['gaps'])} (see R00)")
+        self.stdout.write(f"{target}")
+        self.stdout.write(f"SHA-256 {bundle.sha256}")
+        self.stdout.write(f"Key fingerprint (SHA-256): {parse_verifier_key(verifier_key() or '').fingerprint}")
+
+
+def _request(*, actor: Actor, as_in: Path | None, **options: Any) -> EvidenceBundle:
+    """Ask for the bundle that the options, or an earlier bundle, describe."""
+    if as_in is not None:
+        return actions.request_bundle(**_question_of(as_in), actor=actor)
+    missing = [f"--{name}" for name, key in _NEEDED.items() if not options[key]]
+    if missing:
+        raise CommandError(f"Give {', '.join(missing)}, or --as-in.")
+    return actions.request_bundle(
+        options["framework"],
+        first=options["first"],
+        last=options["last"],
+        zone=options["zone"],
+        leaver_sla_hours=options["sla_hours"],
+        freshness_hours=options["fresh_hours"],
+        actor=actor,
+    )
+
+
+_NEEDED = {"framework": "framework", "from": "first", "to": "last"}
+
+
+def _question_of(path: Path) -> dict[str, Any]:
+    """Return what an earlier bundle asked, from its manifest."""
+    try:
+        if path.is_dir():
+            said = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        else:
+            with zipfile.ZipFile(path) as archive:
+                said = json.loads(archive.read(MANIFEST))
+        return {
+            "framework": said["framework"]["slug"],
+            "first": said["period"]["first"],
+            "last": said["period"]["last"],
+            "zone": said["period"]["zone"],
+            "leaver_sla_hours": said["policy"]["leaver_sla_hours"],
+            "freshness_hours": said["policy"]["freshness_hours"],
+            "pin": actions.Pin(datetime.fromisoformat(said["known_at"]), said["ledger"]["size"]),
+        }
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise CommandError(f"--as-in: {path} is not a bundle that can be read.") from error
+
+
+def _seal() -> bool:
+    """Seal what waits, if this process can read the signing key; return whether somebody seals."""
+    try:
+        signer = read_key_file(settings.ENVIRONMENT.ledger_key, settings.ENVIRONMENT.ledger_origin)
+        seal_pending(signer=signer)
+    except SequencerElsewhere:
+        return True
+    except BadKey:
+        return False
+    return True
+
+
+def _copy(path: Path, target: Path) -> None:
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        shutil.copyfile(path, draft)
+        draft.replace(target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise CommandError(f"--out: {target} cannot be written: {error.strerror}.") from error
+
+
+def _spoken(error: Invalid) -> list[str]:
+    return [f"--{name.replace('_', '-')}: {line}" for name, lines in error.fields.items() for line in lines]
