@@ -54,8 +54,8 @@ def _run(environment: Environment) -> int:
             stack.callback(_stop, supervisor)
             started_at = time.monotonic()
             _start(environment, supervisor, stack)
-            _wait_until_ready(environment, supervisor)
-            _greet(environment, time.monotonic() - started_at)
+            missing = _wait_until_ready(environment, supervisor)
+            _greet(environment, missing, time.monotonic() - started_at)
             while True:
                 supervisor.turn(0.2)
     except StopRequested:
@@ -141,14 +141,14 @@ def _need_free_port(host: str, port: int, name: str) -> None:
             raise CannotStart(f"{name} {port} on {host} {said}.") from error
 
 
-def _wait_until_ready(environment: Environment, supervisor: Supervisor) -> None:
+def _wait_until_ready(environment: Environment, supervisor: Supervisor) -> list[str]:
+    """Return what is still not ready when patience ends; empty when everything is."""
     end = time.monotonic() + _READY_PATIENCE_SECONDS
     missing = ["Nothing has answered yet."]
     while missing and time.monotonic() < end:
         supervisor.turn(0.1)
         missing = _what_is_missing(environment)
-    for sentence in missing:
-        say(f"Not ready: {sentence}")
+    return missing
 
 
 def _what_is_missing(environment: Environment) -> list[str]:
@@ -170,8 +170,10 @@ def _allowed_host(environment: Environment) -> str:
     return "localhost" if first in {"", "*"} else first.lstrip(".")
 
 
-def _greet(environment: Environment, seconds: float) -> None:
-    say(f"Ready after {seconds:.1f} s: {environment.public_url}")
+def _greet(environment: Environment, missing: list[str], seconds: float) -> None:
+    if missing:
+        say(f"Still not ready after {seconds:.0f} s: {' '.join(missing)} It goes on trying.")
+    say(f"Ready after {seconds:.1f} s: {environment.public_url}" if not missing else environment.public_url)
     if environment.loads_demo:
         command = programs.manage("sign-ins", "load_demo", "--sign-ins").command
         shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT_DIR)
