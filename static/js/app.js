@@ -153,8 +153,10 @@ document.addEventListener("click", (event) => {
 document.addEventListener(
   "close",
   (event) => {
+    const opener = event.target.opener;
     markPeek(null);
-    if (event.target.opener?.isConnected) event.target.opener.focus();
+    // What opened it may have been swapped meanwhile: its successor has the same id.
+    (opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id))?.focus();
   },
   true,
 );

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.access import grants, queries, requests
@@ -178,7 +180,18 @@ def _sent(request: HttpRequest, sent: AccessRequest) -> HttpResponse:
     if not is_htmx(request):
         messages.success(request, said)
         return redirect("request", number=sent.number)
-    return render(request, "my_work/ask.html#sent", _follow(request, sent.number) | {"said": said})
+    shown = _follow(request, sent.number) | {"said": said} | _page_behind(request, sent)
+    return render(request, "my_work/ask.html#sent", shown)
+
+
+def _page_behind(request: HttpRequest, sent: AccessRequest) -> dict[str, object]:
+    """Return what changes on the page behind the drawer, as far as it shows anything of it."""
+    behind, person, at = urlsplit(request.headers.get("HX-Current-URL", "")).path, person_of(request), clock.now()
+    if behind == reverse("my_access"):
+        return {"mine": holding.my_access(person, at)}
+    if behind in (reverse("catalogue"), reverse("home")):
+        return {"catalogue": catalogues.catalogue(person, at, question=sent.entitlement.application.name)}
+    return {}
 
 
 def _follow(request: HttpRequest, number: int) -> dict[str, object]:
