@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from django.db import connection, transaction
@@ -20,9 +21,10 @@ class StoredLedger:
         self.size = _number("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
 
     def entries(self) -> Iterator[tuple[Any, ...]]:
-        """Yield index, body, leaf hash, and the columns that repeat the body."""
+        """Yield index, body, leaf hash, and the columns that repeat the body, the time as it is spelled there."""
         sql = (
-            "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id, at"
+            "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id,"
+            " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
             " FROM ledger_entry WHERE index < %s ORDER BY index"
         )
         return self._rows("entries", sql)
@@ -48,9 +50,8 @@ class StoredLedger:
 
     def _rows(self, name: str, sql: str) -> Iterator[Any]:
         cursor = self._cursors.enter_context(connection.connection.cursor(name=f"ledger_{name}"))
-        cursor.itersize = _READ_AT_ONCE
         cursor.execute(sql, [self.size])
-        return iter(cursor)
+        return chain.from_iterable(iter(lambda: cursor.fetchmany(_READ_AT_ONCE), []))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -151,7 +150,7 @@ class _Walk:
             columns = _columns(said)
         except (Unverified, ValueError, LookupError, TypeError) as error:
             raise Damaged(index, f"Entry {index} is not an entry: {error}.") from error
-        if columns != (*row[3:8], _spelled(row[8])) or _about(said) != subjects:
+        if columns != row[3:] or _about(said) != subjects:
             raise Damaged(index, f"Entry {index} is shown differently from what was sealed.")
 
     def _add(self, leaf: bytes) -> None:
@@ -235,10 +234,6 @@ def _columns(said: Any) -> tuple[str, ...]:
 
 def _about(said: Any) -> list[tuple[str, str]]:
     return [(subject["kind"], subject["ref"]) for subject in said["subjects"]]
-
-
-def _spelled(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _library_verify(public: bytes, signature: bytes, message: bytes) -> bool:
