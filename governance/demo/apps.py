@@ -1,4 +1,4 @@
-"""The demo organisation: a deterministic company with a year of history, loaded set-based. Only for trying Gatehouse out."""
+"""The demo organisation: a company with a year of history, always the same. Only for trying Gatehouse out."""
 
 from django.apps import AppConfig
 
