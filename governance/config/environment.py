@@ -178,6 +178,11 @@ class Environment(BaseSettings):
         return embedded.database_url(self.data_dir)
 
     @property
+    def long_queue(self) -> str:
+        """Return the queue of the tasks that take minutes."""
+        return f"{self.celery_queue}-long"
+
+    @property
     def public_url(self) -> str:
         """Return where people reach Gatehouse, without a trailing slash."""
         return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")

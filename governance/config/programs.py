@@ -31,13 +31,23 @@ def web(environment: Environment) -> Program:
     )
     place = ("--host", environment.host, "--port", str(environment.port), "--workers", str(environment.web_workers))
     command = (str(_BIN / "granian"), *options, *place, "--log-level", "warning", "governance.config.wsgi:application")
-    return Program("web", command, PROJECT_DIR, patience_seconds=3.0)
+    return Program("web", command, PROJECT_DIR, patience_seconds=2.5)
 
 
-def worker() -> Program:
+def worker(environment: Environment) -> Program:
     """Return the Celery worker: delivers to the applications, reads back, orders ended access away."""
+    return _worker("worker", environment.celery_queue, environment.worker_processes, patience_seconds=2.0)
+
+
+def builder(environment: Environment) -> Program:
+    """Return the Celery worker for what takes minutes: it builds evidence bundles, one at a time."""
+    return _worker("builder", environment.long_queue, 1, patience_seconds=1.0)
+
+
+def _worker(name: str, queue: str, processes: int, *, patience_seconds: float) -> Program:
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
-    return Program("worker", (*_celery(), "worker", *quiet), PROJECT_DIR, patience_seconds=2.5)
+    own = ("--queues", queue, "--concurrency", str(processes), "--hostname", f"{name}@%h")
+    return Program(name, (*_celery(), "worker", *quiet, *own), PROJECT_DIR, patience_seconds=patience_seconds)
 
 
 def scheduler() -> Program:

@@ -1,4 +1,4 @@
-"""Become one process of Gatehouse: `python -m governance.config.start web|worker|scheduler|sequencer`.
+"""Become one process of Gatehouse: `python -m governance.config.start web|worker|builder|scheduler|sequencer`.
 
 For service managers, which watch and restart processes themselves. `make run` runs the same commands.
 """
@@ -14,9 +14,11 @@ from governance.config.processes import Program
 
 
 def _programs() -> dict[str, Program]:
+    environment = read_environment()
     return {
-        "web": programs.web(read_environment()),
-        "worker": programs.worker(),
+        "web": programs.web(environment),
+        "worker": programs.worker(environment),
+        "builder": programs.builder(environment),
         "scheduler": programs.scheduler(),
         "sequencer": programs.sequencer(),
     }
