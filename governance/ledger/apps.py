@@ -4,6 +4,7 @@ It names its subjects and knows no other room.
 """
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class LedgerConfig(AppConfig):
@@ -11,3 +12,7 @@ class LedgerConfig(AppConfig):
 
     name = "governance.ledger"
     label = "ledger"
+
+    def ready(self) -> None:
+        """Have every room register its configuration models: the module `watched` of each, when it has one."""
+        autodiscover_modules("watched")

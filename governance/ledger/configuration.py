@@ -17,7 +17,7 @@ def register_configuration(
     ignored_fields: Collection[str] = (),
     related_fields: Collection[str] = (),
 ) -> None:
-    """Watch a hand-edited, low-volume model. Rooms call it from `AppConfig.ready`.
+    """Watch a hand-edited, low-volume model. Rooms call it in their module `watched`.
 
     `hidden_fields` hold secrets or personal data: that they changed is kept, never what they said. `ignored_fields`
     are bookkeeping, such as a last-seen time. `related_fields` are many-to-many fields to watch; empty them with

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -63,5 +64,6 @@ class SequencerLoop:
     def _lead(self) -> float:
         if not work_is_waiting() and not record_heartbeat_when_idle(signer=self.signer):
             return SECONDS_BETWEEN_LOOKS
+        start = time.monotonic()
         sealed = seal_pending(signer=self.signer)
-        return 0.0 if sealed >= BATCH else SECONDS_BETWEEN_HEADS
+        return 0.0 if sealed >= BATCH else max(0.0, start + SECONDS_BETWEEN_HEADS - time.monotonic())
