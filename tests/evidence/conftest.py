@@ -12,7 +12,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
+from django.core.management import call_command
 from django.db import connection
+from django.test import override_settings
 
 from governance.access.models import AccessRequest, Approval, Grant, GrantRevision
 from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Application, Entitlement
@@ -21,7 +24,12 @@ from governance.evidence.periods import Period
 from governance.evidence.questions import Question
 from governance.evidence.reports.registry import BY_ID
 from governance.identity.models import Person, PersonRevision
+from governance.ledger.notes import Signer
+from governance.ledger.queries import latest_checkpoint
+from governance.ledger.standalone import parse_verifier_key
 from governance.provisioning.models import Account, Connector, Holding, Operation
+from tests.evidence import issued as story
+from tests.evidence.issued import Issued
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -31,6 +39,7 @@ def day(month: int, number: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2026, month, number, hour, minute, tzinfo=UTC)
 
 
+FIRST_OF_JUNE = day(6, 1)
 Rows = list[dict[str, str]]
 
 
@@ -230,7 +239,7 @@ def question(
     first: date = date(2026, 3, 1),
     last: date = date(2026, 3, 31),
     zone: str = "UTC",
-    known_at: datetime = day(6, 1),
+    known_at: datetime = FIRST_OF_JUNE,
     ledger_size: int = 0,
     sla_hours: int = 24,
 ) -> Question:
@@ -250,3 +259,27 @@ def rows_of(report_id: str, asked: Question) -> Rows:
 def report(world: World) -> Callable[..., Rows]:
     """Run a report by its id; the keywords are those of `question`."""
     return lambda report_id, **asked: rows_of(report_id, question(**asked))
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    """The sequencer's key."""
+    return Signer.generate("example.com/ledger")
+
+
+@pytest.fixture(scope="session")
+def issued(
+    django_db_setup: None, django_db_blocker: Any, signer: Signer, tmp_path_factory: pytest.TempPathFactory
+) -> Issued:
+    """A bundle, built once from committed rows; the database is empty again afterwards."""
+    with django_db_blocker.unblock(), override_settings(BUNDLE_DIR=tmp_path_factory.mktemp("bundles")):
+        story.tell_the_story()
+        story.seal(signer)
+        anchor = latest_checkpoint()
+        with time_machine.travel(story.APRIL, tick=False):
+            bundle = story.build(story.ask_for(), signer)
+        packed = story.file_of(bundle).read_bytes()
+        call_command("flush", interactive=False, verbosity=0)
+    assert anchor is not None
+    fingerprint = parse_verifier_key(signer.verifier_key).fingerprint
+    return Issued(packed, signer.verifier_key, fingerprint, anchor.note)

@@ -177,7 +177,10 @@ def test_an_extension_names_the_request_it_rests_on(world: World, report: Report
 
     rows = sorted(report("R03"), key=lambda row: row["effective_at"])
 
-    assert [(row["change"], row["request"], row["earlier_end"][:10], row["new_end"][:10], row["exceptions"]) for row in rows] == [
+    told = [
+        (row["change"], row["request"], row["earlier_end"][:10], row["new_end"][:10], row["exceptions"]) for row in rows
+    ]
+    assert told == [
         ("extended", f"R-{longer.number}", "2026-03-02", "2026-03-05", ""),
         ("extended", "", "2026-03-05", "2026-03-06", "no_approval"),
         ("shortened", "", "2026-03-06", "2026-03-04", ""),

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from governance.core.actor import Actor, Door
 from governance.core.clock import OPEN_END
 from governance.ledger.recording import Record, Subject, record_many
-from governance.core.actor import Actor, Door
 from governance.provisioning.models import Account
 from tests.evidence.conftest import Rows, World, day, question, rows_of
 

@@ -92,7 +92,8 @@ decided AS (
         array_agg(approval.approver_id) FILTER (WHERE approval.approver_id IS NOT NULL) AS approver_ids,
         string_agg(
             coalesce(approver_profile.display_name || ' [' || approver.ref || ']', 'the policy')
-                || ' as ' || approval.asked || CASE WHEN approval.approved THEN '' ELSE ' (declined)' END,
+                || CASE WHEN approval.asked = '' THEN '' ELSE ' as ' || approval.asked END
+                || CASE WHEN approval.approved THEN '' ELSE ' (declined)' END,
             '; ' ORDER BY approval.stage
         ) AS approvers
     FROM access_approval AS approval

@@ -1,0 +1,120 @@
+"""A bundle as it leaves the house: a small story through the real actions, sealed and built."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import time_machine
+from django.conf import settings
+from django.db import transaction
+
+from governance.access import grants, requests
+from governance.evidence import actions, building
+from governance.evidence.models import EvidenceBundle
+from governance.identity.models import Person
+from governance.ledger.notes import Signer
+from governance.ledger.sequencer import seal_pending
+from governance.lifecycle import actions as lifecycle
+from tests import cast
+from tests.cast import TESTING, acting, ask
+
+MARCH = datetime(2026, 3, 3, 9, tzinfo=UTC)
+APRIL = datetime(2026, 4, 2, 9, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What an auditor got, and what she holds besides."""
+
+    packed: bytes
+    key: str
+    fingerprint: str
+    #: A signed checkpoint from before the bundle.
+    anchor: str
+
+    def files(self) -> dict[str, bytes]:
+        with zipfile.ZipFile(io.BytesIO(self.packed)) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+    def unpack(self, folder: Path) -> Path:
+        for name, content in self.files().items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return folder
+
+    def save(self, path: Path) -> Path:
+        path.write_bytes(self.packed)
+        return path
+
+
+def tell_the_story() -> None:
+    """Ada asks and gets; Mallory leaves with access that nobody takes; Bobby has a name that hurts spreadsheets."""
+    with time_machine.travel(MARCH, tick=False) as clock:
+        grace = cast.hire("Grace Hopper")
+        ada = cast.hire("Ada Lovelace", manager=grace)
+        linus, mallory = cast.hire("Linus Berg"), cast.hire("Mallory Grey")
+        bobby = cast.hire("Bobby", display_name='=HYPERLINK("http://x","a, b\n c")')
+        role = cast.add_role(cast.add_application("Snowflake", owner=linus), "Analyst")
+        clock.shift(HOUR)
+        request = requests.submit(ada, role, ask(), actor=acting(ada))
+        clock.shift(HOUR)
+        requests.approve(request, approver=linus, actor=acting(linus))
+        with transaction.atomic():
+            for person in (mallory, bobby):
+                new = grants.NewGrant(person.pk, role.pk, role.application_id, "manual", starts_at=MARCH + 2 * HOUR)
+                grants.start_many([new], at=MARCH + 2 * HOUR, actor=TESTING)
+        clock.shift(HOUR)
+        with transaction.atomic():
+            lifecycle.leave(Person.objects.select_for_update().get(pk=mallory.pk), actor=TESTING)
+
+
+def seal(signer: Signer) -> None:
+    """Seal everything that is recorded."""
+    while seal_pending(signer=signer):
+        pass
+
+
+def ask_for(framework: str = "soc2", **known: object) -> EvidenceBundle:
+    """Ask for the bundle of March."""
+    asked = {"first": "2026-03-01", "last": "2026-03-31", "zone": "Europe/Berlin", **known}
+    return actions.request_bundle(framework, actor=TESTING, **asked)  # type: ignore[arg-type]
+
+
+def build(bundle: EvidenceBundle, signer: Signer) -> EvidenceBundle:
+    """Build until it is ready, sealing in between, as a worker and the sequencer would."""
+    for _ in range(3):
+        seal(signer)
+        if building.advance(bundle.pk):
+            break
+    bundle.refresh_from_db()
+    return bundle
+
+
+def file_of(bundle: EvidenceBundle) -> Path:
+    return Path(settings.BUNDLE_DIR) / bundle.file_name
+
+
+Verify = Callable[..., tuple[int, str]]
+
+
+def run_verifier(script: Path, *arguments: str | Path, python: str = sys.executable) -> tuple[int, str]:
+    """Run verify.py as its own process, without site packages, our environment or our folder."""
+    done = subprocess.run(
+        [python, "-I", "-S", str(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout + done.stderr
