@@ -12,6 +12,7 @@ from governance.catalog.models import AccessPolicyVersion, DataClass
 from governance.core.errors import Conflict, Invalid, NotFound
 from governance.identity.models import Person
 from governance.identity.queries import locked_person
+from governance.ledger.models import Pending
 from governance.lifecycle import actions as lifecycle
 from tests.cast import TESTING
 
@@ -107,3 +108,19 @@ def test_a_policy_changes_by_a_new_version_and_the_old_one_stays(linus: Person) 
     assert queries.policy_in_force(first.policy_id, second.effective_at) == second
     with pytest.raises(Exception, match="insert-only"), connection.cursor() as cursor:
         cursor.execute("UPDATE catalog_accesspolicyversion SET requires_ticket = false")
+
+
+@pytest.mark.django_db
+def test_the_field_history_of_configuration_is_kept_and_feeds_the_ledger(linus: Person) -> None:
+    application = actions.add_application("Lab", owners=[linus], actor=TESTING)
+    role = actions.add_entitlement(application, "Reader", sentence="Read.", target_ref="lab-readers", actor=TESTING)
+    actions.save_birthright_rule("Everybody", "active eq true", [role], actor=TESTING)
+
+    changed = [
+        entry.body["data"]["model"]
+        for entry in Pending.objects.order_by("id")
+        if entry.body["event"] == "configuration.changed"
+    ]
+
+    assert changed[:3] == ["catalog.application", "catalog.accesspolicyversion", "catalog.entitlement"]
+    assert changed[3:] == ["catalog.birthrightruleversion", "catalog.birthrightruleversion"]
