@@ -41,7 +41,7 @@ class PageHeaders:
 
 
 class SignedIn:
-    """End what has ended: a session past its time, or from before the person's sessions were ended.
+    """End a session past its time.
 
     Then set the actor for what cannot take one as an argument, and the reader's time zone.
     """

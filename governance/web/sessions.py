@@ -7,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.http import HttpRequest
 
-from governance.web.actor import person_of
 
-_BEGAN = "began_at"
 _ENDS = "ends_at"
 _CONFIRMED = "confirmed_at"
 
@@ -18,8 +16,7 @@ FRESH = timedelta(minutes=10)
 
 
 def begin(request: HttpRequest, now: datetime) -> None:
-    """Note when this session began and when it ends."""
-    request.session[_BEGAN] = now.timestamp()
+    """Note that the password was just given, and when the session ends."""
     confirm(request, now)
     prolong(request, now)
 
@@ -49,11 +46,7 @@ def seconds_left(request: HttpRequest, now: datetime) -> int:
 
 
 def has_ended(request: HttpRequest, now: datetime) -> bool:
-    """Tell whether this session is over: by time, or because the person's earlier sessions were all ended."""
-    began_at = _instant(request.session.get(_BEGAN)) or datetime.min.replace(tzinfo=UTC)
-    ended_at = person_of(request).sessions_end_at
-    if ended_at is not None and began_at <= ended_at:
-        return True
+    """Tell whether this session is over by time. (Those of a leaver end with `Person.sessions_end_at`.)"""
     return seconds_left(request, now) == 0
 
 

@@ -49,7 +49,6 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("catalogue", "Request access", "layout-grid", "/access/", key="c"),
             Link("mine", "My access", "key-round", "/me/access/", key="y"),
             Link("approvals", "Approvals", "inbox", "/approvals/", frozenset({OWNER, ADMIN}), "a", if_counted=True),
-            Link("reviews", "Reviews", "list-checks", "/reviews/", frozenset({OWNER, ADMIN}), "r", if_counted=True),
         ),
     ),
     (
@@ -62,7 +61,6 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("drift", "Drift", "circle-help", "/drift/", frozenset({OWNER, ADMIN, AUDITOR})),
             Link("operations", "Operations", "workflow", "/operations/", frozenset({OWNER, ADMIN})),
             Link("policies", "Policies", "scale", "/policies/", frozenset({OWNER, ADMIN, AUDITOR})),
-            Link("campaigns", "Campaigns", "clipboard-check", "/campaigns/", frozenset({OWNER, ADMIN, AUDITOR})),
         ),
     ),
     (

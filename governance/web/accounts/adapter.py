@@ -12,6 +12,7 @@ from django.http import HttpRequest
 
 from governance.core import clock
 from governance.core.errors import NotFound
+from governance.identity import passwords
 from governance.identity.models import Person
 from governance.identity.queries import person_by_email
 from governance.web import sessions
@@ -85,13 +86,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         recording.confirmed(person, actor=recording.as_actor(person))
         return True
 
-    @transaction.atomic
     def set_password(self, user: AbstractBaseUser, password: str) -> None:
-        """Keep a new password and record it."""
+        """Keep a new password; every other session of the person ends."""
         person = cast("Person", user)
-        person.set_password(password)
-        person.save(update_fields=["password"])
-        recording.password_changed(person, actor=recording.as_actor(person))
+        passwords.set_password(person, password, actor=recording.as_actor(person))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Go back to the settings."""

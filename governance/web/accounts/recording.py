@@ -44,11 +44,5 @@ def confirmed(person: Person, *, actor: Actor) -> None:
     record(events.LOGIN_CONFIRMED, actor=actor, subjects=[_person(person)])
 
 
-@transaction.atomic
-def password_changed(person: Person, *, actor: Actor) -> None:
-    """Record that somebody chose a new password."""
-    record(events.PASSWORD_CHANGED, actor=actor, subjects=[_person(person)])
-
-
 def _person(person: Person) -> Subject:
     return Subject("person", str(person.ref))
