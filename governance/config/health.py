@@ -99,7 +99,7 @@ def _check_database() -> list[Check]:
 
 def _lag(name: str, what: str, measure: Callable[[], float], largest: float) -> Check:
     seconds = measure()
-    sentence = f"No {what}." if not seconds else f"The oldest {what} since {seconds:.0f} s."
+    sentence = f"The oldest {what} since {seconds:.0f} s." if seconds else f"No {what}."
     return Check(name, ok=seconds <= largest, sentence=sentence)
 
 

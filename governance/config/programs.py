@@ -72,4 +72,4 @@ def downstream(environment: Environment) -> Program:
 
 
 def _celery() -> tuple[str, ...]:
-    return (str(_BIN / "celery"), "--quiet", "--app", "governance.config.celery")
+    return (str(_BIN / "celery"), "--quiet", "--skip-checks", "--app", "governance.config.celery")
