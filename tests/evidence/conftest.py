@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -283,3 +285,27 @@ def issued(
     assert anchor is not None
     fingerprint = parse_verifier_key(signer.verifier_key).fingerprint
     return Issued(packed, signer.verifier_key, fingerprint, anchor.note)
+
+
+@pytest.fixture
+def other_session() -> Iterator[Callable[[Callable[[], Any]], Any]]:
+    """Run something in another session of the database, which stays open until the test is over."""
+    done = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def run(act: Callable[[], Any]) -> Any:
+        answers: queue.Queue[Any] = queue.Queue()
+
+        def session() -> None:
+            answers.put(act())
+            done.wait(30)
+            connection.close()
+
+        threads.append(threading.Thread(target=session))
+        threads[-1].start()
+        return answers.get(timeout=10)
+
+    yield run
+    done.set()
+    for thread in threads:
+        thread.join()

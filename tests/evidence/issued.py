@@ -16,9 +16,12 @@ from django.conf import settings
 from django.db import transaction
 
 from governance.access import grants, requests
+from governance.access.models import Grant
+from governance.core.clock import now
 from governance.evidence import actions, building
 from governance.evidence.models import EvidenceBundle
 from governance.identity.models import Person
+from governance.identity.profiles import Profile
 from governance.ledger.notes import Signer
 from governance.ledger.sequencer import seal_pending
 from governance.lifecycle import actions as lifecycle
@@ -74,6 +77,20 @@ def tell_the_story() -> None:
         clock.shift(HOUR)
         with transaction.atomic():
             lifecycle.leave(Person.objects.select_for_update().get(pk=mallory.pk), actor=TESTING)
+
+
+@transaction.atomic
+def later_facts() -> None:
+    """Do what a later day brings: a name changes, access ends, somebody leaves, and a fact is back-dated."""
+    ada, bobby = (
+        Person.objects.select_for_update().get(user_name=f"{name}@halden.example") for name in ("ada", "bobby")
+    )
+    renamed = Profile(user_name=ada.user_name, display_name="Ada King", department="Court", external_id="idp-ada")
+    lifecycle.update(ada, renamed, actor=TESTING)
+    role = Grant.objects.filter(person=bobby).get().entitlement
+    new = grants.NewGrant(ada.pk, role.pk, role.application_id, "manual", starts_at=MARCH)
+    grants.start_many([new], at=now(), actor=TESTING)
+    lifecycle.leave(bobby, effective_at=MARCH + 48 * HOUR, actor=TESTING)
 
 
 def seal(signer: Signer) -> None:

@@ -22,7 +22,7 @@ from governance.ledger.merkle import leaf_hash
 from governance.ledger.notes import Signer
 from tests.evidence.issued import Issued, run_verifier
 
-#: The database is set up only for tests with this mark; the bundle is made from committed rows before the first of them.
+#: The database is there only for tests with this mark; the bundle is made from committed rows before the first one.
 pytestmark = pytest.mark.django_db
 OTHER_KEY = Signer.generate("example.com/ledger")
 
