@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from django import template
 
-from governance.core import clock
+from governance.catalog.models import ApproverKind
 
 register = template.Library()
 
@@ -26,12 +26,39 @@ def value_of(known: Mapping[Any, Any], name: Any) -> Any:
 
 
 @register.filter
-def is_open(end: datetime) -> bool:
-    """Tell whether an end means that there is none."""
-    return clock.is_open_ended(end)
-
-
-@register.filter
 def order_state(operation: Any) -> str:
     """Return how an order looks: ordered, delivered, verified or failed. Green is only what was read back."""
     return {"delivered": "delivered", "verified": "verified", "failed": "failed"}.get(operation.state, "ordered")
+
+
+@register.filter
+def link_word(how: str) -> str:
+    """Return how the person of an account was found."""
+    known = {"created": "Made by Gatehouse", "user_name": "Same name", "email": "Same address", "by_hand": "By hand"}
+    return known.get(how, how.replace("_", " ").capitalize())
+
+
+@register.filter
+def door_word(door: str) -> str:
+    """Return through which door something came, in words."""
+    known = {"web": "on a page", "api": "by script", "scim": "from the directory", "clock": "by the clock"}
+    return known.get(door, "on the server")
+
+
+@register.filter
+def stage_words(stages: list[str] | None) -> str:
+    """Return who decides, in order: `Manager, then application owner`."""
+    words = [ApproverKind(stage).label for stage in stages or []]
+    return ", then ".join([words[0], *(word.lower() for word in words[1:])]) if words else "Nobody"
+
+
+@register.filter
+def range_of(total: int, start: int) -> str:
+    """Return which part of a list is shown: `51 to 100 of 1,204`."""
+    return f"{start + 1:,} to {min(start + 50, total):,} of {total:,}"
+
+
+@register.filter
+def day(value: date | str | None) -> str:
+    """Return a day as a date field wants it, whether it was typed or is one."""
+    return value.isoformat() if isinstance(value, date) else value or ""

@@ -1,0 +1,41 @@
+"""What leaves the house as a file: recorded, and safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import transaction
+
+from governance.access.matrix import Question
+from governance.core.actor import Actor
+from governance.ledger.recording import Subject, record
+
+MATRIX_EXPORTED = "matrix.exported"
+_FORMULA = re.compile(r"^[=+\-@\t\r]")
+
+
+@transaction.atomic
+def record_export(question: Question, *, rows: int, actor: Actor) -> None:
+    """Record that somebody took the matrix out, under which filters and how many rows.
+
+    What was searched for may be a person's name, so the entry holds only a commitment to it.
+    """
+    record(
+        MATRIX_EXPORTED,
+        actor=actor,
+        subjects=[Subject("person", actor.ref)],
+        data={
+            "as_of": question.at,
+            "rows": rows,
+            "kinds": sorted(question.kinds),
+            "department": question.department,
+            "data_class": question.data_class,
+            "applications": None if question.applications is None else len(question.applications),
+        },
+        private={"search": (actor.ref, question.text)} if question.text else {},
+    )
+
+
+def guarded(text: str) -> str:
+    """Return the text with an apostrophe in front when a spreadsheet would take it for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text

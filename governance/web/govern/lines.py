@@ -1,0 +1,190 @@
+"""Entries of the ledger as sentences: who did what to whom, with names in place of references."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from governance.catalog.models import Application, Entitlement
+from governance.core.actor import ActorKind
+from governance.identity.models import Person
+from governance.ledger.queries import SealedEntry
+
+#: Event: icon and sentence. The places are names: {person}, {role}, {application}, {request}, {policy}, {rule} …
+SENTENCES: dict[str, tuple[str, str]] = {
+    "person.joined": ("user-plus", "{person} joined"),
+    "person.updated": ("pencil", "The profile of {person} changed"),
+    "person.left": ("user-x", "{person} left; everything they had ends"),
+    "person.rejoined": ("user-check", "{person} came back"),
+    "person.unlisted": ("user-minus", "The directory removed {person}"),
+    "group.created": ("users", "A group was created"),
+    "group.updated": ("users", "A group changed"),
+    "group.members_changed": ("users", "The members of a group changed"),
+    "group.removed": ("users", "A group was removed"),
+    "role.assigned": ("shield-check", "{person} got a role in Gatehouse"),
+    "role.removed": ("shield-x", "{person} lost a role in Gatehouse"),
+    "token.issued": ("key", "A token was issued"),
+    "token.revoked": ("ban", "A token was revoked"),
+    "application.added": ("plug", "{application} was added"),
+    "application.owners_changed": ("user-check", "The owners of {application} changed"),
+    "entitlement.added": ("key-round", "The role {role} was added"),
+    "entitlement.changed": ("pencil", "The role {role} changed"),
+    "policy.changed": ("scale", "The policy {policy} has a new version"),
+    "rule.changed": ("shield-check", "The rule {rule} has a new version"),
+    "request.submitted": ("send", "{request}: {person} wants {role}"),
+    "request.approved": ("check", "{request} was approved: {role} for {person}"),
+    "request.stage_approved": ("check", "{request} was approved at one stage"),
+    "request.denied": ("x", "{request} was declined"),
+    "request.withdrawn": ("undo-2", "{request} was withdrawn"),
+    "request.lapsed": ("calendar-x", "{request} lapsed: nobody answered"),
+    "request.closed": ("circle-slash", "{request} was closed"),
+    "grant.started": ("door-open", "{role} for {person} begins"),
+    "grant.extended": ("timer-reset", "{role} for {person} lasts longer"),
+    "grant.shortened": ("timer", "{role} for {person} ends sooner"),
+    "grant.ended": ("door-closed", "{role} for {person} ends"),
+    "removal.ordered": ("log-out", "The removal of {role} from {person} was ordered"),
+    "operation.delivered": ("send", "{application} took the order about {role} for {person}"),
+    "operation.verified": ("check-check", "{application} was read back: {role} of {person} is as ordered"),
+    "operation.failed": ("circle-alert", "An order to {application} about {role} for {person} failed"),
+    "operation.retried": ("refresh-cw", "An order to {application} is tried again"),
+    "operation.confirmed": ("hand", "An order to {application} was ticked off by hand"),
+    "account.linked": ("link", "An account in {application} was linked to {person}"),
+    "connector.saved": ("cable", "The connector of {application} changed"),
+    "connector.circuit_opened": ("power", "Nothing more is sent to {application} for a while"),
+    "connector.circuit_closed": ("power", "{application} answers again"),
+    "matrix.exported": ("download", "The access matrix was exported"),
+    "evidence.requested": ("file-check-2", "An evidence bundle was asked for"),
+    "evidence.exported": ("file-archive", "An evidence bundle was built"),
+    "evidence.downloaded": ("download", "An evidence bundle was downloaded"),
+    "login.succeeded": ("log-in", "{person} signed in"),
+    "login.failed": ("ban", "A sign-in failed"),
+    "login.ended": ("log-out", "{person} signed out"),
+    "configuration.changed": ("settings", "A setting changed"),
+    "log.started": ("scroll-text", "The ledger started with a new key"),
+    "log.heartbeat_signed": ("heart-pulse", "The ledger was signed while nothing happened"),
+}
+_UNKNOWN = "circle-dot"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry as a sentence. `actor` is a name, or what acts by itself."""
+
+    index: int
+    event: str
+    icon: str
+    sentence: str
+    actor: str
+    door: str
+    at: datetime
+    entry: SealedEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of what entries refer to, by kind and reference."""
+
+    by_kind: dict[str, dict[str, str]]
+
+    def of(self, kind: str, ref: str) -> str:
+        """Return the name, or the reference when there is none."""
+        return self.by_kind.get(kind, {}).get(ref) or f"{kind} {ref[:8]}"
+
+    def actor(self, entry: SealedEntry) -> str:
+        """Return who acted."""
+        if entry.actor_kind == ActorKind.PERSON:
+            return self.of("person", entry.actor_ref)
+        return f"Token {entry.actor_ref}" if entry.actor_kind == ActorKind.SERVICE else f"Gatehouse, {entry.actor_ref}"
+
+
+def lines_of(entries: Sequence[SealedEntry]) -> list[Line]:
+    """Return entries as sentences. Three statements, however many there are."""
+    names = names_for(entries)
+    return [line_of(entry, names) for entry in entries]
+
+
+def line_of(entry: SealedEntry, names: Names) -> Line:
+    """Return one entry as a sentence."""
+    icon, template = SENTENCES.get(
+        entry.event, (_UNKNOWN, entry.event.replace(".", " ").replace("_", " ").capitalize())
+    )
+    return Line(
+        entry.index,
+        entry.event,
+        icon,
+        template.format_map(_places(entry, names)),
+        names.actor(entry),
+        entry.door,
+        entry.at,
+        entry,
+    )
+
+
+def names_for(entries: Sequence[SealedEntry]) -> Names:
+    """Return the names of the people, roles and applications in these entries. Three statements."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        if entry.actor_kind == ActorKind.PERSON:
+            wanted["person"].add(entry.actor_ref)
+        for subject in entry.subjects:
+            wanted[subject.kind].add(subject.ref)
+    return Names(
+        {
+            "person": _people(wanted["person"]),
+            "entitlement": _roles(wanted["entitlement"]),
+            "application": _applications(wanted["application"]),
+            "request": {ref: f"R-{ref}" for ref in wanted["request"]},
+            "policy": {ref: ref for ref in wanted["policy"]},
+            "rule": {ref: ref for ref in wanted["rule"]},
+        }
+    )
+
+
+def people_by_ref(refs: set[str]) -> dict[str, str]:
+    """Return the names of people by their permanent reference; what is no reference of a person is left out."""
+    return _people(refs)
+
+
+class _Places(dict[str, str]):
+    """The places of a sentence; one that the entry does not fill reads as a plain word."""
+
+    def __missing__(self, key: str) -> str:
+        return {"person": "somebody", "role": "a role", "application": "an application", "request": "A request"}.get(
+            key, f"a {key}"
+        )
+
+
+def _places(entry: SealedEntry, names: Names) -> _Places:
+    places = _Places()
+    for subject in entry.subjects:
+        place = "role" if subject.kind == "entitlement" else subject.kind
+        places.setdefault(place, names.of(subject.kind, subject.ref))
+    return places
+
+
+def _people(refs: set[str]) -> dict[str, str]:
+    known = {parsed for ref in refs if (parsed := _uuid(ref))}
+    found = Person.objects.filter(ref__in=known).values_list("ref", "display_name") if known else []
+    return {str(ref): name for ref, name in found}
+
+
+def _roles(refs: set[str]) -> dict[str, str]:
+    ids = {int(ref) for ref in refs if ref.isdigit()}
+    found = Entitlement.objects.filter(pk__in=ids).values_list("pk", "name", "application__name") if ids else []
+    return {str(pk): f"{name} in {application}" for pk, name, application in found}
+
+
+def _applications(refs: set[str]) -> dict[str, str]:
+    ids = {int(ref) for ref in refs if ref.isdigit()}
+    found = Application.objects.filter(pk__in=ids).values_list("pk", "name") if ids else []
+    return {str(pk): name for pk, name in found}
+
+
+def _uuid(ref: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(ref)
+    except ValueError:
+        return None
