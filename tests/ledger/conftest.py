@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from governance.core.actor import Actor, ActorKind, Door
 from governance.ledger.notes import Signer
-from governance.ledger.recording import Subject, record
+from governance.ledger.recording import Record, Subject, record, record_many
 from governance.ledger.sequencer import seal_pending
 
 ADA = "6a1f6a0e-0c55-4a3f-9c58-0d7b3f6f0a11"
@@ -38,15 +38,18 @@ def note(grace: Actor) -> Callable[[int], None]:
 
 
 @pytest.fixture
-def sealed(signer: Signer, note: Callable[[int], None]) -> Callable[..., None]:
+def sealed(signer: Signer, grace: Actor) -> Callable[..., None]:
     """Record and seal entries in heads of the given widths; `log.started` comes first on an empty ledger."""
 
     def heads(*widths: int) -> None:
         number = 0
         for width in widths:
-            for _ in range(width):
-                note(number)
-                number += 1
+            with transaction.atomic():
+                record_many(
+                    Record("thing.noted", grace, [Subject("person", ADA)], {"number": one})
+                    for one in range(number, number + width)
+                )
+            number += width
             seal_pending(signer=signer)
 
     return heads

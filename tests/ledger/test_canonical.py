@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.ledger import standalone
@@ -20,6 +20,7 @@ scalars = st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | t
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(keys, values, max_size=6))
 def test_the_canonical_text_is_that_of_rfc_8785(value: dict[str, object]) -> None:
     text = canonical(plain(value))
