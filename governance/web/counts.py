@@ -27,7 +27,15 @@ class StageKind(Func):
 
 
 def open_work(request: HttpRequest) -> dict[str, int]:
-    """Return the number of open things for each page."""
+    """Return the number of open things for each page. One query for each request."""
+    known: dict[str, int] | None = getattr(request, "gatehouse_open_work", None)
+    if known is None:
+        known = _counted(request)
+        request.gatehouse_open_work = known  # type: ignore[attr-defined]
+    return known
+
+
+def _counted(request: HttpRequest) -> dict[str, int]:
     person, standing = person_of(request), standing_of(request)
     counted: dict[str, QuerySet[Any]] = {
         "approvals": waiting_for(person, standing),
