@@ -107,7 +107,7 @@ def _see(seen: Seen, order: Ordered) -> None:
         seen.hold(account, plan.offer, at)
         return
     seen.lose(account, plan.offer, at)
-    if order.closes_account:
+    if operation.closes_account:
         account.is_active = False
 
 

@@ -6,11 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from governance.demo.people import Member
 from governance.demo.plans import Books, Course, Plan
 from governance.demo.world import World
 from governance.provisioning.models import Operation, OperationKind, OperationState
 
-BY_HAND = "Do this in {application}, then tick it off."
+#: What `provisioning.actions` writes on an order that no connector carries out.
+BY_HAND = "Do this in the application by hand, then tick it off."
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,6 @@ class Ordered:
 
     operation: Operation
     plan: Plan
-    #: Nothing else is left for this person in the application.
-    closes_account: bool
 
 
 def write_orders(world: World, books: Books) -> list[Ordered]:
@@ -40,7 +40,7 @@ def write_orders(world: World, books: Books) -> list[Ordered]:
         if all(one.offer is not plan.offer for one in others):
             due.append((grant.end_ordered_at, OperationKind.TAKE, plan, not others))
     due.sort(key=lambda one: (one[0], one[2].row.pk))
-    return [Ordered(_operation(world, *one), one[2], one[3]) for one in due]
+    return [Ordered(_operation(world, *one), one[2]) for one in due]
 
 
 def _operation(world: World, at: datetime, kind: OperationKind, plan: Plan, closes_account: bool) -> Operation:
@@ -57,6 +57,7 @@ def _operation(world: World, at: datetime, kind: OperationKind, plan: Plan, clos
             correlation_id=actor.correlation_id,
             ordered_at=at,
             next_attempt_at=at,
+            closes_account=closes_account,
         )
     )
     course = (plan.give if kind == OperationKind.GIVE else plan.take) or _usual_course(world, plan)
@@ -84,7 +85,7 @@ def _let_run(world: World, operation: Operation, plan: Plan, course: Course) -> 
     if plan.offer.app.is_relay:
         return  # Ordered a minute ago: the worker delivers it.
     if sent_at > world.at:
-        operation.next_step = BY_HAND.format(application=plan.offer.application.name)
+        operation.next_step = BY_HAND
         return
     operation.attempts = course.attempts
     if course.cause:
@@ -92,6 +93,12 @@ def _let_run(world: World, operation: Operation, plan: Plan, course: Course) -> 
         operation.last_error, operation.next_step = course.cause, course.next_step
     elif course.shown_after is None:
         operation.state, operation.delivered_at = OperationState.DELIVERED, sent_at
+        operation.confirmed_by_id = confirmer(plan).person.pk
     else:
         operation.state, operation.delivered_at = OperationState.VERIFIED, sent_at
         operation.verified_at = sent_at + course.shown_after
+
+
+def confirmer(plan: Plan) -> Member:
+    """Return who ticks off what was done by hand: an owner, about somebody else."""
+    return next(owner for owner in plan.offer.owners if owner is not plan.member)

@@ -15,7 +15,7 @@ from governance.provisioning.models import Account, Holding, SyncRun
 INCOMPLETE = ("hubspot", "Page 3 of 4 was answered 500. What was not read is left as it was.")
 STALE = ("expensify", "The application answered 401: the token expired.", timedelta(days=3))
 #: Every night lately, once a week before.
-_NIGHTS, _WEEKS = 35, 51
+_NIGHTS, _WEEKS = 14, 53
 _PER_PAGE = 100
 
 

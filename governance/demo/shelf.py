@@ -26,8 +26,8 @@ from governance.identity.models import RoleName
 from governance.ledger.recording import Subject
 from governance.provisioning.models import Connector, ConnectorKind
 
-#: Kept with the connectors that only exist on paper, and shown with them.
-NOT_CONNECTED = "Demo data. The application is not really connected, so new orders are done by hand and ticked off."
+#: Shown where connectors are set up. What was read before came with the demo; new orders wait to be ticked off.
+NOT_CONNECTED = "Nothing is connected here in the demo; the readings were loaded with it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +145,7 @@ def _put_up(
             Connector(
                 application=application,
                 kind=ConnectorKind.MANUAL,
-                options={} if app.by_hand else {"note": NOT_CONNECTED},
+                last_error="" if app.by_hand else NOT_CONNECTED,
                 created_at=at,
             )
         )

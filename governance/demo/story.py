@@ -49,6 +49,11 @@ UPCOMING = (
     ("Clinical", "box/study-reader", 66, 8),
     ("Finance", "snowflake/analyst", 120, 168),
 )
+#: Approved in applications that are worked by hand, and not done yet: who, what, minutes ago, hours it lasts.
+UNDONE = (
+    ("Support", "windows-file-shares/archive-read", 35, 168),
+    ("Finance", "oracle-netsuite/payables", 85, 24),
+)
 #: Who, what, minutes since they asked, hours asked for (0: without end), purpose, why, stages that said yes.
 WAITING = (
     (
@@ -209,6 +214,9 @@ TOKEN_EXPIRED = (
 NOT_GIVEN = (("Sales", "zoom/webinar"), ("Product", "snowflake/analyst"))
 
 
+_LATER_TODAY = timedelta(hours=6)
+
+
 def tell(desk: Desk) -> None:
     """Plan what happens now and what went wrong."""
     _break_glass(desk)
@@ -217,6 +225,8 @@ def tell(desk: Desk) -> None:
         _run(desk, who, desk.shelf[key], timedelta(minutes=left), timedelta(minutes=total))
     for who, key, hours_until, hours in UPCOMING:
         _book(desk, who, desk.shelf[key], timedelta(hours=hours_until), timedelta(hours=hours))
+    for who, key, minutes_ago, hours in UNDONE:
+        _leave_undone(desk, who, desk.shelf[key], timedelta(minutes=minutes_ago), timedelta(hours=hours))
     for who, key, minutes_ago, hours, purpose, reason, said_yes in WAITING:
         at = desk.world.at - timedelta(minutes=minutes_ago)
         duration = timedelta(hours=hours) if hours else None
@@ -239,6 +249,13 @@ def _run(desk: Desk, who: str, offer: Offer, left: timedelta, total: timedelta) 
         plan.give = _failed(offer, NO_LICENCE, timedelta(seconds=3))
     elif plan is not None and offer.app.by_hand:
         plan.give = Course((total - left) * 0.3, None)
+
+
+def _leave_undone(desk: Desk, who: str, offer: Offer, ago: timedelta, duration: timedelta) -> None:
+    at = desk.world.at - ago
+    plan = desk.approve(desk.ask(_find(desk, who, offer, at), offer, at, duration), quickly=ago / 5)
+    assert plan is not None
+    plan.give = Course(_LATER_TODAY, None)
 
 
 def _book(desk: Desk, who: str, offer: Offer, until: timedelta, duration: timedelta) -> None:
@@ -291,9 +308,13 @@ def _ask_to_extend(desk: Desk) -> None:
 
 
 def _close_with_leaver(desk: Desk) -> None:
-    """What the last one to leave had asked for died with their leaving."""
+    """What the last one to leave had asked for died with their leaving; one removal waits for a person."""
     leaver = _leaver(desk, staff.LEFT_TODAY)
     left_at = leaver.now.recorded_at
+    archive, since = desk.shelf["windows-file-shares/archive-read"], leaver.settled_at + timedelta(hours=3)
+    by = desk.world.by(archive.owners[0].person)
+    held = desk.books.keep(Plan(leaver, archive, GrantCause.MANUAL, since, OPEN_END, since, by))
+    held.take = Course(_LATER_TODAY, None)
     offer = next(
         offer
         for offer in desk.shelf
@@ -312,12 +333,14 @@ def go_wrong(desk: Desk) -> None:
     unremoved = _last_plans(desk, _leaver(desk, staff.LEFT_UNREMOVED))[-1]
     unremoved.take = _failed(unremoved.offer, TOKEN_EXPIRED, timedelta(hours=24), attempts=19)
     late = _last_plans(desk, _leaver(desk, staff.LEFT_REMOVED_LATE))[-1]
-    late.take = Course(timedelta(days=3, hours=2), 4 * minute / 60, attempts=23)
+    late.take = Course(timedelta(days=3, hours=2), timedelta(seconds=4), attempts=23)
     today = _last_plans(desk, _leaver(desk, staff.LEFT_TODAY))[-1]
     today.take = _failed(today.offer, TOKEN_EXPIRED, 5 * minute, attempts=1)
-    expired = [plan for plan in desk.books.plans if plan.offer.key == "hubspot/marketer" and not plan.ending]
-    for plan in expired[:1]:
-        plan.take = _failed(plan.offer, TOKEN_EXPIRED, timedelta(hours=24), attempts=19)
+    long_ago = desk.world.at - timedelta(days=3)
+    for key in ("salesforce/export", "stripe/refunds"):
+        past = [plan for plan in desk.books.by_role[key] if plan.ending is None and plan.final_end < long_ago]
+        forgotten = max(past, key=lambda plan: plan.final_end)
+        forgotten.take = _failed(forgotten.offer, TOKEN_EXPIRED, timedelta(hours=24), attempts=19)
 
 
 def _failed(offer: Offer, words: tuple[str, str], after: timedelta, *, attempts: int = 1) -> Course:

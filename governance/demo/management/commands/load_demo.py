@@ -6,10 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
+from governance.core.actor import Actor, Door, acting_as
 from governance.core.clock import now
-from governance.core.errors import Conflict
+from governance.core.errors import DomainError
 from governance.demo import staff
+from governance.demo.downstream import connect_relay
 from governance.demo.loading import load
 from governance.identity.models import Person
 
@@ -20,9 +23,14 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take what to do."""
+        """Take what to do, and where the one real application of the demo answers."""
         parser.add_argument("--if-empty", action="store_true", help="do nothing when there are people already")
         parser.add_argument("--sign-ins", action="store_true", help="only print the demo sign-ins")
+        parser.add_argument(
+            "--downstream-url", help="where the SCIM server behind Relay answers (default: the one of `make run`)"
+        )
+        parser.add_argument("--downstream-token", help="its bearer token")
+        parser.add_argument("--no-downstream", action="store_true", help="leave Relay to be worked by hand")
 
     def handle(self, *args: Any, if_empty: bool, sign_ins: bool, **options: Any) -> None:
         """Load, or print."""
@@ -30,18 +38,39 @@ class Command(BaseCommand):
             raise CommandError("The demo is not loaded in production: its people share one known password.")
         if sign_ins:
             self._print_sign_ins()
-            return
-        if if_empty and Person.objects.exists():
-            return
+        elif not (if_empty and Person.objects.exists()):
+            self._load(**options)
+
+    def _load(
+        self,
+        *,
+        downstream_url: str | None,
+        downstream_token: str | None,
+        no_downstream: bool,
+        **_: Any,
+    ) -> None:
+        if (downstream_url is None) != (downstream_token is None):
+            raise CommandError("--downstream-url and --downstream-token belong together.")
         try:
-            loaded = load(now())
-        except Conflict as error:
+            with transaction.atomic(), acting_as(Actor.system("demo", door=Door.COMMAND)) as actor:
+                loaded = load(now())
+                if not no_downstream:
+                    connect_relay(
+                        downstream_url or settings.ENVIRONMENT.downstream_url,
+                        downstream_token or settings.ENVIRONMENT.downstream_token,
+                        actor=actor,
+                    )
+        except DomainError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
-            f"Loaded {staff.COMPANY}: {loaded.people} people, {loaded.rows} rows, {loaded.entries} entries"
+            f"Loaded {staff.COMPANY}: {loaded.people} people, {loaded.rows} rows, {loaded.entries} ledger entries"
         )
 
     def _print_sign_ins(self) -> None:
         for one in staff.SIGN_INS:
             self.stdout.write(f"{one.part:<24} {one.email}")
         self.stdout.write(f"{'Password for all':<24} {staff.PASSWORD}")
+        self.stdout.write(
+            "Only Relay is really connected. In the other applications new access waits to be done by hand"
+            " and ticked off under Operations."
+        )
