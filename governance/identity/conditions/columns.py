@@ -10,7 +10,7 @@ from governance.identity.conditions.document import DocumentSource
 from governance.identity.conditions.fragments import FALSE, TRUE, Fragment, Source, compiled, relation
 from governance.identity.conditions.language import InvalidCondition
 from governance.identity.conditions.terms import About, Attribute, Comparison, Operator, Term
-from governance.identity.models import Group, Membership, Person, Status
+from governance.identity.models import Group, Membership, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,15 @@ class Column:
             return relation(comparison, Fragment(self.sql))
         if comparison.operator is Operator.EQ:
             return FALSE if comparison.value == "" else relation(comparison, Fragment(self.sql))
-        return relation(comparison, Fragment(f"NULLIF({self.sql}, '')")).but_never_null()
+        return relation(comparison, Fragment(self.as_text())).but_never_null()
 
     def present(self, attribute: Attribute) -> Fragment:
         """Return "has a value that is not empty"."""
         return Fragment(f"{self.sql} <> ''") if self.can_be_blank else TRUE
+
+    def as_text(self) -> str:
+        """Return the SQL of the value itself, NULL when there is none."""
+        return f"NULLIF({self.sql}, '')" if self.can_be_blank else self.sql
 
     def element(self, attribute: Attribute, inner: Term) -> Fragment:
         """Refuse: a column holds one value."""
@@ -48,21 +52,13 @@ class IdColumn(Column):
         if comparison.value is None:
             return FALSE
         if comparison.operator is not Operator.EQ:
-            return relation(comparison, Fragment(f"{self.sql}::text"))
+            return relation(comparison, Fragment(self.as_text()))
         wanted = str(comparison.value)
         return relation(comparison, Fragment(self.sql)) if _is_canonical_uuid(wanted) else FALSE
 
-
-@dataclass(frozen=True, slots=True)
-class StatusColumn(Column):
-    """`active`, which follows from the status."""
-
-    def compare(self, comparison: Comparison) -> Fragment:
-        """Return the comparison with true or false."""
-        if comparison.value is None:
-            return FALSE
-        active = Fragment(f"{self.sql} = %s", (Status.ACTIVE.value,))
-        return active if comparison.value else active.negated()
+    def as_text(self) -> str:
+        """Return the SQL of the value itself."""
+        return f"{self.sql}::text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +118,6 @@ _COLUMNS: Mapping[About, Mapping[str, Source]] = {
         **_COMMON,
         "meta.resourceType": Column("'User'::text"),
         "userName": Column("{user_name_key}"),
-        "active": StatusColumn("{status}"),
         **dict.fromkeys(("groups", "groups.value", "groups.display"), _GROUPS),
     },
     About.GROUPS: {

@@ -78,6 +78,20 @@ class ElementSource:
         raise InvalidCondition("Brackets cannot stand inside brackets.")
 
 
+def first_value(attribute: Attribute) -> Fragment:
+    """Return the SQL of the value that orders by this attribute: of a list, the primary element, else the first."""
+    if not attribute.is_list:
+        return _read_out(attribute)
+    document = "{document}" if attribute.is_case_exact else "{document_key}"
+    path = list(attribute.path) if attribute.is_case_exact else _folded_path(attribute)
+    element = (
+        f"COALESCE(jsonb_path_query_first({document} #> %s::text[], '$[*] ? (@.primary == true)'),"
+        f" jsonb_path_query_first({document} #> %s::text[], '$[*]'))"
+    )
+    part = [] if attribute.part is None else [attribute.part if attribute.is_case_exact else attribute.part.lower()]
+    return Fragment(f"{element} #>> %s::text[]", (path, path, part))
+
+
 def _is_equality(comparison: Comparison) -> bool:
     return comparison.operator is Operator.EQ and comparison.value is not None
 
@@ -104,11 +118,11 @@ def _part(attribute: Attribute) -> Fragment:
 
 
 def _any_element(attribute: Attribute, inner: Fragment) -> Fragment:
-    sql = (  # made of constants; every value is a parameter
-        "EXISTS (SELECT 1 FROM ROWS FROM ("
-        "jsonb_path_query({document_key} #> %s::text[], '$[*]'), jsonb_path_query({document} #> %s::text[], '$[*]')"
-        f") AS element(folded, exact) WHERE {inner.sql})"  # noqa: S608
+    elements = (
+        "ROWS FROM (jsonb_path_query({document_key} #> %s::text[], '$[*]'),"
+        " jsonb_path_query({document} #> %s::text[], '$[*]')) AS element(folded, exact)"
     )
+    sql = f"EXISTS (SELECT 1 FROM {elements} WHERE {inner.sql})"  # noqa: S608 - constants; values are parameters
     return Fragment(sql, (_folded_path(attribute), list(attribute.path), *inner.params))
 
 

@@ -77,6 +77,14 @@ def about_both(text: str) -> Mapping[About, Condition]:
     return {about: _condition(about, text, terms.Undeclared) for about in About}
 
 
+def attribute_of(about: About, name: str) -> Attribute:
+    """Return the attribute that `name` names (`emails` means `emails.value`), or raise InvalidCondition."""
+    term = _condition(about, f"{name} eq null", _refuse_unknown).term
+    if not isinstance(term, terms.Comparison):
+        raise InvalidCondition(f"{name!r} is not the name of one attribute.")
+    return term.attribute
+
+
 def _refuse_unknown(name: str) -> Term:
     raise UnknownAttribute(f"There is no attribute {name!r}.")
 

@@ -12,7 +12,7 @@ from string import Formatter
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Expression, F
+from django.db.models import BooleanField, Expression, F, Field
 from django.db.models.sql.compiler import SQLCompiler
 
 from governance.identity.conditions.columns import finder
@@ -26,11 +26,11 @@ def matching(condition: Condition) -> Matching:
     return Matching(fragment.sql, fragment.params)
 
 
-class Matching(Expression):
-    """A SQL template whose `{field}` places are fields of the model that is queried."""
+class Template(Expression):
+    """A SQL expression whose `{field}` places are fields of the model that is queried."""
 
-    def __init__(self, template: str, params: tuple[Any, ...]) -> None:
-        super().__init__(output_field=BooleanField())
+    def __init__(self, template: str, params: tuple[Any, ...], output_field: Field[Any, Any]) -> None:
+        super().__init__(output_field=output_field)
         self.template = template
         self.params = params
         names = dict.fromkeys(name for _, name, _, _ in Formatter().parse(template) if name)
@@ -48,3 +48,10 @@ class Matching(Expression):
         """Return the SQL with the columns filled in, and the parameters."""
         columns = {name: compiler.compile(field)[0] for name, field in self.fields.items()}
         return f"({self.template.format(**columns)})", self.params
+
+
+class Matching(Template):
+    """A condition, true or false for each row."""
+
+    def __init__(self, template: str, params: tuple[Any, ...]) -> None:
+        super().__init__(template, params, BooleanField())

@@ -1,0 +1,57 @@
+"""Every answer of this door, errors included, as `application/scim+json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from scim2_models import SCIMException
+
+SCIM_JSON = "application/scim+json"
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+def answer(
+    status: int, body: Mapping[str, Any] | None, headers: Mapping[str, str], *, content_type: str = SCIM_JSON
+) -> HttpResponse:
+    """Return the response with this body, or without one."""
+    content = b"" if body is None else orjson.dumps(body)
+    response = HttpResponse(content, status=status, content_type=content_type)
+    if body is None:
+        del response.headers["Content-Type"]
+    for name, value in headers.items():
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def error_answer(error: SCIMException, *, content_type: str = SCIM_JSON) -> HttpResponse:
+    """Return the SCIM error document: `status` is a text, `detail` a sentence (RFC 7644 §3.12)."""
+    described = error.to_error()
+    status = int(described.status or 500)
+    body = {"schemas": [ERROR], "status": str(status), "detail": described.detail or str(error)}
+    if described.scim_type:
+        body["scimType"] = described.scim_type
+    return answer(status, body, _headers(error, status), content_type=content_type)
+
+
+def wanted_type(request: HttpRequest) -> str:
+    """Return the media type to answer with: OneLogin accepts application/json only."""
+    accepted = request.headers.get("Accept", "")
+    only_json = "application/json" in accepted and SCIM_JSON not in accepted and "*/*" not in accepted
+    return "application/json" if only_json else SCIM_JSON
+
+
+def _headers(error: SCIMException, status: int) -> dict[str, str]:
+    match status:
+        case 401:
+            return {"WWW-Authenticate": 'Bearer realm="SCIM"'}
+        case 405:
+            return {"Allow": ", ".join(getattr(error, "allowed", []))}
+        case 503:
+            return {"Retry-After": "5"}
+        case _:
+            return {}

@@ -1,0 +1,88 @@
+"""The one table from what went wrong to what the identity provider is told (RFC 7644 §3.12)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from django.db import InterfaceError, OperationalError
+from scim2_models import (
+    ForbiddenException,
+    InvalidFilterException,
+    InvalidValueException,
+    NotFoundException,
+    SCIMException,
+    UniquenessException,
+)
+
+from governance.core.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound
+from governance.identity.conditions.language import InvalidCondition
+
+logger = logging.getLogger(__name__)
+
+#: The names of our fields in SCIM, where they differ.
+SCIM_NAMES: Mapping[str, str] = {
+    "user_name": "userName",
+    "external_id": "externalId",
+    "display_name": "displayName",
+    "given_name": "name.givenName",
+    "family_name": "name.familyName",
+    "email": "emails.value",
+    "person_type": "userType",
+    "employee_number": "employeeNumber",
+    "time_zone": "timezone",
+    "manager_hint": "manager.value",
+}
+
+
+class TooLarge(SCIMException):
+    """The body is larger than the door takes."""
+
+    status = 413
+
+
+class Unavailable(SCIMException):
+    """The database cannot answer now; the same request may succeed soon."""
+
+    status = 503
+
+
+class Broken(SCIMException):
+    """Something went wrong that the client cannot mend."""
+
+    status = 500
+
+
+def told(error: Exception) -> SCIMException:
+    """Return what the client is told of any exception; what is not theirs is logged, and its text stays here."""
+    if isinstance(error, SCIMException):
+        return error
+    logger.error("A SCIM request failed.", exc_info=error)
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return Unavailable(detail="The directory is not available now. Try again shortly.")
+    return Broken(detail="Something went wrong here. It was logged.")
+
+
+def scim_error(error: DomainError) -> SCIMException:
+    """Return the SCIM error that answers a domain error."""
+    match error:
+        case InvalidCondition():
+            return InvalidFilterException(detail=error.sentence)
+        case Invalid():
+            return InvalidValueException(detail=" ".join(_lines(error)))
+        case Conflict():
+            return UniquenessException(detail=str(error))
+        case NotFound():
+            return NotFoundException(detail=str(error))
+        case NotAllowed():
+            return ForbiddenException(detail=str(error))
+        case _:
+            return InvalidValueException(detail=str(error))
+
+
+def _lines(error: Invalid) -> list[str]:
+    return [
+        f"{SCIM_NAMES.get(name, name)}: {sentence}" if name else sentence
+        for name, sentences in error.fields.items()
+        for sentence in sentences
+    ]

@@ -1,0 +1,94 @@
+"""Groups and their members. A change of members is set-based: its cost does not grow with the group."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from scim2_models import InvalidValueException
+
+from governance.identity.conditions.terms import About
+from governance.identity.models import Group, Membership
+from governance.identity.queries import locked_group, person_ids_by_scim_id
+from governance.lifecycle import actions as lifecycle
+from scim_bridge.adapters import GroupAdapter
+from scim_bridge.members import MemberChange
+from scim_bridge.projection import Projection
+from scim_bridge.storage.shelf import Shelf, canonical_uuid
+
+
+class Groups(Shelf):
+    """Reads and writes groups; every write is a lifecycle action."""
+
+    name = "Group"
+    about = About.GROUPS
+    link = "members"
+
+    def listed(self) -> QuerySet[Group]:
+        """Return every group the directory has."""
+        return Group.objects.filter(is_listed=True)
+
+    def adapter(self, row: Any) -> GroupAdapter:
+        """Return the adapter of a group."""
+        return GroupAdapter(row, base_url=self.base_url, caller=self.caller)
+
+    def view(self, row: Any, links: Sequence[Any]) -> dict[str, Any]:
+        """Return a group with its members."""
+        return self.adapter(row).with_members(links)
+
+    def links(self, ids: Collection[int], projection: Projection) -> Mapping[int, list[tuple[UUID, str | None]]]:
+        """Return the members of these groups; their names only when asked for, which costs more to read."""
+        found: defaultdict[int, list[tuple[UUID, str | None]]] = defaultdict(list)
+        with_names = projection.asks_for("members", "display")
+        rows = Membership.objects.filter(group_id__in=ids, person__is_listed=True).order_by("id")
+        fields = ("group_id", "person__scim_id", *(("person__display_name",) if with_names else ()))
+        for group_id, person_id, *name in rows.values_list(*fields):
+            found[group_id].append((person_id, name[0] if name else None))
+        return found
+
+    def locked(self, scim_id: str) -> Group:
+        """Return the group, locked until the transaction ends. Raises NotFound."""
+        return locked_group(scim_id)
+
+    def write(self, group: Group | None, document: Mapping[str, Any], members: Iterable[str] | None) -> Group:
+        """Create or rewrite a (locked) group from a validated document; without `members` they stay."""
+        adapter = self.adapter(group)
+        adapter.from_dict(document)
+        return adapter.save(member_ids=None if members is None else _everybody(members))
+
+    def change(self, group: Group, change: MemberChange) -> None:
+        """Put people into and take people out of a locked group.
+
+        Raises InvalidValueException when somebody to add is unknown; somebody to remove who is not there is fine.
+        """
+        known = _known([*change.add, *change.remove])
+        entering = _all_known(change.add, known)
+        if change.empties:
+            adapter = self.adapter(group)
+            adapter.from_dict(group.document)
+            adapter.save(member_ids=entering)
+            return
+        leaving = [known[id_] for id_ in change.remove if id_ in known]
+        lifecycle.change_members(group, add=entering, remove=leaving, actor=self.caller.actor)
+
+
+def _everybody(ids: Iterable[str]) -> list[int]:
+    wanted = list(ids)
+    return _all_known(wanted, _known(wanted))
+
+
+def _known(ids: Iterable[str]) -> dict[str, int]:
+    """Return the primary keys of those that are listed people. One statement, or none for nobody."""
+    uuids = {uuid for id_ in ids if (uuid := canonical_uuid(id_)) is not None}
+    return {str(uuid): key for uuid, key in person_ids_by_scim_id(uuids).items()} if uuids else {}
+
+
+def _all_known(ids: Iterable[str], known: Mapping[str, int]) -> list[int]:
+    unknown = sorted(id_ for id_ in ids if id_ not in known)
+    if unknown:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise InvalidValueException(detail=f"members: there is no user with the id {', '.join(unknown[:3])}{more}.")
+    return [known[id_] for id_ in ids]

@@ -1,0 +1,55 @@
+"""Users: people who are listed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from governance.identity.conditions.terms import About
+from governance.identity.models import Membership, Person
+from governance.identity.queries import locked_person
+from scim_bridge.adapters import PersonAdapter
+from scim_bridge.projection import Projection
+from scim_bridge.storage.shelf import Shelf
+
+
+class Users(Shelf):
+    """Reads and writes users; every write is a lifecycle action."""
+
+    name = "User"
+    about = About.PEOPLE
+    link = "groups"
+
+    def listed(self) -> QuerySet[Person]:
+        """Return every listed person, those who left included: an inactive user stays readable."""
+        return Person.objects.filter(is_listed=True)
+
+    def adapter(self, row: Any) -> PersonAdapter:
+        """Return the adapter of a person."""
+        return PersonAdapter(row, base_url=self.base_url, caller=self.caller)
+
+    def view(self, row: Any, links: Sequence[Any]) -> dict[str, Any]:
+        """Return a person with their groups."""
+        return self.adapter(row).with_groups(links)
+
+    def links(self, ids: Collection[int], projection: Projection) -> Mapping[int, list[tuple[UUID, str]]]:
+        """Return the groups of these people."""
+        found: defaultdict[int, list[tuple[UUID, str]]] = defaultdict(list)
+        rows = Membership.objects.filter(person_id__in=ids, group__is_listed=True).order_by("id")
+        for person_id, group_id, name in rows.values_list("person_id", "group__scim_id", "group__display_name"):
+            found[person_id].append((group_id, name))
+        return found
+
+    def locked(self, scim_id: str) -> Person:
+        """Return the person, locked until the transaction ends. Raises NotFound."""
+        return locked_person(scim_id)
+
+    def write(self, person: Person | None, document: Mapping[str, Any]) -> Person:
+        """Create or rewrite a (locked) person from a validated document."""
+        adapter = self.adapter(person)
+        adapter.from_dict(document)
+        return adapter.save()

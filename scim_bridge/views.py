@@ -1,0 +1,84 @@
+"""django-scim2's shell: its dispatch, CSRF exemption and authentication hook, around our engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from django_scim.utils import get_base_scim_location_getter
+from django_scim.views import SCIMView
+from scim2_models import InvalidSyntaxException
+from scim2_server.requests import ScimRequest
+
+from governance.core.actor import Actor, Door, acting_as
+from scim_bridge import engine
+from scim_bridge.adapters import Caller
+from scim_bridge.answers import answer, error_answer, wanted_type
+from scim_bridge.errors import TooLarge, told
+from scim_bridge.models import Connection
+
+#: Where a request without a connection comes from: only `/ServiceProviderConfig` is open.
+_ANYBODY = Caller("scim:anybody", Actor.service("anybody", door=Door.SCIM))
+
+
+class Endpoint(SCIMView):  # type: ignore[misc]  # published without types
+    """Every address below the base: the engine routes, so that 404 and 405 are SCIM errors too."""
+
+    def serve(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+        """Answer a request. No exception leaves, so that every answer is a SCIM document."""
+        content_type = wanted_type(request)
+        try:
+            return self._served(request, content_type)
+        except Exception as error:  # noqa: BLE001 - the edge of the door; `told` logs what is not the client's
+            return error_answer(told(error), content_type=content_type)
+
+    get = post = put = patch = delete = head = options = trace = serve
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Let the engine say which methods the address has."""
+        return self.serve(request)
+
+    def _served(self, request: HttpRequest, content_type: str) -> HttpResponse:
+        asked = _asked(request)
+        connection: Connection | None = request.scim_connection  # type: ignore[attr-defined]
+        caller, dialect = _ANYBODY, "strict"
+        if connection is not None:
+            actor = Actor.service(connection.name, door=Door.SCIM)
+            caller, dialect = Caller(connection.source, actor), connection.dialect
+        with acting_as(caller.actor):
+            response = engine.serve(asked, dialect=dialect, caller=caller)
+        return answer(response.status.value, response.body, response.headers, content_type=content_type)
+
+
+def _asked(request: HttpRequest) -> ScimRequest:
+    base_url: str = get_base_scim_location_getter()(request=request)
+    _, _, path = request.path.partition("/scim/v2")
+    return ScimRequest(
+        method=str(request.method),
+        base_url=base_url,
+        path=path,
+        query=request.GET.dict(),
+        headers=dict(request.headers),
+        body=_body(request),
+    )
+
+
+def _body(request: HttpRequest) -> bytes:
+    """Return the body. Raises TooLarge before reading one that says how large it is."""
+    limit: int = settings.SCIM_MAX_BODY_BYTES
+    too_large = TooLarge(detail=f"The body is larger than {limit} bytes.")
+    length = request.headers.get("Content-Length", "")
+    if length.isdigit() and int(length) > limit:
+        raise too_large
+    try:
+        body = request.body
+    except RequestDataTooBig as error:
+        raise too_large from error
+    except UnreadablePostError as error:
+        raise InvalidSyntaxException(detail="The body broke off.") from error
+    if len(body) > limit:
+        raise too_large
+    return body
