@@ -20,6 +20,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-access": _every(1, "access.sweep"),
     # The outbox is also woken by each commit; the tick finds retries that came due, and what a lost wake-up left.
     "deliver-due-operations": _every(1, "provisioning.deliver_due"),
+    # Readings are due every 15 minutes each, or at once when somebody asks; the tick only looks whose turn it is.
+    "read-due-applications": _every(5, "provisioning.sync_due"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.
     "build-due-evidence": _every(2, "evidence.build_due"),
 }

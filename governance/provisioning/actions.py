@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+
 from governance.core.actor import Actor
+from governance.core.clock import now
+from governance.core.errors import Conflict
 from governance.core.wakeup import wake
-from governance.provisioning.models import Operation
+from governance.identity.models import Person
+from governance.ledger.recording import Subject, record
+from governance.provisioning import events
+from governance.provisioning.models import Account, Connector, ConnectorKind, Operation, OperationState
+from governance.provisioning.settling import subjects_of
+
+WAKE = "provisioning.deliver_due"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order to one application. `key` makes it happen once; `closes_account` says that nothing else is left there."""
+    """One order to one application. `key` makes it happen once; `closes_account`: nothing else is left there."""
 
     kind: str
     person_id: int
@@ -27,9 +37,13 @@ class Order:
 
 
 def order_many(orders: Sequence[Order]) -> list[Operation]:
-    """Write orders in the caller's transaction and return their rows; one already written is returned as it is."""
+    """Write orders in the caller's transaction and return their rows; one already written is returned as it is.
+
+    Two statements and a wake-up after the commit, however many.
+    """
     if not orders:
         return []
+    by_hand = _worked_by_hand({order.application_id for order in orders})
     Operation.objects.bulk_create(
         (
             Operation(
@@ -39,13 +53,98 @@ def order_many(orders: Sequence[Order]) -> list[Operation]:
                 kind=order.kind,
                 origin=order.origin,
                 idempotency_key=order.key,
+                closes_account=order.closes_account,
                 correlation_id=order.actor.correlation_id,
                 ordered_at=order.at,
                 next_attempt_at=order.at,
+                next_step=by_hand.get(order.application_id, ""),
             )
             for order in orders
         ),
         ignore_conflicts=True,
     )
-    wake("provisioning.deliver_due")
+    wake(WAKE)
     return list(Operation.objects.filter(idempotency_key__in=[order.key for order in orders]))
+
+
+@transaction.atomic
+def retry(operation: Operation, *, actor: Actor) -> Operation:
+    """Send a failed order again, from the start.
+
+    Raises Conflict when it has not failed, or a later order about the same has been given.
+    """
+    at = now()
+    later = Operation.objects.filter(
+        person_id=operation.person_id, entitlement_id=operation.entitlement_id, pk__gt=operation.pk
+    )
+    if later.exists():
+        raise Conflict("A later order about the same access has been given; this one is history.")
+    changed = Operation.objects.filter(pk=operation.pk, state=OperationState.FAILED).update(
+        state=OperationState.WAITING,
+        failed_at=None,
+        delivered_at=None,
+        attempts=0,
+        next_attempt_at=at,
+        last_error="",
+        next_step="",
+    )
+    if not changed:
+        raise Conflict("This order has not failed; there is nothing to try again.")
+    record(events.OPERATION_RETRIED, actor=actor, subjects=subjects_of(operation), data={"kind": operation.kind})
+    wake(WAKE)
+    operation.refresh_from_db()
+    return operation
+
+
+@transaction.atomic
+def confirm_by_hand(operation: Operation, *, actor: Actor) -> Operation:
+    """Write that somebody carried an order out by hand. It was not read back, so it does not become verified.
+
+    Raises Conflict when it was sent or ticked off before.
+    """
+    changed = Operation.objects.filter(
+        pk=operation.pk, state__in=(OperationState.WAITING, OperationState.FAILED), confirmed_by__isnull=True
+    ).update(
+        state=OperationState.DELIVERED,
+        delivered_at=now(),
+        failed_at=None,
+        confirmed_by_id=actor.person_id,
+        last_error="",
+        next_step="",
+    )
+    if not changed:
+        raise Conflict("This order was carried out before.")
+    record(events.OPERATION_CONFIRMED, actor=actor, subjects=subjects_of(operation), data={"kind": operation.kind})
+    operation.refresh_from_db()
+    return operation
+
+
+@transaction.atomic
+def link_account(account: Account, person: Person, *, actor: Actor) -> Account:
+    """Say whose account it is.
+
+    Raises Conflict when it is somebody's or gone.
+    """
+    changed = Account.objects.filter(pk=account.pk, person__isnull=True, gone_at__isnull=True).update(
+        person=person, linked_by="by_hand"
+    )
+    if not changed:
+        raise Conflict(f"The account {account.user_name} has a person already, or is gone.")
+    record(
+        events.ACCOUNT_LINKED,
+        actor=actor,
+        subjects=[
+            Subject("account", str(account.pk)),
+            Subject("person", str(person.ref)),
+            Subject("application", str(account.application_id)),
+        ],
+    )
+    account.refresh_from_db()
+    return account
+
+
+def _worked_by_hand(application_ids: set[int]) -> dict[int, str]:
+    """Return what a person has to do, for each application that no connector reaches."""
+    reached = Connector.objects.filter(application_id__in=application_ids).exclude(kind=ConnectorKind.MANUAL)
+    by_hand = application_ids - set(reached.values_list("application_id", flat=True))
+    return dict.fromkeys(by_hand, "Do this in the application by hand, then tick it off.")

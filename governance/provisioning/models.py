@@ -31,6 +31,10 @@ class Connector(models.Model):
     circuit_retry_at = models.DateTimeField(null=True, blank=True)
     failures_in_a_row = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=500, blank=True)
+    next_step = models.CharField(max_length=300, blank=True)
+    #: Somebody asked for a reading, and until when the one that runs holds its claim.
+    read_requested_at = models.DateTimeField(null=True, blank=True)
+    reading_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     disabled_at = models.DateTimeField(null=True, blank=True)
 
@@ -158,6 +162,8 @@ class Operation(models.Model):
     state = models.CharField(max_length=10, choices=OperationState.choices, default=OperationState.WAITING)
     #: What caused it, for instance `grant:4711`.
     origin = models.CharField(max_length=80)
+    #: Nothing else is left for the person in the application, so the account is closed as the connector says.
+    closes_account = models.BooleanField(default=False)
     idempotency_key = models.CharField(max_length=120, unique=True)
     correlation_id = models.CharField(max_length=32)
     ordered_at = models.DateTimeField()
@@ -168,6 +174,8 @@ class Operation(models.Model):
     claimed_until = models.DateTimeField(null=True, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
+    #: Who says that it was done by hand; such an order is never read back, so it stays `delivered`.
+    confirmed_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     failed_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
     #: What a person can do about a failure, in one sentence.

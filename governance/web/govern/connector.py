@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from governance.catalog.models import Application
 from governance.core.errors import Conflict, Invalid, NotAllowed
 from governance.identity.models import RoleName
-from governance.provisioning import actions as provisioning
+from governance.provisioning import connecting as provisioning
 from governance.provisioning.models import Connector, ConnectorKind, Operation, OperationState, SyncRun
 from governance.web.actor import actor_of
 from governance.web.govern.application import shared

@@ -1,0 +1,13 @@
+"""What is recorded about orders, accounts and connectors."""
+
+OPERATION_DELIVERED = "operation.delivered"
+OPERATION_VERIFIED = "operation.verified"
+OPERATION_FAILED = "operation.failed"
+OPERATION_RETRIED = "operation.retried"
+OPERATION_CONFIRMED = "operation.confirmed_by_hand"
+ACCOUNT_LINKED = "account.linked"
+CONNECTOR_SAVED = "connector.saved"
+CIRCUIT_OPENED = "connector.circuit_opened"
+CIRCUIT_CLOSED = "connector.circuit_closed"
+APPLICATION_READ = "application.read"
+READING_REQUESTED = "application.reading_requested"

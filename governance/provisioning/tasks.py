@@ -1,0 +1,23 @@
+"""What wake-ups and the clock run: each drains what is due and may run twice."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from celery import shared_task
+
+from governance.provisioning.delivery import deliver_due as deliver
+from governance.provisioning.reading import read_due
+
+
+@shared_task(name="provisioning.deliver_due")
+def deliver_due() -> int:
+    """Carry out the orders that are due; return how many were worked on."""
+    return deliver(worker=f"{socket.gethostname()}:{os.getpid()}")
+
+
+@shared_task(name="provisioning.sync_due")
+def sync_due() -> int:
+    """Read the applications whose reading is due or was asked for; return how many."""
+    return read_due()
