@@ -39,7 +39,10 @@ def write_accounts(application: Application, accounts: Iterable[AccountSeen], *,
 
 
 def write_holdings(application: Application, holdings: Collection[tuple[str, int]], *, at: datetime) -> None:
-    """Insert the holdings that are new and confirm those that are known; holders not among the accounts of this reading are left out."""
+    """Insert the holdings that are new and confirm those that are known.
+
+    Holders not among the accounts of this reading are left out.
+    """
     if not holdings:
         return
     pairs = sorted(holdings)
