@@ -7,6 +7,8 @@ from governance.config.health import healthz, readyz
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("scim/v2/", include("scim_bridge.urls")),
+    path("ledger/log/", include("governance.ledger.urls")),
     path("", include("governance.web.urls")),
 ]
 
