@@ -218,17 +218,12 @@ TEMPLATES = [
     }
 ]
 
-# The SCIM door (docs/scim.md): django-scim2 is its shell and reads this dictionary.
+# The SCIM door (docs/scim.md): what of django-scim2, its shell, is ours.
 SCIM_SERVICE_PROVIDER = {
-    "NETLOC": PUBLIC_URL.partition("://")[2],
-    "SCHEME": PUBLIC_URL.partition("://")[0],
     "USER_ADAPTER": "scim_bridge.adapters.PersonAdapter",
-    "GROUP_MODEL": "governance.identity.models.Group",
     "GROUP_ADAPTER": "scim_bridge.adapters.GroupAdapter",
     "AUTH_CHECK_MIDDLEWARE": "scim_bridge.authentication.BearerCheck",
     "BASE_LOCATION_GETTER": "scim_bridge.location.base_location",
-    "AUTHENTICATION_SCHEMES": [{"type": "oauthbearertoken", "name": "Bearer token"}],
-    "WWW_AUTHENTICATE_HEADER": 'Bearer realm="SCIM"',
 }
 #: A larger SCIM body is answered 413. A group of 10,000 members is about 0.5 MB.
 SCIM_MAX_BODY_BYTES = 1_048_576
