@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
+
 from governance.access import grants, requests
 from governance.access.models import AccessRequest, Grant, GrantCause
 from governance.catalog.models import Entitlement
@@ -32,6 +34,7 @@ def decline(request: AccessRequest, approver: Person, reason: str = "Use the rep
     return requests.deny(request, approver=approver, reason=reason, actor=cast.acting(approver))
 
 
+@transaction.atomic
 def give(person: Person, role: Entitlement, *, ends_in: timedelta | None = timedelta(hours=2)) -> Grant:
     """Return a grant by hand, with an end or without one."""
     at = now()
