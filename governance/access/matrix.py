@@ -16,10 +16,12 @@ from django.db import connection
 
 from governance.access import matrix_sql as sql
 
-#: Rows of people, columns of applications, and rows without a person on one page.
+#: Rows of people and columns of applications on one page.
 PAGE_ROWS = 50
 PAGE_COLUMNS = 40
-PAGE_ORPHANS = 20
+#: Rows without a person: the worst ones above the people, and a page of them when they are asked for.
+FEW_ORPHANS = 6
+PAGE_ORPHANS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def matrix(question: Question, *, after: str = "", before: str = "", column_page
     found, back, following = _people(question, after=after, before=before)
     rows = dict(found)
     _fill(rows, question, [column.id for column in visible])
-    how_many, orphans = _orphans(question, limit=PAGE_ORPHANS) if not back else (0, [])
+    how_many, orphans = _orphans(question, limit=_orphan_rows(question)) if not back else (0, [])
     return Matrix(
         columns=tuple(visible),
         orphans=tuple(orphans),
@@ -245,6 +247,10 @@ def _orphans(question: Question, *, limit: int | None) -> tuple[int, list[Row]]:
         row.account_ids[application_id] = account_id
         row.add(Access("orphan", application_id, role, is_privileged, risk, since, end, source, id_))
     return total, list(found.values())
+
+
+def _orphan_rows(question: Question) -> int:
+    return PAGE_ORPHANS if "orphan" in question.kinds else FEW_ORPHANS
 
 
 def _wants_orphans(question: Question) -> bool:

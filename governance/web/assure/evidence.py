@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
 from django.http import FileResponse, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -98,13 +97,14 @@ def retry(request: HttpRequest, ref: str) -> HttpResponse:
 
 @needs(*READERS)
 @require_POST
-def download(request: HttpRequest, ref: str) -> HttpResponseBase:
+def download(request: HttpRequest, ref: str) -> HttpResponse:
     """Hand out the file of a bundle; that it left the house is recorded."""
     made = queries.bundle(ref)
     path = actions.hand_out(made, actor=actor_of(request))
-    return FileResponse(
+    file = FileResponse(
         path.open("rb"), as_attachment=True, filename=made.suggested_name, content_type="application/zip"
     )
+    return cast("HttpResponse", file)
 
 
 def _asked(form: PeriodForm) -> dict[str, Any]:

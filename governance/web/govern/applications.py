@@ -31,7 +31,7 @@ class ApplicationsForm(forms.Form):
 
     q = forms.CharField(required=False, max_length=100)
     risk = forms.TypedChoiceField(required=False, coerce=int, empty_value=None, choices=[("", ""), *Risk.choices])
-    data = forms.ChoiceField(required=False, choices=[("", ""), *DataClass.choices])
+    data = forms.ChoiceField(required=False, choices=[("", ""), *DataClass.choices])  # type: ignore[assignment]  # a form keeps its fields apart
 
 
 @needs(RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)

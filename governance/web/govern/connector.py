@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -13,7 +14,8 @@ from django.views.decorators.http import require_POST
 from governance.catalog.models import Application
 from governance.core.errors import Conflict, Invalid, NotAllowed
 from governance.identity.models import RoleName
-from governance.provisioning import connecting as provisioning
+from governance.provisioning import connecting
+from governance.provisioning.connectors.base import Permanent, Transient
 from governance.provisioning.models import Connector, ConnectorKind, Operation, OperationState, SyncRun
 from governance.web.actor import actor_of
 from governance.web.govern.application import shared
@@ -59,8 +61,8 @@ def connector(request: HttpRequest, slug: str) -> HttpResponse:
 def test(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask the application whether it answers, and say what it said."""
     found = application_in_reach(request, slug)
-    outcome = provisioning.test_connector(found)
-    context = _context(request, found, _form(found)) | {"outcome": outcome}
+    problem = connecting.test_connector(found)
+    context = _context(request, found, _form(found)) | {"outcome": _outcome(found, problem)}
     return show(request, "govern/connector.html", "connector", context)
 
 
@@ -69,16 +71,30 @@ def test(request: HttpRequest, slug: str) -> HttpResponse:
 def read(request: HttpRequest, slug: str) -> HttpResponse:
     """Have the application read soon."""
     found = application_in_reach(request, slug)
-    provisioning.request_reading(found, actor=actor_of(request))
+    connecting.request_reading(found, actor=actor_of(request))
     messages.success(request, f"{found.name} is read now. This page shows what comes of it.")
     return redirect("application_connector", found.slug)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a test of the connection said."""
+
+    ok: bool
+    sentence: str
+
+
+def _outcome(found: Application, problem: Transient | Permanent | None) -> Outcome:
+    if problem is None:
+        return Outcome(True, f"{found.name} answers.")
+    return Outcome(False, f"{problem.cause.rstrip('.')}. {problem.next_step}".strip())
 
 
 def _save(request: HttpRequest, found: Application, form: ConnectorForm) -> bool:
     said = form.cleaned_data
     known = getattr(found, "connector", None)
     try:
-        provisioning.save_connector(
+        connecting.save_connector(
             found,
             kind=said["kind"],
             base_url=said["base_url"],

@@ -50,5 +50,5 @@ class MatrixForm(AsOfForm):
 
     q = forms.CharField(required=False, max_length=100)
     dept = forms.CharField(required=False, max_length=200)
-    data = forms.ChoiceField(required=False, choices=[("", "Any data"), *DataClass.choices])
+    data = forms.ChoiceField(required=False, choices=[("", "Any data"), *DataClass.choices])  # type: ignore[assignment]  # a form keeps its fields apart
     type = forms.MultipleChoiceField(required=False, choices=[(kind, kind) for kind in KINDS])

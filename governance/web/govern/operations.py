@@ -49,8 +49,8 @@ def confirm(request: HttpRequest, operation_id: int) -> HttpResponse:
 
 
 def unfinished() -> QuerySet[Operation]:
-    """Return the orders that are not done."""
-    return Operation.objects.filter(state__in=OPEN)
+    """Return the orders that are not done. One that a person ticked off is: nothing will read it back."""
+    return Operation.objects.filter(state__in=OPEN, confirmed_by__isnull=True)
 
 
 def _act(request: HttpRequest, operation_id: int, action: Callable[..., Any], words: str) -> HttpResponse:

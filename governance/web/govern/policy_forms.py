@@ -79,7 +79,7 @@ class PolicyForm(forms.Form):
         )
 
 
-class RoleChoice(forms.ModelMultipleChoiceField):
+class RoleChoice(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # no generic when it runs
     """Roles to choose from, named with their application."""
 
     def label_from_instance(self, obj: Any) -> str:

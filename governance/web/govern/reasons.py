@@ -160,6 +160,8 @@ def answers_of(grants: Sequence[Grant]) -> dict[int, tuple[Answer, ...]]:
 
 def order_words(order: Operation) -> str:
     """Return how far an order has come, in words."""
+    if order.confirmed_by_id is not None:
+        return "Ticked off by hand, not read back"
     return ORDER_WORDS[OperationKind(order.kind), OperationState(order.state)]
 
 
