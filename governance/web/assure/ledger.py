@@ -85,7 +85,8 @@ def ledger(request: HttpRequest) -> HttpResponse:
         "nouns": NOUNS,
         "today": timezone.localdate(now()),
         "is_narrowed": any(request.GET.get(name) for name in form.fields),
-        **_head(),
+        "lag_seconds": queries.sealing_lag_seconds(),
+        **_signed(queries.latest_checkpoint()),
     }
     return show(request, "assure/ledger.html", "list", context)
 
@@ -103,11 +104,11 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
         "entry": said,
         "line": line_of(said, names),
         "subjects": [(one, names.of(one.kind, one.ref)) for one in said.subjects],
-        "private": queries.disclosed([index]).get(index, {}),
+        "private": queries.disclosed([index])[index] if said.private else {},
         "data": json.dumps(said.data, ensure_ascii=False, indent=2, sort_keys=True),
         "leaf_hash": base64.b64encode(said.leaf_hash).decode(),
         "path": [base64.b64encode(one).decode() for one in found.path],
-        **_head(),
+        **_signed(found.head),
     }
     return render(request, "assure/entry.html", context)
 
@@ -122,14 +123,9 @@ def proof(request: HttpRequest, index: int) -> HttpResponse:
     return response
 
 
-def _head() -> dict[str, Any]:
-    head = queries.latest_checkpoint()
-    return {
-        "head": head,
-        "root": base64.b64encode(head.root).decode() if head else "",
-        "lag_seconds": queries.sealing_lag_seconds(),
-        **signing_key(),
-    }
+def _signed(head: queries.Head | None) -> dict[str, Any]:
+    root = base64.b64encode(head.root).decode() if head else ""
+    return {"head": head, "root": root, **signing_key()}
 
 
 def _subject(text: str) -> Subject | None:

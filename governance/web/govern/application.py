@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Q
@@ -16,7 +16,7 @@ from governance.core.clock import now
 from governance.identity.models import RoleName
 from governance.ledger.queries import entries
 from governance.ledger.recording import Subject
-from governance.provisioning.models import Account, ConnectorKind, SyncRun
+from governance.provisioning.models import Account, ConnectorKind
 from governance.web.govern.drift_queries import seen_not_granted
 from governance.web.govern.filters import AsOfForm
 from governance.web.govern.lines import lines_of
@@ -38,6 +38,7 @@ def access(request: HttpRequest, slug: str) -> HttpResponse:
     form = AsOfForm(request.GET)
     at, is_past = form.moment()
     grants = queries.grants_at(at).filter(application=found)
+    roles = _numbered_roles(found, at)
     role = request.GET.get("role", "")
     if role:
         grants = grants.filter(entitlement__slug=role)
@@ -48,9 +49,9 @@ def access(request: HttpRequest, slug: str) -> HttpResponse:
         "is_past": is_past,
         "rows": rows_of(page.rows, at),
         "slice": page,
-        "total": grants.count(),
+        "total": sum(number for slug, _, number in roles if role in ("", slug)),
         "role": role,
-        "roles": list(found.entitlements.order_by("name").values_list("slug", "name")),
+        "roles": roles,
         "drift": [] if is_past or role or page.back else unexplained(list(_drift(found))),
     }
     return show(request, "govern/application.html", "access", context)
@@ -137,7 +138,6 @@ def shared(request: HttpRequest, found: Application, tab: str) -> dict[str, Any]
         "sees_ledger": reach.applications is None,
         "connector": connector,
         "is_read": is_read,
-        "latest": SyncRun.objects.filter(application=found, is_complete=True).order_by("-started_at").first(),
         "data_words": dict(DataClass.choices),
     }
 
@@ -146,6 +146,13 @@ def policies_in_force(policy_ids: set[int]) -> dict[int, AccessPolicyVersion]:
     """Return the version in force of each policy. One statement."""
     versions = AccessPolicyVersion.objects.filter(policy_id__in=policy_ids, effective_at__lte=now())
     return {one.policy_id: one for one in versions.select_related("policy").order_by("policy_id", "number")}
+
+
+def _numbered_roles(found: Application, at: datetime) -> list[tuple[str, str, int]]:
+    """Return slug, name and number of grants of each role."""
+    covers = Q(grants__starts_at__lte=at, grants__ends_at__gt=at)
+    every = found.entitlements.annotate(number=Count("grants", filter=covers)).order_by("name")
+    return list(every.values_list("slug", "name", "number"))
 
 
 def _drift(found: Application) -> Any:

@@ -19,10 +19,10 @@ from governance.catalog.models import Application, DataClass, Risk
 from governance.core.clock import now
 from governance.core.errors import Conflict
 from governance.identity.models import RoleName
-from governance.provisioning.models import Account, SyncRun
+from governance.provisioning.models import Account
 from governance.web.actor import actor_of
 from governance.web.govern.pages import show, sliced
-from governance.web.govern.reach import reach_of
+from governance.web.govern.reach import reach_of, read_to_the_end
 from governance.web.roles import needs
 
 
@@ -102,7 +102,6 @@ def _narrowed(found: QuerySet[Application], wanted: dict[str, Any]) -> QuerySet[
 
 def _with_numbers(found: QuerySet[Application]) -> QuerySet[Application]:
     """Add the number of people with access and of orphan accounts, and when it was last read completely."""
-    reading = SyncRun.objects.filter(application=OuterRef("pk"), is_complete=True).order_by("-started_at")
     people = Grant.objects.filter(covering(now()), application=OuterRef("pk"))
     orphans = Account.objects.filter(application=OuterRef("pk"), person=None, gone_at=None, is_active=True)
     return (
@@ -111,7 +110,7 @@ def _with_numbers(found: QuerySet[Application]) -> QuerySet[Application]:
         .annotate(
             people=_counted(people, "person"),
             orphans=_counted(orphans, "pk"),
-            read_at=Subquery(reading.values("finished_at")[:1]),
+            read_at=read_to_the_end(),
         )
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
 from governance.catalog.models import Application
-from governance.catalog.queries import application, applications_owned_by
-from governance.core.errors import NotAllowed
+from governance.catalog.queries import applications_owned_by
+from governance.core.errors import NotAllowed, NotFound
 from governance.identity.models import Person
+from governance.provisioning.models import SyncRun
 from governance.web.actor import person_of
 from governance.web.roles import standing_of
 
@@ -44,7 +45,8 @@ def reach_of(request: HttpRequest) -> Reach:
     known: Reach | None = getattr(request, "gatehouse_reach", None)
     if known is None:
         standing = standing_of(request)
-        owned = frozenset(applications_owned_by(person_of(request).pk)) if standing.is_owner else frozenset()
+        asks = standing.is_owner and not standing.is_security_admin
+        owned = frozenset(applications_owned_by(person_of(request).pk)) if asks else frozenset()
         sees_all = standing.is_security_admin or standing.is_auditor
         known = Reach(None if sees_all else owned, owned, standing.is_security_admin)
         request.gatehouse_reach = known  # type: ignore[attr-defined]
@@ -52,11 +54,21 @@ def reach_of(request: HttpRequest) -> Reach:
 
 
 def application_in_reach(request: HttpRequest, slug: str) -> Application:
-    """Return the application. Raises NotFound, and NotAllowed when it is somebody else's."""
-    found = application(slug)
+    """Return the application with its connector. Raises NotFound, and NotAllowed when it is somebody else's."""
+    found = (
+        Application.objects.select_related("connector").annotate(read_at=read_to_the_end()).filter(slug=slug).first()
+    )
+    if found is None:
+        raise NotFound(f"There is no application called {slug}.")
     if not reach_of(request).sees(found.pk):
         raise NotAllowed(f"This page is for the owners of {found.name}, security administrators and auditors.")
     return found
+
+
+def read_to_the_end() -> Subquery:
+    """Return when an application was last read completely, as a column of a query over applications."""
+    reading = SyncRun.objects.filter(application=OuterRef("pk"), is_complete=True).order_by("-started_at")
+    return Subquery(reading.values("finished_at")[:1])
 
 
 def require_change(request: HttpRequest, of: Application) -> None:
