@@ -66,7 +66,7 @@ _UNOWNED = """
     LEFT JOIN provisioning_holding seen ON seen.account_id = account.id
          AND seen.first_seen_at <= %(at)s AND (seen.gone_at IS NULL OR seen.gone_at > %(at)s)
     LEFT JOIN catalog_entitlement role ON role.id = seen.entitlement_id
-    WHERE people.id IS NULL AND account.is_active
+    WHERE people.id IS NULL AND account.is_active AND application.retired_at IS NULL
       AND account.first_seen_at <= %(at)s AND (account.gone_at IS NULL OR account.gone_at > %(at)s)
       AND (%(applications)s::bigint[] IS NULL OR account.application_id = ANY(%(applications)s::bigint[]))
       AND (%(data_class)s::text IS NULL

@@ -13,7 +13,7 @@ from governance.catalog.models import Application
 from governance.core.errors import Conflict, NotAllowed, Refused
 from governance.identity.models import Person, RoleName
 from governance.identity.queries import person as person_by_ref
-from governance.provisioning.models import Account, ConnectorKind, Operation, OperationKind
+from governance.provisioning.models import Account, ConnectorKind, Operation, OperationKind, OperationState
 from governance.web.actor import actor_of
 from governance.web.govern import reasons
 from governance.web.govern.filters import AsOfForm
@@ -23,6 +23,7 @@ from governance.web.roles import needs
 
 #: Removals that are shown with what somebody has now.
 _LATEST = 5
+_READ = 40
 
 
 @needs(RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
@@ -71,14 +72,17 @@ def _answer(
 def _context(request: HttpRequest, person: Person, application: Application) -> dict[str, Any]:
     at, is_past = AsOfForm(request.GET).moment()
     connector = getattr(application, "connector", None)
+    removals = _removals(person, application)
+    ended = {one.entitlement_id: one for one in reversed(removals) if one.state != OperationState.VERIFIED}
+    roles = reasons.parts(person, application, at=at)
     return {
         "page": "matrix",
         "person": person,
         "application": application,
         "at": at,
         "is_past": is_past,
-        "roles": reasons.parts(person, application, at=at),
-        "removals": _removals(person, application),
+        "roles": [(part, ended.get(part.role.pk)) for part in roles],
+        "removals": removals[:_LATEST],
         "accounts": list(
             Account.objects.filter(person=person, application=application, gone_at__isnull=True).order_by("user_name")
         ),
@@ -91,7 +95,7 @@ def _removals(person: Person, application: Application) -> list[Operation]:
     found = (
         Operation.objects.filter(person=person, application=application, kind=OperationKind.TAKE)
         .select_related("entitlement")
-        .order_by("-id")[:_LATEST]
+        .order_by("-id")[:_READ]
     )
     for one in found:
         one.words = reasons.order_words(one)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from governance.web.govern.completeness import completeness
 from governance.web.govern.drift_queries import granted_not_seen, seen_not_granted
 from governance.web.govern.pages import show, whole_number
 from governance.web.govern.reach import reach_of
-from governance.web.govern.rows import rows_of, unexplained
+from governance.web.govern.rows import rows_of, unexplained, with_removals
 from governance.web.roles import needs
 
 PAGE = 50
@@ -32,7 +32,7 @@ def drift(request: HttpRequest) -> HttpResponse:
         "page": "drift",
         "show": chosen,
         "numbers": numbers,
-        "seen": [] if shows_missing else unexplained(list(seen[start : start + PAGE])),
+        "seen": [] if shows_missing else with_removals(unexplained(list(seen[start : start + PAGE]))),
         "missing": rows_of(list(missing[start : start + PAGE]), at) if shows_missing else [],
         "start": start,
         "back": start - PAGE if start else None,

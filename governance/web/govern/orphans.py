@@ -22,6 +22,7 @@ from governance.provisioning.models import Account, AccountKind
 from governance.web.actor import actor_of
 from governance.web.govern.completeness import completeness
 from governance.web.govern.matching import Match, matches_for
+from governance.web.govern.orphan_queries import unowned
 from governance.web.govern.pages import is_htmx, show, whole_number
 from governance.web.govern.reach import reach_of, require_change
 from governance.web.roles import needs
@@ -93,12 +94,6 @@ def link(request: HttpRequest, account_id: int) -> HttpResponse:
     response = render(request, "govern/orphan.html#linked", {"account": account, "person": person})
     response["HX-Trigger"] = "access-changed"
     return response
-
-
-def unowned() -> QuerySet[Account]:
-    """Return the accounts that can sign in and have no person, or one who left."""
-    nobody = Q(person__isnull=True) | Q(person__status=Status.LEFT)
-    return Account.objects.filter(nobody, gone_at__isnull=True, is_active=True)
 
 
 def _part(request: HttpRequest) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Q
@@ -12,8 +12,8 @@ from governance.access.models import Grant
 from governance.catalog.models import Application, Entitlement
 from governance.core.clock import is_open_ended
 from governance.identity.models import Person
-from governance.provisioning.models import Holding
-from governance.web.govern.reasons import Why, answers_of, kind_of, why
+from governance.provisioning.models import Holding, Operation, OperationKind, OperationState
+from governance.web.govern.reasons import Why, answers_of, kind_of, order_words, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,13 @@ class DriftRow:
     application: Application
     role: Entitlement
     holding: Holding
+    #: The order that is to take it away, when there is one that is not read back.
+    removal: Operation | None = None
+
+    @property
+    def removal_words(self) -> str:
+        """Return how far its removal is."""
+        return order_words(self.removal) if self.removal else ""
 
 
 def rows_of(grants: Sequence[Grant], at: datetime) -> list[GrantRow]:
@@ -68,6 +75,17 @@ def unexplained(holdings: Sequence[Holding]) -> list[DriftRow]:
         for one in holdings
         if one.account.person is not None
     ]
+
+
+def with_removals(rows: Sequence[DriftRow]) -> list[DriftRow]:
+    """Return the rows with the removals that are under way. One statement."""
+    orders = Operation.objects.filter(
+        kind=OperationKind.TAKE,
+        person_id__in={row.person.pk for row in rows},
+        entitlement_id__in={row.role.pk for row in rows},
+    ).exclude(state=OperationState.VERIFIED)
+    known = {(one.person_id, one.entitlement_id): one for one in orders.order_by("id")}
+    return [replace(row, removal=known.get((row.person.pk, row.role.pk))) for row in rows]
 
 
 def _seen(grants: Sequence[Grant], at: datetime) -> dict[tuple[int, int], Holding]:
