@@ -1,0 +1,120 @@
+"""Evidence: see what a bundle would hold, have it built, and take it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.api.doorway import DoorView
+from governance.api.reading import ListView, check_words
+from governance.api.shapes import BundleIn, BundleShape, NothingIn
+from governance.core.errors import Invalid
+from governance.evidence import actions, queries
+from governance.evidence.models import EvidenceBundle
+from governance.identity.models import RoleName
+
+READERS = frozenset({RoleName.AUDITOR, RoleName.SECURITY_ADMIN})
+#: How evidence names what was asked, and how this door does.
+_NAMES = {"from": "first_day", "to": "last_day"}
+
+
+class EvidenceView(DoorView):
+    """A view for auditors and security administrators."""
+
+    needs = reads = READERS
+
+
+class Preview(EvidenceView):
+    """What a bundle would hold."""
+
+    @extend_schema(
+        summary="What a bundle would hold: rows and exceptions of each report",
+        parameters=[
+            OpenApiParameter(name, str, required=name != "zone")
+            for name in ("framework", "first_day", "last_day", "zone")
+        ],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """Count, without building anything."""
+        check_words(request, frozenset({"framework", "first_day", "last_day", "zone"}))
+        said = _said(request.query_params)
+        try:
+            shown = queries.preview_of(**said)
+        except Invalid as error:
+            raise _renamed(error) from error
+        reports = [
+            {"id": one.report.id, "title": one.report.title, "rows": one.rows, "exceptions": one.exceptions}
+            for one in shown.reports
+        ]
+        return Response({"framework": said["framework"], "reports": reports, "note": queries.mapping_note()})
+
+
+class Bundles(ListView):
+    """Bundles."""
+
+    shape = BundleShape
+    needs = reads = READERS
+    ordering = "-id"
+
+    @extend_schema(summary="Bundles, the latest first", responses=BundleShape(many=True))
+    def get(self, request: Request) -> Response:
+        """Return one page of bundles."""
+        return self.page(EvidenceBundle.objects.all())
+
+    @extend_schema(summary="Have a bundle built", request=BundleIn, responses={202: BundleShape})
+    def post(self, request: Request) -> Response:
+        """Ask for a bundle; it is built soon after."""
+        said = BundleIn(data=request.data)
+        said.is_valid(raise_exception=True)
+        try:
+            made = actions.request_bundle(**_said(said.validated_data), actor=self.actor)
+        except Invalid as error:
+            raise _renamed(error) from error
+        return Response(BundleShape(made).data, status=202)
+
+
+class OneBundle(EvidenceView):
+    """One bundle."""
+
+    @extend_schema(summary="How far a bundle is", responses=BundleShape)
+    def get(self, request: Request, ref: uuid.UUID) -> Response:
+        """Return the bundle."""
+        return Response(BundleShape(queries.bundle(ref)).data)
+
+
+class Download(EvidenceView):
+    """The file of a bundle. By POST, because it is recorded that it left the house."""
+
+    @extend_schema(
+        summary="Take the file of a bundle",
+        request=NothingIn,
+        responses={(200, "application/zip"): OpenApiTypes.BINARY},
+    )
+    def post(self, request: Request, ref: uuid.UUID) -> FileResponse:
+        """Hand the file out."""
+        NothingIn(data=request.data).is_valid(raise_exception=True)
+        made = queries.bundle(ref)
+        path = actions.hand_out(made, actor=self.actor)
+        return FileResponse(
+            path.open("rb"), as_attachment=True, filename=made.suggested_name, content_type="application/zip"
+        )
+
+
+def _said(words: Any) -> dict[str, Any]:
+    return {
+        "framework": words.get("framework", ""),
+        "first": words.get("first_day"),
+        "last": words.get("last_day"),
+        "zone": words.get("zone", "UTC"),
+    }
+
+
+def _renamed(error: Invalid) -> Invalid:
+    return Invalid({_NAMES.get(name, name): lines for name, lines in error.fields.items()})

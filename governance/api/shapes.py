@@ -1,0 +1,293 @@
+"""What goes out and what comes in, as JSON. They translate and decide nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from rest_framework import serializers
+
+from governance.access.models import AccessRequest, Grant
+from governance.api.reading import StrictSerializer
+from governance.catalog.models import Application, Entitlement
+from governance.core.clock import is_open_ended
+from governance.evidence.models import EvidenceBundle
+from governance.identity.models import Person
+from governance.provisioning.models import Operation
+
+
+class PersonShape(serializers.ModelSerializer[Person]):
+    """A person."""
+
+    manager = serializers.UUIDField(source="manager.ref", default=None, read_only=True)
+
+    class Meta:
+        model = Person
+        fields = [
+            "ref",
+            "user_name",
+            "display_name",
+            "email",
+            "title",
+            "department",
+            "person_type",
+            "manager",
+            "status",
+            "joined_at",
+            "left_at",
+        ]
+
+
+class PersonBrief(serializers.ModelSerializer[Person]):
+    """A person, named inside something else."""
+
+    class Meta:
+        model = Person
+        fields = ["ref", "display_name"]
+
+
+class ApplicationShape(serializers.ModelSerializer[Application]):
+    """An application."""
+
+    owners = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Application
+        fields = [
+            "slug",
+            "name",
+            "description",
+            "category",
+            "risk",
+            "data_classes",
+            "owners",
+            "created_at",
+            "retired_at",
+        ]
+
+    def get_owners(self, application: Application) -> list[dict[str, str]]:
+        """Return who answers for it."""
+        people = [ownership.person for ownership in application.ownerships.all()]
+        return [{"ref": str(person.ref), "display_name": person.display_name} for person in people]
+
+
+class EntitlementShape(serializers.ModelSerializer[Entitlement]):
+    """A role, group, licence or permission of an application."""
+
+    application = serializers.SlugField(source="application.slug", read_only=True)
+    policy = serializers.SlugField(source="policy.slug", read_only=True)
+
+    class Meta:
+        model = Entitlement
+        fields = [
+            "application",
+            "slug",
+            "name",
+            "kind",
+            "sentence",
+            "risk",
+            "data_classes",
+            "is_privileged",
+            "is_requestable",
+            "policy",
+            "retired_at",
+        ]
+
+
+class EntitlementBrief(serializers.ModelSerializer[Entitlement]):
+    """An entitlement, named inside something else."""
+
+    application = serializers.SlugField(source="application.slug", read_only=True)
+
+    class Meta:
+        model = Entitlement
+        fields = ["application", "slug", "name"]
+
+
+class OperationShape(serializers.ModelSerializer[Operation]):
+    """How far an order to an application has come. Only `verified` means that the application was asked again."""
+
+    class Meta:
+        model = Operation
+        fields = ["state", "ordered_at", "delivered_at", "verified_at", "failed_at", "last_error", "next_step"]
+
+
+class GrantShape(serializers.ModelSerializer[Grant]):
+    """One reason for access, with how its start and end went. `ends_at` null: no end."""
+
+    person = PersonBrief(read_only=True)
+    entitlement = EntitlementBrief(read_only=True)
+    starts_at = serializers.SerializerMethodField()
+    ends_at = serializers.SerializerMethodField()
+    request = serializers.IntegerField(source="request.number", default=None, read_only=True)
+    given = OperationShape(source="give_operation", read_only=True)
+    removed = OperationShape(source="take_operation", read_only=True)
+    seconds_late = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Grant
+        fields = [
+            "id",
+            "person",
+            "entitlement",
+            "cause",
+            "starts_at",
+            "ends_at",
+            "end_cause",
+            "request",
+            "given",
+            "removed",
+            "seconds_late",
+        ]
+
+    def get_starts_at(self, grant: Grant) -> datetime:
+        """Return when it starts; as it was known, when the list asks for that."""
+        return getattr(grant, "known_starts_at", None) or grant.starts_at
+
+    def get_ends_at(self, grant: Grant) -> datetime | None:
+        """Return when it ends, or null; as it was known, when the list asks for that."""
+        end: datetime = getattr(grant, "known_ends_at", None) or grant.ends_at
+        return None if is_open_ended(end) else end
+
+    def get_seconds_late(self, grant: Grant) -> float | None:
+        """Return how long after the end the application was seen without it; null while that was not seen."""
+        order = grant.take_operation
+        if order is None or order.verified_at is None:
+            return None
+        return round((order.verified_at - grant.ends_at).total_seconds(), 3)
+
+
+class ApprovalShape(serializers.Serializer[Any]):
+    """One answer; `approver` null: the policy itself."""
+
+    stage = serializers.IntegerField()
+    asked = serializers.CharField()
+    approver = PersonBrief(allow_null=True)
+    approved = serializers.BooleanField()
+    reason = serializers.CharField()
+    duration_seconds = serializers.SerializerMethodField()
+    decided_at = serializers.DateTimeField()
+
+    def get_duration_seconds(self, approval: Any) -> int | None:
+        """Return the shorter time that was chosen, or null."""
+        return seconds(approval.duration)
+
+
+class RequestShape(serializers.ModelSerializer[AccessRequest]):
+    """A request with its answers and the grants that came of it. `duration_seconds` null: no end."""
+
+    requester = PersonBrief(read_only=True)
+    person = PersonBrief(read_only=True)
+    entitlement = EntitlementBrief(read_only=True)
+    duration_seconds = serializers.SerializerMethodField()
+    extends = serializers.IntegerField(source="extends_id", allow_null=True, read_only=True)
+    stages = serializers.ListField(source="policy_version.stages", read_only=True)
+    approvals = ApprovalShape(many=True, read_only=True)
+    grants = GrantShape(many=True, read_only=True)
+
+    class Meta:
+        model = AccessRequest
+        fields = [
+            "number",
+            "requester",
+            "person",
+            "entitlement",
+            "duration_seconds",
+            "starts_at",
+            "purpose",
+            "reason",
+            "ticket",
+            "extends",
+            "state",
+            "stage",
+            "stages",
+            "approvals",
+            "grants",
+            "created_at",
+            "lapses_at",
+            "closed_at",
+            "closed_because",
+        ]
+
+    def get_duration_seconds(self, request: AccessRequest) -> int | None:
+        """Return how long was asked for, or null."""
+        return seconds(request.duration)
+
+
+class BundleShape(serializers.ModelSerializer[EvidenceBundle]):
+    """An evidence bundle: what was asked, how far it is, and its digest when it is ready."""
+
+    class Meta:
+        model = EvidenceBundle
+        fields = [
+            "ref",
+            "framework",
+            "first_day",
+            "last_day",
+            "zone",
+            "state",
+            "step",
+            "steps_done",
+            "steps",
+            "last_error",
+            "sha256",
+            "manifest_sha256",
+            "size",
+            "ledger_size",
+            "summary",
+            "made_at",
+        ]
+
+
+class AskIn(StrictSerializer):
+    """A request as it comes in."""
+
+    application = serializers.SlugField(max_length=80)
+    entitlement = serializers.SlugField(max_length=80)
+    duration_seconds = serializers.IntegerField(
+        allow_null=True, required=False, min_value=1, max_value=10 * 365 * 86400, help_text="Null: no end"
+    )
+    starts_at = serializers.DateTimeField(required=False, allow_null=True)
+    purpose = serializers.CharField(max_length=80, required=False, allow_blank=True, default="")
+    reason = serializers.CharField(max_length=2000)
+    ticket = serializers.CharField(max_length=120, required=False, allow_blank=True, default="")
+    person = serializers.UUIDField(required=False, help_text="A report of yours; default: yourself")
+    extends = serializers.IntegerField(required=False, min_value=1, help_text="The grant that should end later")
+
+
+class DecisionIn(StrictSerializer):
+    """An answer as it comes in."""
+
+    reason = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
+    duration_seconds = serializers.IntegerField(required=False, min_value=1, max_value=10 * 365 * 86400)
+
+
+class RefusalIn(StrictSerializer):
+    """A no as it comes in."""
+
+    reason = serializers.CharField(max_length=2000)
+
+
+class NothingIn(StrictSerializer):
+    """An action that takes no words."""
+
+
+class ApplicationIn(StrictSerializer):
+    """An application of the shipped catalogue to add."""
+
+    catalogue_id = serializers.CharField(max_length=80)
+    owners = serializers.ListField(child=serializers.UUIDField(), required=False, default=list, max_length=20)
+
+
+class BundleIn(StrictSerializer):
+    """A bundle to build, over civil days, both included."""
+
+    framework = serializers.CharField(max_length=20)
+    first_day = serializers.DateField()
+    last_day = serializers.DateField()
+    zone = serializers.CharField(max_length=64, required=False, default="UTC")
+
+
+def seconds(duration: timedelta | None) -> int | None:
+    """Return a duration in whole seconds, or None."""
+    return None if duration is None else int(duration.total_seconds())

@@ -1,0 +1,123 @@
+"""Who may do what at the REST door, and how it says no."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from governance.api.urls import urlpatterns
+from governance.catalog.models import Entitlement
+from governance.core.clock import now
+from governance.identity.models import Person, ServiceToken
+from governance.identity.queries import locked_person
+from governance.identity.roles import issue_token
+from governance.lifecycle import actions as lifecycle
+from tests.api.conftest import As
+from tests.cast import TESTING
+
+REF = "3f8b6a4e-1111-4222-8333-444455556666"
+#: Name of the address → method, path, body, and who of the cast is refused for their role (403) or may not know (404).
+EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
+    "schema": [],  # open: it says nothing that the documentation does not
+    "nowhere": [],  # open: 404 for everybody
+    "me": [("get", "me/", {}, {})],
+    "people": [("get", "people/", {}, {})],
+    "person": [("get", f"people/{REF}/", {}, {"mallory": 404})],
+    "leave": [("post", f"people/{REF}/leave/", {}, {"mallory": 403, "grace": 403, "linus": 403, "audrey": 403})],
+    "applications": [
+        ("get", "applications/", {}, {}),
+        ("post", "applications/", {"catalogue_id": "gitlab"}, {"mallory": 403, "linus": 403, "audrey": 403}),
+    ],
+    "application": [("get", "applications/snowflake/", {}, {})],
+    "entitlements": [("get", "entitlements/", {}, {})],
+    "entitlement": [("get", "entitlements/snowflake/analyst/", {}, {})],
+    "requests": [("get", "requests/", {}, {}), ("post", "requests/", {}, {})],
+    "request": [("get", "requests/1/", {}, {"mallory": 404})],
+    "approve": [("post", "requests/1/approve/", {}, {"mallory": 404, "audrey": 404})],
+    "deny": [("post", "requests/1/deny/", {"reason": "No, because."}, {"mallory": 404, "audrey": 404})],
+    "withdraw": [("post", "requests/1/withdraw/", {}, {"mallory": 404})],
+    "grants": [("get", "grants/", {}, {})],
+    "grant": [("get", "grants/1/", {}, {"mallory": 404})],
+    "revoke": [("post", "grants/1/revoke/", {}, {"mallory": 404})],
+    "give_back": [("post", "grants/1/give-back/", {}, {"mallory": 404})],
+    "evidence_preview": [("get", "evidence/preview/", {}, {"mallory": 403, "linus": 403})],
+    "bundles": [
+        ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
+        ("post", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
+    ],
+    "bundle": [("get", f"evidence/bundles/{REF}/", {}, {"mallory": 403, "linus": 403})],
+    "bundle_download": [("post", f"evidence/bundles/{REF}/download/", {}, {"mallory": 403, "linus": 403})],
+}
+CALLS = [call for calls in EVERY.values() for call in calls]
+
+
+def test_every_address_is_in_the_table() -> None:
+    assert {pattern.name for pattern in urlpatterns} == set(EVERY)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("method", "path", "body", "refused"), CALLS, ids=[f"{call[0]} {call[1]}" for call in CALLS])
+def test_who_is_nobody_or_of_the_wrong_role_is_refused(
+    method: str, path: str, body: dict[str, Any], refused: dict[str, int], as_: As, request: pytest.FixtureRequest
+) -> None:
+    signed_out = getattr(as_(None), method)(path, **({} if method == "get" else {"body": body}))
+    assert signed_out.status_code == 401
+    assert signed_out.headers["WWW-Authenticate"].startswith("Bearer")
+    assert signed_out.headers["Content-Type"] == "application/problem+json"
+
+    for name, status in refused.items():
+        script = as_(request.getfixturevalue(name))
+        answer = script.get(path) if method == "get" else script.post(path, body)
+        assert answer.status_code == status, (name, answer.content)
+
+
+@pytest.mark.django_db
+def test_a_token_that_is_unknown_expired_revoked_or_read_only_opens_nothing_it_should_not(ada: Person, as_: As) -> None:
+    row, expired = issue_token("api", "old", acts_for=ada, scopes=["read"], actor=TESTING)
+    ServiceToken.objects.filter(pk=row.pk).update(expires_at=now() - timedelta(days=1))
+
+    for token in ("gh_api_nonsense", expired, "Ünïcode"):
+        answer = Client(headers={"Authorization": f"Bearer {token}"}).get("/api/v1/me/")
+        assert answer.status_code == 401, token
+    assert as_(ada, "read").get("me/").status_code == 200
+    assert as_(ada, "read").post("requests/").status_code == 403
+    script = as_(ada)
+    lifecycle.leave(locked_person(ada.scim_id), actor=TESTING)
+    assert script.get("me/").status_code == 401
+
+
+@pytest.mark.django_db
+def test_a_browser_session_needs_the_csrf_token_to_write(ada: Person, analyst: Entitlement) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(ada)
+
+    assert browser.get("/api/v1/me/").status_code == 200
+    assert browser.post("/api/v1/requests/", {}, content_type="application/json").status_code == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("get", "nothing/here/", 404), ("delete", "grants/", 405), ("put", "requests/1/approve/", 405)],
+)
+def test_every_refusal_is_a_problem_document(method: str, path: str, status: int, ada: Person, as_: As) -> None:
+    _, token = issue_token("api", "t", acts_for=ada, scopes=["read", "write"], actor=TESTING)
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+
+    answer = getattr(client, method)(f"/api/v1/{path}")
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert answer.json()["detail"]
+
+
+@pytest.mark.django_db
+def test_the_schema_is_open_and_names_every_address() -> None:
+    schema = Client().get("/api/v1/schema/").json()
+
+    assert schema["openapi"].startswith("3.1")
+    assert len(schema["paths"]) == len(urlpatterns) - 2
