@@ -6,7 +6,7 @@ from governance.catalog.models import Application, Entitlement
 from governance.identity.models import Person
 from tests import cast
 
-pytest_plugins = ["tests.plugin_database", "tests.ledger.plugin_flush"]
+pytest_plugins = ["tests.browser", "tests.plugin_database", "tests.ledger.plugin_flush"]
 
 
 @pytest.fixture
