@@ -83,7 +83,7 @@ def _let_run(world: World, operation: Operation, plan: Plan, course: Course) -> 
     """Write on an order how far it has come by now."""
     sent_at = operation.ordered_at + course.sent_after
     if plan.offer.app.is_relay:
-        return  # Ordered a minute ago: the worker delivers it.
+        return  # Ordered now: the worker delivers it.
     if sent_at > world.at:
         operation.next_step = BY_HAND
         return

@@ -54,7 +54,8 @@ def _runs(world: World, app: str, accounts: list[Account], holdings: list[Holdin
 
 def _times(world: World) -> Iterator[datetime]:
     night = world.at.replace(hour=3, minute=world.chance.randrange(60), second=0, microsecond=0)
-    night -= timedelta(days=1)
+    if night > world.at - timedelta(hours=1):
+        night -= timedelta(days=1)
     for week in range(_WEEKS, 0, -1):
         yield night - timedelta(days=_NIGHTS, weeks=week)
     for day in range(_NIGHTS, -1, -1):

@@ -123,7 +123,7 @@ POLICIES = (
 class Birthright:
     """A birthright rule. `gives` names application and role; `added` is what its second version added, and when.
 
-    `days_ago` is when its first version took effect; zero is the minute before the demo was loaded.
+    `days_ago` is when its first version took effect; zero is the moment the demo is loaded.
     """
 
     slug: str

@@ -94,10 +94,10 @@ def stock(world: World, company: Company) -> Shelf:
 
 
 def since(world: World, days_ago: float) -> datetime:
-    """Return when a rule took effect that did so many days ago: at the rollout, on a day, or a minute ago."""
+    """Return when a rule took effect that did so many days ago: at the rollout, on a day, or now."""
     if days_ago >= 400:
         return world.rollout_at
-    return world.workday(days_ago) if days_ago else world.at - timedelta(minutes=1)
+    return world.workday(days_ago) if days_ago else world.at
 
 
 def _policy(world: World, policy: rules.Policy) -> tuple[AccessPolicy, tuple[AccessPolicyVersion, ...]]:

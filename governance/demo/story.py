@@ -165,6 +165,24 @@ WAITING = (
         1,
     ),
     (
+        "Finance",
+        "workday/compensation",
+        64,
+        2,
+        "Build a report",
+        "Accruals for the bonus of this year, to be closed with payroll today.",
+        1,
+    ),
+    (
+        "Security",
+        "1password/vault-owner",
+        33,
+        1,
+        "Work on a ticket",
+        "Replacing the root credentials that are printed in the old runbook.",
+        1,
+    ),
+    (
         "ana.ruiz",
         "github-organization/write",
         75,
@@ -227,9 +245,9 @@ def tell(desk: Desk) -> None:
         _book(desk, who, desk.shelf[key], timedelta(hours=hours_until), timedelta(hours=hours))
     for who, key, minutes_ago, hours in UNDONE:
         _leave_undone(desk, who, desk.shelf[key], timedelta(minutes=minutes_ago), timedelta(hours=hours))
-    for who, key, minutes_ago, hours, purpose, reason, said_yes in WAITING:
+    for who, key, minutes_ago, hours_asked, purpose, reason, said_yes in WAITING:
         at = desk.world.at - timedelta(minutes=minutes_ago)
-        duration = timedelta(hours=hours) if hours else None
+        duration = timedelta(hours=hours_asked) if hours_asked else None
         member = _find(desk, who, desk.shelf[key], at)
         ask = desk.ask(member, desk.shelf[key], at, duration, purpose=purpose, reason=reason)
         for number in range(said_yes):
@@ -373,7 +391,7 @@ def _find(desk: Desk, who: str, offer: Offer, at: datetime) -> Member:
     people = [
         one
         for one in desk.company.active(who)
-        if one.person_type == "Employee" and one.settled_at <= at and one not in offer.owners
+        if one.person_type == "Employee" and not one.is_lead and one.settled_at <= at
     ]
     desk.world.chance.shuffle(people)
     return next(one for one in people if desk.books.is_free(one, offer, at))
