@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from operator import attrgetter
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
-from django.db.models import Model
+from django.db import connection, transaction
+from django.db.models import JSONField, Model
+from psycopg.types.json import Jsonb
 
 from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict
@@ -89,13 +89,16 @@ def make(at: datetime) -> World:
 def _copy(model: type[Model], rows: Sequence[Model]) -> None:
     """Write rows with the ids they have, and move the sequence of the ids behind them."""
     fields = [field for field in model._meta.concrete_fields if not field.generated]
+    names = [field.attname for field in fields]
+    documents = [place for place, field in enumerate(fields) if isinstance(field, JSONField)]
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     table = connection.ops.quote_name(model._meta.db_table)
-    backend = connections[DEFAULT_DB_ALIAS]
-    adapted = [(field.attname, partial(field.get_db_prep_save, connection=backend)) for field in fields]
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
         for row in rows:
-            copy.write_row([adapt(getattr(row, name)) for name, adapt in adapted])
+            values = [getattr(row, name) for name in names]
+            for place in documents:
+                values[place] = Jsonb(values[place])  # Everything else psycopg knows how to write.
+            copy.write_row(values)
     _set_value(_sequence(model), max(row.pk for row in rows))
 
 

@@ -142,6 +142,7 @@ class Company:
     """Everybody, by handle."""
 
     members: dict[str, Member] = field(default_factory=dict)
+    _ever_in: dict[str, list[Member]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Member:
         return self.members[name]
@@ -152,6 +153,13 @@ class Company:
     def active(self, *departments: str) -> list[Member]:
         """Return who works here now, in these departments or anywhere."""
         return [one for one in self if one.is_active and (not departments or one.now.department in departments)]
+
+    def ever_in(self, department: str) -> list[Member]:
+        """Return who was ever in a department; remembered, so ask when everybody's stages are known."""
+        if department not in self._ever_in:
+            ever = [one for one in self if any(stage.department == department for stage in one.stages)]
+            self._ever_in[department] = ever
+        return self._ever_in[department]
 
     def boss(self, stage: Stage) -> Member | None:
         """Return the manager of a stage."""

@@ -92,7 +92,7 @@ def _held(desk: Desk, ask: Ask) -> facts.HeldFacts:
     at, stage = ask.created_at, ask.member.stage_at(ask.created_at)
     department = stage.department if stage else ""
     earlier = [plan for plan in desk.books.of(ask.member, ask.offer) if plan.ask is not ask and plan.covers(at)]
-    peers = [one for one in desk.company if one is not ask.member and _is_in(one, department, ask)]
+    peers = [one for one in desk.company.ever_in(department) if one is not ask.member and _is_in(one, department, ask)]
     having = {plan.member.handle for plan in desk.books.by_role[ask.offer.key] if plan.covers(at)}
     others = desk.books.asks_by_person_and_role[ask.member.handle, ask.offer.key]
     return facts.HeldFacts(
