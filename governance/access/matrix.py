@@ -179,7 +179,12 @@ def counted(question: Question) -> Counts:
     """Return how much access of each kind each application has, and how many people each department. Two statements."""
     by_kind: dict[str, int] = {}
     by_application: dict[int, dict[str, int]] = {}
-    for application_id, kind, number in _rows(sql.counts(question.is_past), question.parameters()):
+    statement = sql.counts(
+        question.is_past,
+        about_people=bool(question.text) or question.department is not None,
+        about_data=bool(question.data_class),
+    )
+    for application_id, kind, number in _rows(statement, question.parameters()):
         by_kind[kind] = by_kind.get(kind, 0) + number
         by_application.setdefault(application_id, {})[kind] = number
     departments = dict(_rows(sql.departments(question.is_past, question.is_narrowed), question.parameters()))
