@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict
-from governance.demo import groups, history, people, shelf, story
+from governance.demo import groups, history, mishaps, people, shelf, story
 from governance.demo.asking import Desk
 from governance.demo.birthright import give_birthright
 from governance.demo.granting import write_answers, write_grants
@@ -66,7 +66,7 @@ def make(at: datetime) -> World:
     desk = Desk(world, company, offered, books)
     story.tell(desk)
     history.fill_the_year(desk)
-    story.go_wrong(desk)
+    mishaps.go_wrong(desk)
     first_number = _next_value(_REQUEST_NUMBERS)
     write_requests(desk, first_number)
     write_grants(world, books)

@@ -103,12 +103,12 @@ def _see(seen: Seen, order: Ordered) -> None:
     assert at is not None
     account = _account_of(seen, plan, at)
     if operation.kind == OperationKind.GIVE:
-        account.is_active = True
+        account.is_active, account.gone_at = True, None
         seen.hold(account, plan.offer, at)
         return
     seen.lose(account, plan.offer, at)
     if operation.closes_account:
-        account.is_active = False
+        account.is_active, account.gone_at = False, at
 
 
 def _account_of(seen: Seen, plan: Plan, at: datetime) -> Account:
@@ -127,11 +127,11 @@ def _account_of(seen: Seen, plan: Plan, at: datetime) -> Account:
 
 
 def _see_what_failed_to_go(seen: Seen, orders: list[Ordered]) -> None:
-    """An account whose closing order failed is still open."""
+    """An account on which a removal failed is still open."""
     for order in orders:
         account = seen.of(order.plan.member, order.plan.offer)
         if account is not None and order.operation.kind == OperationKind.TAKE and order.operation.failed_at is not None:
-            account.is_active = True
+            account.is_active, account.gone_at = True, None
 
 
 #: Powerful roles that people have in applications without any reason on record: departments, role, how many.
@@ -175,7 +175,7 @@ def _add_unexplained(seen: Seen, company: Company, shelf: Shelf, orders: list[Or
                 person_id=member.person.pk,
                 linked_by="user_name",
             )
-            account.is_active = True
+            account.is_active, account.gone_at = True, None
             seen.hold(account, offer, max(at, account.first_seen_at))
 
 

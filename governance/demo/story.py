@@ -8,6 +8,7 @@ from governance.access.models import GrantCause, RequestState
 from governance.core.clock import OPEN_END
 from governance.demo import staff
 from governance.demo.asking import Desk
+from governance.demo.mishaps import NO_LICENCE, failed, who_left
 from governance.demo.people import Member
 from governance.demo.plans import Course, Plan
 from governance.demo.shelf import Offer
@@ -220,14 +221,6 @@ WAITING = (
     ),
 )
 
-NO_LICENCE = (
-    "{name} answered 409: no licence is left.",
-    "Buy another licence or free one, then retry.",
-)
-TOKEN_EXPIRED = (
-    "{name} answered 401: the token expired.",
-    "Renew the token, or remove it by hand and tick it off.",
-)
 #: Running grants whose order to give failed: who, what.
 NOT_GIVEN = (("Sales", "zoom/webinar"), ("Product", "snowflake/analyst"))
 
@@ -264,7 +257,7 @@ def _run(desk: Desk, who: str, offer: Offer, left: timedelta, total: timedelta) 
     member = _find(desk, who, offer, at)
     plan = desk.approve(desk.ask(member, offer, at, total), quickly=pause)
     if plan is not None and (who, offer.key) in NOT_GIVEN:
-        plan.give = _failed(offer, NO_LICENCE, timedelta(seconds=3))
+        plan.give = failed(offer, NO_LICENCE, timedelta(seconds=3))
     elif plan is not None and offer.app.by_hand:
         plan.give = Course((total - left) * 0.3, None)
 
@@ -327,7 +320,7 @@ def _ask_to_extend(desk: Desk) -> None:
 
 def _close_with_leaver(desk: Desk) -> None:
     """What the last one to leave had asked for died with their leaving; one removal waits for a person."""
-    leaver = _leaver(desk, staff.LEFT_TODAY)
+    leaver = who_left(desk, staff.LEFT_TODAY)
     left_at = leaver.now.recorded_at
     archive, since = desk.shelf["windows-file-shares/archive-read"], leaver.settled_at + timedelta(hours=3)
     by = desk.world.by(archive.owners[0].person)
@@ -343,45 +336,6 @@ def _close_with_leaver(desk: Desk) -> None:
     )
     ask = desk.ask(leaver, offer, left_at - timedelta(hours=20), timedelta(days=7))
     desk.close(ask, RequestState.CLOSED, left_at, because="left")
-
-
-def go_wrong(desk: Desk) -> None:
-    """Let some removals fail or come late."""
-    minute = timedelta(minutes=1)
-    unremoved = _last_plans(desk, _leaver(desk, staff.LEFT_UNREMOVED))[-1]
-    unremoved.take = _failed(unremoved.offer, TOKEN_EXPIRED, timedelta(hours=24), attempts=19)
-    late = _last_plans(desk, _leaver(desk, staff.LEFT_REMOVED_LATE))[-1]
-    late.take = Course(timedelta(days=3, hours=2), timedelta(seconds=4), attempts=23)
-    today = _last_plans(desk, _leaver(desk, staff.LEFT_TODAY))[-1]
-    today.take = _failed(today.offer, TOKEN_EXPIRED, 5 * minute, attempts=1)
-    long_ago = desk.world.at - timedelta(days=3)
-    for key in ("salesforce/export", "stripe/refunds"):
-        past = [plan for plan in desk.books.by_role[key] if plan.ending is None and plan.final_end < long_ago]
-        forgotten = max(past, key=lambda plan: plan.final_end)
-        forgotten.take = _failed(forgotten.offer, TOKEN_EXPIRED, timedelta(hours=24), attempts=19)
-
-
-def _failed(offer: Offer, words: tuple[str, str], after: timedelta, *, attempts: int = 1) -> Course:
-    cause, next_step = (sentence.format(name=offer.application.name) for sentence in words)
-    return Course(after, None, attempts=attempts, cause=cause, next_step=next_step)
-
-
-def _leaver(desk: Desk, days_ago: float) -> Member:
-    """Return who left so long ago."""
-    leavers = sorted(
-        (one for one in desk.company if not one.is_active), key=lambda one: one.now.recorded_at, reverse=True
-    )
-    return leavers[staff.LEFT_DAYS_AGO.index(days_ago)]
-
-
-def _last_plans(desk: Desk, member: Member) -> list[Plan]:
-    """Return what a leaver lost by leaving in applications that are read, the most powerful last."""
-    lost = [
-        plan
-        for plan in desk.books.plans
-        if plan.member is member and plan.ending is not None and not plan.offer.app.by_hand
-    ]
-    return sorted(lost, key=lambda plan: (plan.offer.role.risk, plan.offer.application.pk))
 
 
 def _find(desk: Desk, who: str, offer: Offer, at: datetime) -> Member:

@@ -308,10 +308,16 @@ def test_orders_were_sent_after_they_were_made_and_read_back_after_they_were_sen
 
 
 def test_a_leaver_waits_for_a_removal_that_failed_and_one_came_late() -> None:
-    removals = Operation.objects.filter(kind="take", person__status=Status.LEFT)
+    lost = Grant.objects.filter(end_cause="left")
 
-    assert removals.filter(state="failed").exists()
-    assert removals.filter(verified_at__gt=F("ordered_at") + timedelta(days=2)).exists()
+    assert lost.filter(take_operation__state="failed").exists()
+    assert lost.filter(take_operation__verified_at__gt=F("ends_at") + timedelta(days=2)).exists()
+
+
+def test_what_is_seen_is_seen_on_accounts_that_are_there() -> None:
+    assert not Holding.objects.filter(HERE, account__gone_at__isnull=False).exists()
+    left = Account.objects.filter(HERE, person__status=Status.LEFT)
+    assert 1 <= left.count() <= 5
 
 
 def test_nothing_private_stands_in_the_ledger() -> None:
