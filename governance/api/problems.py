@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -36,6 +37,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
         return _answer(_STATUS[type(error)], str(error), _domain_errors(error))
     if isinstance(error, exceptions.APIException):
         return _from_framework(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("The database did not answer: %s", error)
+        return _answer(503, "Gatehouse is not available now. Try again shortly.", [], {"Retry-After": "2"})
     logger.error("Unforeseen error at %s", type(context.get("view")).__name__, exc_info=error)
     return _answer(500, "Something went wrong here. Nothing was changed.", [])
 

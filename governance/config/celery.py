@@ -11,6 +11,7 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from django.conf import settings
 from kombu import Exchange, Queue
 
+from governance.config import watchdog
 from governance.config.environment import Environment
 from governance.config.schedule import SCHEDULE, TICK_LIFETIME_SECONDS
 
@@ -99,3 +100,4 @@ def make_app(environment: Environment) -> Celery:
 
 app = make_app(settings.ENVIRONMENT)
 app.autodiscover_tasks()
+watchdog.install(app)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from governance.api.urls import urlpatterns
@@ -121,3 +122,19 @@ def test_the_schema_is_open_and_names_every_address() -> None:
 
     assert schema["openapi"].startswith("3.1")
     assert len(schema["paths"]) == len(urlpatterns) - 2
+
+
+@pytest.mark.django_db
+def test_while_the_database_is_away_the_answer_is_try_again(
+    ada: Person, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = as_(ada)
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr("governance.api.tokens.live_token", away)
+    answer = script.get("me/")
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"

@@ -65,6 +65,8 @@ class Okta:
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         answer = self._http.request(method, path, **request)
+        if answer.is_server_error:
+            answer.raise_for_status()
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         found: dict[str, Any] = answer.json() if answer.content else {}
         return found

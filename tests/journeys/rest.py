@@ -23,5 +23,7 @@ class Rest:
         return self._answer(self._http.post(path, json=body))
 
     def _answer(self, answer: httpx.Response) -> Any:
+        if answer.is_server_error:
+            answer.raise_for_status()
         assert answer.is_success, f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None

@@ -1,8 +1,8 @@
 """Any process may die at any moment: nothing is lost and nothing is done twice.
 
-One Gatehouse with a broker of its own (Redis); each of its processes, and the broker, is ended with SIGKILL at each step of
-an access: after the request, in the middle of the approval, during the delivery, and at the end. Then the application's own
-API and the ledger are asked what happened, and how often.
+One Gatehouse with a broker of its own (Redis); each of its processes, and the broker, is ended with SIGKILL at each
+step of an access: after the request, after the approval while it is delivered, before the end, and as somebody leaves.
+Then the application's own API and the ledger are asked what happened, and how often.
 """
 
 from __future__ import annotations
