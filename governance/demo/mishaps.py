@@ -38,6 +38,7 @@ def go_wrong(desk: Desk) -> None:
 
 
 def failed(offer: Offer, words: tuple[str, str], after: timedelta, *, attempts: int = 1) -> Course:
+    """Return the course of an order that failed with these words: the cause and the next step."""
     cause, next_step = (sentence.format(name=offer.application.name) for sentence in words)
     return Course(after, None, attempts=attempts, cause=cause, next_step=next_step)
 
