@@ -16,7 +16,7 @@ from governance.identity.models import Person, RoleName, Status
 from governance.provisioning.models import Account
 from governance.web.govern.filters import NO_DEPARTMENT
 from governance.web.govern.pages import show, sliced
-from governance.web.govern.reach import reach_of
+from governance.web.govern.reach import Reach, reach_of
 from governance.web.roles import needs
 
 STATES = [("", "Active"), ("left", "Left"), ("all", "Everybody")]
@@ -41,7 +41,7 @@ def people(request: HttpRequest) -> HttpResponse:
     reach = _within_reach(request)
     found = _narrowed(reach, wanted)
     page = sliced(found.select_related("manager"), "display_name", request.GET)
-    held = _held([person.pk for person in page.rows])
+    held = _held([person.pk for person in page.rows], reach_of(request))
     context = {
         "page": "people",
         "people": [(person, held.get(person.pk, 0)) for person in page.rows],
@@ -78,9 +78,10 @@ def _narrowed(found: QuerySet[Person], wanted: dict[str, Any]) -> QuerySet[Perso
     return found if status == "all" else found.filter(status=Status.LEFT if status == "left" else Status.ACTIVE)
 
 
-def _held(person_ids: list[int]) -> dict[int, int]:
-    """Return how many roles each of these people has now."""
-    grants = Grant.objects.filter(covering(now()), person_id__in=person_ids).order_by().values("person_id")
+def _held(person_ids: list[int], reach: Reach) -> dict[int, int]:
+    """Return how many roles within reach each of these people has now."""
+    covers = reach.within(Grant.objects.filter(covering(now()), person_id__in=person_ids))
+    grants = covers.order_by().values("person_id")
     return dict(grants.annotate(held=Count("entitlement", distinct=True)).values_list("person_id", "held"))
 
 
