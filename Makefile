@@ -22,7 +22,7 @@ run: $(VENV)/.runtime ## Start everything on this machine; Ctrl-C stops it
 test: $(VENV)/.dev tests ## Run every test
 
 tests:
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 ci: $(VENV)/.dev lint format-check types imports migrations tests ## Everything that is checked before a merge
 

@@ -9,6 +9,19 @@ from tests import cast
 pytest_plugins = ["tests.browser", "tests.plugin_database", "tests.ledger.plugin_flush"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share running processes on one worker of a parallel run, and begin with the longest."""
+    for item in items:
+        folder, name = item.path.parent.name, item.path.stem
+        if folder == "journeys":
+            variant = getattr(item, "callspec", None)
+            where = variant.params.get("stack", "") if variant else ""
+            item.add_marker(pytest.mark.xdist_group(f"{name} {where}"))
+        elif folder == "config":
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.path.parent.name != "journeys")
+
+
 @pytest.fixture
 def grace(db: None) -> Person:
     """Ada's manager."""
