@@ -142,8 +142,9 @@ deploy Gatehouse, and the pages load nothing from other hosts.
 | `static/icons.svg` | {len(ICONS)} icons of `lucide-static/icons`, as one sprite | `{sprite}` |
 | `static/brands/*.svg` | {len(brands)} marks of `simple-icons/icons`, one file each | |
 
-The full licences are in `static/vendor/licences/`. The scripts are as published, without the line that points at a source map. A mark is shown in ink, not in its own
-colours, and only beside the name of the application. Applications without a mark get a tile with two letters.
+The full licences are in `static/vendor/licences/`. The scripts are as published, without the line that points at a
+source map. A mark is shown in ink, not in its own colours, and only beside the name of the application. Applications
+without a mark get a tile with two letters.
 """
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.http import HttpRequest
 
-
 _ENDS = "ends_at"
 _CONFIRMED = "confirmed_at"
 
