@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from governance.identity.models import RoleName
 from governance.web import charts
@@ -18,6 +19,7 @@ _STEPS = 4
 
 
 @needs(RoleName.SECURITY_ADMIN)
+@require_safe
 def kit(request: HttpRequest) -> HttpResponse:
     """Show the kit."""
     return render(request, "kit.html", _sample())

@@ -14,12 +14,16 @@ from urllib.parse import urlencode
 from django.db.models import CharField, Value
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
+from django.views.decorators.http import require_http_methods
 
 from governance.catalog.models import ApplicationOwner
 from governance.core.errors import DomainError, NotAllowed
 from governance.identity.models import RoleAssignment, RoleName
 from governance.web import errors
 from governance.web.actor import person_of
+
+#: What browsers send to pages. Anything else is refused before a view could take it for one of these.
+_pages_only = require_http_methods(["GET", "HEAD", "POST"])
 
 Parameters = ParamSpec("Parameters")
 View = Callable[Concatenate[HttpRequest, Parameters], HttpResponse]
@@ -76,8 +80,9 @@ def needs(*roles: RoleName) -> Callable[[View[Parameters]], View[Parameters]]:
 
 def open_page(view: View[Parameters]) -> View[Parameters]:
     """Let in everybody, signed in or not."""
-    view.open_to = "everybody"  # type: ignore[attr-defined]
-    return view
+    opened = _pages_only(view)
+    opened.open_to = "everybody"  # type: ignore[attr-defined]
+    return opened
 
 
 def _guarded(view: View[Parameters], roles: frozenset[RoleName]) -> View[Parameters]:
@@ -92,8 +97,9 @@ def _guarded(view: View[Parameters], roles: frozenset[RoleName]) -> View[Paramet
         except DomainError as error:
             return errors.answer(request, error)
 
-    guarded.open_to = roles or "employees"  # type: ignore[attr-defined]
-    return guarded
+    pages_only = _pages_only(guarded)
+    pages_only.open_to = roles or "employees"  # type: ignore[attr-defined]
+    return pages_only
 
 
 def _roles(person_id: int) -> frozenset[str]:

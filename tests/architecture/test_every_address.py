@@ -1,0 +1,212 @@
+"""Every address of the house in one table: who may use it and how. A new one that is not in the table fails here.
+
+What follows for each: signed out and wrong roles are refused by every method it has, methods it does not have are
+refused, and reading it writes nothing (it is read inside a read-only transaction).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from governance.access import grants
+from governance.catalog import actions as catalog
+from governance.catalog.models import Entitlement
+from governance.core.clock import now
+from governance.identity.models import Person
+from tests.cast import TESTING
+
+EVERYBODY = frozenset({"employee", "owner", "security_admin", "auditor"})
+GOVERN = frozenset({"owner", "security_admin", "auditor"})
+CHANGE = frozenset({"owner", "security_admin"})
+ASSURE = frozenset({"security_admin", "auditor"})
+ADMIN = frozenset({"security_admin"})
+#: No sign-in: health, the sign-in page, and what the log publishes to the world.
+OPEN = frozenset({"nobody"}) | EVERYBODY
+GET, POST, BOTH = ("get",), ("post",), ("get", "post")
+
+#: The route → who may use it, and by which methods.
+PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
+    "healthz": (OPEN, GET),
+    "readyz": (OPEN, GET),
+    "ledger/log/checkpoint": (OPEN, GET),
+    "ledger/log/tile/<int:level>/<path:path>": (OPEN, GET),
+    "sign-in/": (OPEN, BOTH),
+    "sign-in/again/": (EVERYBODY, BOTH),
+    "sign-out/": (EVERYBODY, BOTH),
+    "session/prolong/": (EVERYBODY, POST),
+    "settings/": (EVERYBODY, GET),
+    "settings/password/": (EVERYBODY, BOTH),
+    "settings/theme/": (EVERYBODY, POST),
+    "settings/keys/": (EVERYBODY, POST),
+    "search/": (EVERYBODY, GET),
+    "": (EVERYBODY, GET),
+    "access/": (EVERYBODY, GET),
+    "access/<slug:slug>/request/": (EVERYBODY, BOTH),
+    "access/<slug:slug>/request/limits/": (EVERYBODY, GET),
+    "requests/R-<int:number>/": (EVERYBODY, GET),
+    "requests/R-<int:number>/withdraw/": (EVERYBODY, POST),
+    "requests/R-<int:number>/approve/": (EVERYBODY, POST),
+    "requests/R-<int:number>/decline/": (EVERYBODY, POST),
+    "me/access/": (EVERYBODY, GET),
+    "me/access/<int:grant_id>/extend/": (EVERYBODY, BOTH),
+    "me/access/<int:grant_id>/give-back/": (EVERYBODY, POST),
+    "approvals/": (EVERYBODY, GET),
+    "matrix/": (GOVERN, GET),
+    "matrix/export/": (GOVERN, POST),
+    "matrix/<uuid:ref>/<slug:slug>/": (GOVERN, GET),
+    "grants/<int:grant_id>/revoke/": (CHANGE, POST),
+    "people/": (GOVERN, GET),
+    "people/<uuid:ref>/": (GOVERN, GET),
+    "people/<uuid:ref>/requests/": (GOVERN, GET),
+    "people/<uuid:ref>/history/": (GOVERN, GET),
+    "people/<uuid:ref>/leave/": (ADMIN, POST),
+    "applications/": (GOVERN, GET),
+    "catalogue/": (ADMIN, GET),
+    "catalogue/<slug:catalogue_id>/add/": (ADMIN, POST),
+    "applications/<slug:slug>/": (GOVERN, GET),
+    "applications/<slug:slug>/roles/": (GOVERN, GET),
+    "applications/<slug:slug>/new-role/": (CHANGE, BOTH),
+    "applications/<slug:slug>/accounts/": (GOVERN, GET),
+    "applications/<slug:slug>/requests/": (GOVERN, GET),
+    "applications/<slug:slug>/owners/": (ADMIN, BOTH),
+    "applications/<slug:slug>/connector/": (GOVERN, GET),
+    "applications/<slug:slug>/connector/test/": (ADMIN, POST),
+    "applications/<slug:slug>/connector/read/": (ADMIN, POST),
+    "applications/<slug:slug>/history/": (GOVERN, GET),
+    "orphans/": (GOVERN, GET),
+    "orphans/<int:account_id>/": (GOVERN, GET),
+    "orphans/<int:account_id>/link/": (CHANGE, POST),
+    "drift/": (GOVERN, GET),
+    "operations/": (CHANGE, GET),
+    "operations/<int:operation_id>/retry/": (CHANGE, POST),
+    "operations/<int:operation_id>/confirm/": (CHANGE, POST),
+    "policies/": (GOVERN, GET),
+    "policies/<slug:slug>/": (GOVERN, GET),
+    "new-policy/": (ADMIN, BOTH),
+    "new-rule/": (ADMIN, BOTH),
+    "rules/<slug:slug>/": (GOVERN, GET),
+    "evidence/": (ASSURE, GET),
+    "evidence/build/": (ASSURE, POST),
+    "evidence/<uuid:ref>/": (ASSURE, GET),
+    "evidence/<uuid:ref>/retry/": (ASSURE, POST),
+    "evidence/<uuid:ref>/download/": (ASSURE, POST),
+    "ledger/": (ASSURE, GET),
+    "ledger/<int:index>/": (ASSURE, GET),
+    "ledger/<int:index>/proof/": (ASSURE, GET),
+    "kit/": (ADMIN, GET),
+    "kit/job/": (ADMIN, BOTH),
+}
+#: Pages where reading is for more people than changing is: saving settings needs an administrator.
+CHANGES = {
+    "applications/<slug:slug>/connector/": ADMIN,
+    "policies/<slug:slug>/": ADMIN,
+    "rules/<slug:slug>/": ADMIN,
+}
+#: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
+MACHINES = ("api/v1/", "scim/v2/")
+ROLES = {"employee": "ada", "owner": "linus", "security_admin": "sam", "auditor": "audrey"}
+
+
+def _routes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        here = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield here
+        else:
+            yield from _routes(pattern, here)
+
+
+def test_every_address_is_in_a_table() -> None:
+    pages = {route for route in _routes(get_resolver()) if not route.startswith(MACHINES)}
+
+    assert pages == set(PAGES)
+
+
+@pytest.fixture
+def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Entitlement) -> dict[str, str]:
+    """Return what stands for each part of a route, and make it exist."""
+    catalog.save_policy("Snowflake", catalog.PolicyTerms(("owner",)), slug="snowflake", actor=TESTING)
+    catalog.save_birthright_rule("Snowflake", "active eq false", [analyst], slug="snowflake", actor=TESTING)
+    new = grants.NewGrant(ada.pk, analyst.pk, analyst.application_id, "manual", now())
+    (grant,) = grants.start_many([new], at=now(), actor=TESTING)
+    return {
+        "<slug:slug>": "snowflake",
+        "<slug:catalogue_id>": "gitlab",
+        "<int:number>": "1",
+        "<int:grant_id>": str(grant.pk),
+        "<int:account_id>": "1",
+        "<int:operation_id>": str(grant.give_operation_id),
+        "<int:index>": "0",
+        "<int:level>": "0",
+        "<path:path>": "000",
+    }
+
+
+def _address(route: str, world: dict[str, str], person: Person) -> str:
+    for part, value in world.items():
+        route = route.replace(part, value)
+    return "/" + route.replace(
+        "<uuid:ref>", str(person.ref if route.startswith(("people", "matrix")) else uuid.uuid4())
+    )
+
+
+PARTS = sorted({route.split("/")[0] for route in PAGES})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part or "home")
+def test_only_who_may_gets_in_and_reading_writes_nothing(
+    part: str, world: dict[str, str], ada: Person, request: pytest.FixtureRequest
+) -> None:
+    clients = {role: Client() for role in ROLES}
+    for role, name in ROLES.items():
+        clients[role].force_login(request.getfixturevalue(name))
+
+    for route in (route for route in PAGES if route.split("/")[0] == part):
+        address = _address(route, world, ada)
+        _refuses_the_signed_out(route, address)
+        for role, client in clients.items():
+            _lets_in_who_may(route, address, role, client)
+        _has_no_other_methods(route, address, clients["security_admin"])
+
+
+def _refuses_the_signed_out(route: str, address: str) -> None:
+    allowed, methods = PAGES[route]
+    for method in () if "nobody" in allowed else methods:
+        answer = getattr(Client(), method)(address)
+        assert answer.status_code == 302, (route, method)
+        assert answer.url.startswith("/sign-in/"), (route, method)
+
+
+def _lets_in_who_may(route: str, address: str, role: str, client: Client) -> None:
+    allowed, methods = PAGES[route]
+    for method in (*methods, *(("post",) if route in CHANGES else ())):
+        may = CHANGES.get(route, allowed) if method == "post" else allowed
+        if role not in may:
+            assert getattr(client, method)(address).status_code == 403, (route, role, method)
+        elif method == "get":
+            assert _read_only(client, address) < 500, (route, role)
+
+
+def _has_no_other_methods(route: str, address: str, admin: Client) -> None:
+    known = {*PAGES[route][1], *({"post"} if route in CHANGES else ())}
+    for method in sorted({"get", "post", "put", "patch", "delete"} - known):
+        with transaction.atomic():
+            assert getattr(admin, method)(address).status_code in (404, 405), (route, method)
+            transaction.set_rollback(True)
+
+
+def _read_only(client: Client, address: str) -> int:
+    """Read a page where PostgreSQL refuses every write, and return the status."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        status: int = client.get(address).status_code
+        transaction.set_rollback(True)
+    return status
