@@ -18,7 +18,7 @@ import httpx
 
 PROJECT = Path(__file__).resolve().parents[2]
 #: From the start of the processes to /readyz, on a busy machine with two cores, demo organisation included.
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 def free_port() -> int:
