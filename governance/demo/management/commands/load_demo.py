@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
+from django.db import connection, transaction
 
 from governance.core.actor import Actor, Door, acting_as
 from governance.core.clock import now
@@ -62,6 +62,9 @@ class Command(BaseCommand):
                     )
         except DomainError as error:
             raise CommandError(str(error)) from error
+        with connection.cursor() as cursor:
+            # A bulk load leaves the planner without statistics; the first pages would take seconds.
+            cursor.execute("ANALYZE")
         self.stdout.write(
             f"Loaded {staff.COMPANY}: {loaded.people} people, {loaded.rows} rows, {loaded.entries} ledger entries"
         )
