@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import Resolver404, resolve
 
 from governance.core import clock
 from governance.identity.models import RoleName
@@ -100,18 +99,7 @@ def _shown(link: Link, open_work: dict[str, int]) -> Shown:
 
 def _is_seen(shown: Shown, standing: Standing) -> bool:
     link = shown.link
-    may = not link.roles or standing.has_any(link.roles) or (link.if_counted and shown.count > 0)
-    return may and exists(link.href)
-
-
-@cache
-def exists(href: str) -> bool:
-    """Tell whether a page is installed at this address."""
-    try:
-        resolve(href)
-    except Resolver404:
-        return False
-    return True
+    return not link.roles or standing.has_any(link.roles) or (link.if_counted and shown.count > 0)
 
 
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:

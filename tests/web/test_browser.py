@@ -50,6 +50,12 @@ def company(ada: Person, grace: Person, linus: Person, sam: Person, mallory: Per
     return {"analyst": analyst, "powerful": powerful, "waiting": waiting, "done": done}
 
 
+@pytest.fixture
+def snowflake_request(company: dict[str, Any], grace: Person, linus: Person) -> AccessRequest:
+    """A request that waits for security."""
+    return stories.approve(stories.submit(grace, company["powerful"], timedelta(hours=1), ticket="HAL-2"), linus)
+
+
 PAGES = [
     ("ada", "/"),
     ("ada", "/access/"),
@@ -290,6 +296,16 @@ def test_back_and_forward_show_what_the_address_says(company: dict[str, Any], ad
     expect(page.locator("#card-snowflake")).to_have_count(0)
 
     assert one.complaints == []
+
+
+def test_a_number_on_the_home_page_is_a_link_no_larger_than_its_card(
+    company: dict[str, Any], sam: Person, snowflake_request: AccessRequest, reader: Open
+) -> None:
+    page = reader(sam).open("/")
+
+    page.get_by_role("link", name=snowflake_request.person.display_name).click()
+
+    assert page.url.endswith(f"/approvals/?item=R-{snowflake_request.number}")
 
 
 def test_the_theme_changes_at_once_and_stays(company: dict[str, Any], ada: Person, reader: Open) -> None:

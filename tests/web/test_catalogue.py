@@ -100,7 +100,7 @@ def test_the_usual_time_is_said_after_three_answers(
 def test_an_employee_begins_with_the_catalogue(ada: Person, analyst: Entitlement, signed_in: SignedIn) -> None:
     page = signed_in(ada).get("/").content.decode()
 
-    assert "What do you need, Ada" in page or "What do you need" in page
+    assert "<h1>What do you need, " in page
     assert 'id="card-snowflake"' in page
 
 

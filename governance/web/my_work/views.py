@@ -18,7 +18,7 @@ from governance.core import clock
 from governance.core.errors import NotFound, Refused
 from governance.identity.models import Person
 from governance.policy.facts import Ask
-from governance.web import counts, shell
+from governance.web import counts
 from governance.web.actor import actor_of, person_of
 from governance.web.answers import is_htmx, page
 from governance.web.my_work import asking as drawers
@@ -33,8 +33,8 @@ from governance.web.roles import employee_page, standing_of
 def home(request: HttpRequest) -> HttpResponse:
     """Show what waits for the reader; who only asks gets the catalogue, who only audits goes to the evidence."""
     person, standing, at = person_of(request), standing_of(request), clock.now()
-    if standing.is_auditor and not standing.is_security_admin and shell.exists("/evidence/"):
-        return redirect("/evidence/")
+    if standing.is_auditor and not standing.is_security_admin:
+        return redirect("evidence")
     open_work = counts.open_work(request)
     if not (standing.is_owner or standing.is_security_admin or open_work["approvals"]):
         return _catalogue(request, "home", at)
