@@ -15,6 +15,7 @@ from governance.core.clock import OPEN_END
 from governance.identity.models import Person, Status
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import person_of
+from governance.web.govern.orphan_queries import unowned
 from governance.web.roles import Standing, standing_of
 
 
@@ -71,9 +72,8 @@ def waiting_for(person: Person, standing: Standing) -> QuerySet[AccessRequest]:
 
 
 def orphans(person: Person, standing: Standing) -> QuerySet[Account]:
-    """Return the accounts without a person that this person may see."""
-    found = Account.objects.filter(person__isnull=True, gone_at__isnull=True, application__retired_at__isnull=True)
-    return _within_reach(found, person, sees_all=standing.is_security_admin or standing.is_auditor)
+    """Return the accounts that can sign in without a person at work behind them, as far as this person may see."""
+    return _within_reach(unowned(), person, sees_all=standing.is_security_admin or standing.is_auditor)
 
 
 def failed_operations(person: Person, standing: Standing) -> QuerySet[Operation]:
