@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             variant = getattr(item, "callspec", None)
             where = variant.params.get("stack", "") if variant else ""
             item.add_marker(pytest.mark.xdist_group(f"{name} {where}"))
-        elif folder == "config":
+        elif folder in {"config", "demo"}:
             item.add_marker(pytest.mark.xdist_group(name))
     items.sort(key=lambda item: item.path.parent.name != "journeys")
 

@@ -224,7 +224,7 @@ def test_a_revision_cannot_be_rewritten(ada: Person, analyst: Entitlement) -> No
 class Union(TestCase):
     """Any history of overlapping grants leaves exactly the access that some grant covers."""
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
         intervals=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6)), min_size=1, max_size=4),
         revoked=st.sets(st.integers(0, 3), max_size=2),

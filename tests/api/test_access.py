@@ -242,7 +242,7 @@ def test_an_administrator_adds_an_application_and_says_who_left(
     assert script.post(f"people/{sam.ref}/leave/").status_code == 422
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     body=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
