@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import psutil
 from django.db import connection, transaction
 
 from governance.core.clock import now
@@ -55,6 +58,37 @@ def claim(*, worker: str, limit: int) -> list[Operation]:
         return []
     found = Operation.objects.filter(pk__in=claimed).select_related("person", "entitlement", "application__connector")
     return list(found.order_by("next_attempt_at", "pk"))
+
+
+def worker_name() -> str:
+    """Return the name this process claims by: its host, process id and start, so that a dead one is recognised."""
+    return f"{socket.gethostname()}:{os.getpid()}:{int(psutil.Process().create_time())}"
+
+
+def release_of_the_dead() -> int:
+    """Give back what processes of this host claimed and did not live to settle; return how many.
+
+    Claims of other hosts run out by themselves.
+    """
+    host = f"{socket.gethostname()}:"
+    open_claims = Operation.objects.filter(
+        state__in=("sending", "delivered"), claimed_until__gt=now(), claimed_by__startswith=host
+    )
+    names = open_claims.values_list("claimed_by", flat=True).distinct().order_by()
+    released = 0
+    for name in [name for name in names if not _lives(name)]:
+        orphaned = list(Operation.objects.filter(claimed_by=name, state__in=("sending", "delivered")))
+        release(orphaned, worker=name, until=now())
+        released += len(orphaned)
+    return released
+
+
+def _lives(name: str) -> bool:
+    _, pid, started = name.rsplit(":", 2)
+    try:
+        return int(psutil.Process(int(pid)).create_time()) == int(started)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def release(operations: Sequence[Operation], *, worker: str, until: datetime) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
-
 from celery import shared_task
 
+from governance.provisioning.claims import release_of_the_dead, worker_name
 from governance.provisioning.delivery import deliver_due as deliver
 from governance.provisioning.reading import read_due
 
@@ -14,7 +12,8 @@ from governance.provisioning.reading import read_due
 @shared_task(name="provisioning.deliver_due")
 def deliver_due() -> int:
     """Carry out the orders that are due; return how many were worked on."""
-    return deliver(worker=f"{socket.gethostname()}:{os.getpid()}")
+    release_of_the_dead()
+    return deliver(worker=worker_name())
 
 
 @shared_task(name="provisioning.sync_due")

@@ -24,12 +24,12 @@ from tests.journeys.okta import Downstream, Okta
 from tests.journeys.rest import Rest
 from tests.journeys.stack import Stack, free_port, wait_for
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 OWNER = "ana.ruiz@halden.example"
 GROUP = "Relay On-call bridge"
 #: The supervisor starts what died again at once, after 0.2 s, 0.4 s … when it dies again and again.
-BACK_SECONDS = 40
+BACK_SECONDS = 90
 
 
 class Broker:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -17,7 +21,7 @@ from governance.identity.models import Person
 from governance.ledger.models import Pending
 from governance.provisioning import settling
 from governance.provisioning.actions import Order, confirm_by_hand, order_many, retry
-from governance.provisioning.claims import claim
+from governance.provisioning.claims import claim, release_of_the_dead, worker_name
 from governance.provisioning.connecting import save_connector
 from governance.provisioning.delivery import deliver_due
 from governance.provisioning.models import Account, Connector, Holding, Operation, OperationKind, OperationState
@@ -165,6 +169,20 @@ def test_the_orders_of_a_killed_worker_are_taken_over_when_its_claim_ends(
 
     assert state_of(operation) == OperationState.VERIFIED
     assert peer.members(analyst.target_ref) == [ada.user_name]
+
+
+def test_the_orders_of_a_process_that_died_on_this_machine_are_taken_over_at_once(
+    connected: Application, ada: Person, analyst: Entitlement
+) -> None:
+    operation = order(GIVE, ada, analyst)
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    claim(worker=f"{socket.gethostname()}:{int(dead.stdout)}:{int(time.time())}", limit=10)
+    order(GIVE, hire("Alan Kay"), analyst)
+    claim(worker=worker_name(), limit=10)
+
+    assert release_of_the_dead() == 1
+    assert deliver() == 1
+    assert state_of(operation) == OperationState.VERIFIED
 
 
 def test_a_worker_killed_between_the_call_and_the_settlement_does_nothing_twice(
