@@ -62,13 +62,19 @@ def claim(*, worker: str, limit: int) -> list[Operation]:
 
 def worker_name() -> str:
     """Return the name this process claims by: its host, process id and start, so that a dead one is recognised."""
-    return f"{socket.gethostname()}:{os.getpid()}:{int(psutil.Process().create_time())}"
+    return name_of(os.getpid())
+
+
+def name_of(pid: int) -> str:
+    """Return the name the process of this host with this id claims by. Raises psutil.NoSuchProcess."""
+    return f"{socket.gethostname()}:{pid}:{int(psutil.Process(pid).create_time())}"
 
 
 def release_of_the_dead() -> int:
-    """Give back what processes of this host claimed and did not live to settle; return how many.
+    """Give back what processes of this host claimed and will not settle any more; return how many.
 
-    Claims of other hosts run out by themselves.
+    Those are dead, or this very process, which has just begun and so settles nothing: its last delivery broke off, for
+    instance because the database went away. Claims of other hosts run out by themselves.
     """
     host = f"{socket.gethostname()}:"
     open_claims = Operation.objects.filter(
@@ -76,7 +82,8 @@ def release_of_the_dead() -> int:
     )
     names = open_claims.values_list("claimed_by", flat=True).distinct().order_by()
     released = 0
-    for name in [name for name in names if not _lives(name)]:
+    mine = worker_name()
+    for name in [name for name in names if name == mine or not _lives(name)]:
         orphaned = list(Operation.objects.filter(claimed_by=name, state__in=("sending", "delivered")))
         release(orphaned, worker=name, until=now())
         released += len(orphaned)
@@ -84,9 +91,9 @@ def release_of_the_dead() -> int:
 
 
 def _lives(name: str) -> bool:
-    _, pid, started = name.rsplit(":", 2)
+    pid = int(name.rsplit(":", 2)[1])
     try:
-        return int(psutil.Process(int(pid)).create_time()) == int(started)
+        return name_of(pid) == name
     except psutil.NoSuchProcess:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from governance.identity.models import Person
 from governance.ledger.models import Pending
 from governance.provisioning import settling
 from governance.provisioning.actions import Order, confirm_by_hand, order_many, retry
-from governance.provisioning.claims import claim, release_of_the_dead, worker_name
+from governance.provisioning.claims import claim, name_of, release_of_the_dead, worker_name
 from governance.provisioning.connecting import save_connector
 from governance.provisioning.delivery import deliver_due
 from governance.provisioning.models import Account, Connector, Holding, Operation, OperationKind, OperationState
@@ -178,6 +179,17 @@ def test_the_orders_of_a_process_that_died_on_this_machine_are_taken_over_at_onc
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     claim(worker=f"{socket.gethostname()}:{int(dead.stdout)}:{int(time.time())}", limit=10)
     order(GIVE, hire("Alan Kay"), analyst)
+    claim(worker=name_of(os.getppid()), limit=10)
+
+    assert release_of_the_dead() == 1
+    assert deliver() == 1
+    assert state_of(operation) == OperationState.VERIFIED
+
+
+def test_what_this_process_claimed_before_its_delivery_broke_off_is_taken_up_at_once(
+    connected: Application, ada: Person, analyst: Entitlement
+) -> None:
+    operation = order(GIVE, ada, analyst)
     claim(worker=worker_name(), limit=10)
 
     assert release_of_the_dead() == 1
