@@ -9,6 +9,7 @@ from tests import cast
 pytest_plugins = ["tests.browser", "tests.plugin_database", "tests.ledger.plugin_flush"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share running processes on one worker of a parallel run, and begin with the longest."""
     for item in items:
