@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api.doorway import DoorView
-from governance.api.reading import ListView
+from governance.api.reading import PAGE_WORDS, ListView, page_of
 from governance.api.shapes import ApplicationIn, ApplicationShape, EntitlementShape
 from governance.catalog.actions import add_from_catalogue
 from governance.catalog.models import Application, Entitlement
@@ -30,7 +30,12 @@ class Applications(ListView):
     shape = ApplicationShape
     needs = frozenset({RoleName.SECURITY_ADMIN})
 
-    @extend_schema(summary="Applications", responses=ApplicationShape(many=True))
+    @extend_schema(
+        operation_id="applications_list",
+        summary="Applications",
+        parameters=[*PAGE_WORDS],
+        responses=page_of(ApplicationShape),
+    )
     def get(self, request: Request) -> Response:
         """Return one page of applications."""
         return self.page(visible_applications(self))
@@ -72,9 +77,10 @@ class Entitlements(ListView):
     filters = frozenset({"application"})
 
     @extend_schema(
+        operation_id="entitlements_list",
         summary="Roles, groups, licences and permissions",
-        parameters=[OpenApiParameter("application", str, description="Slug of an application")],
-        responses=EntitlementShape(many=True),
+        parameters=[OpenApiParameter("application", str, description="Slug of an application"), *PAGE_WORDS],
+        responses=page_of(EntitlementShape),
     )
     def get(self, request: Request) -> Response:
         """Return one page of entitlements."""

@@ -12,6 +12,7 @@ from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
 from governance.api.tokens import BearerTokens
+from governance.api.words import DocumentParser, check_words
 from governance.catalog.queries import applications_owned_by
 from governance.core.actor import Actor, ActorKind, Door, acting_as
 from governance.core.errors import NotAllowed
@@ -35,12 +36,16 @@ class DoorView(APIView):
 
     authentication_classes = (BearerTokens, SessionAuthentication)
     throttle_classes = (PerPerson,)
+    parser_classes = (DocumentParser,)
     needs: frozenset[str] = frozenset()
+    #: The words a query may hold beside those of paging.
+    filters: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Let in or refuse, then act as whoever came in."""
         super().initial(request, *args, **kwargs)
+        check_words(request, self.filters)
         wanted = self.reads if request.method in _SAFE else self.needs
         if wanted and not wanted & self.roles:
             names = " or ".join(RoleName(role).label.lower() for role in sorted(wanted))

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api.doorway import DoorView
-from governance.api.reading import ListView, check_words
+from governance.api.reading import PAGE_WORDS, ListView, page_of
 from governance.api.shapes import BundleIn, BundleShape, NothingIn
 from governance.core.errors import Invalid
 from governance.evidence import actions, queries
@@ -33,6 +33,8 @@ class EvidenceView(DoorView):
 class Preview(EvidenceView):
     """What a bundle would hold."""
 
+    filters = frozenset({"framework", "first_day", "last_day", "zone"})
+
     @extend_schema(
         summary="What a bundle would hold: rows and exceptions of each report",
         parameters=[
@@ -43,7 +45,6 @@ class Preview(EvidenceView):
     )
     def get(self, request: Request) -> Response:
         """Count, without building anything."""
-        check_words(request, frozenset({"framework", "first_day", "last_day", "zone"}))
         said = _said(request.query_params)
         try:
             shown = queries.preview_of(**said)
@@ -63,7 +64,12 @@ class Bundles(ListView):
     needs = reads = READERS
     ordering = "-id"
 
-    @extend_schema(summary="Bundles, the latest first", responses=BundleShape(many=True))
+    @extend_schema(
+        operation_id="evidence_bundles_list",
+        summary="Bundles, the latest first",
+        parameters=[*PAGE_WORDS],
+        responses=page_of(BundleShape),
+    )
     def get(self, request: Request) -> Response:
         """Return one page of bundles."""
         return self.page(EvidenceBundle.objects.all())

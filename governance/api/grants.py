@@ -14,7 +14,7 @@ from governance.access import grants
 from governance.access.models import Grant, GrantRevision
 from governance.access.queries import WITH_GRANT, covering
 from governance.api.doorway import DoorView
-from governance.api.reading import ListView, instant
+from governance.api.reading import PAGE_WORDS, ListView, instant, page_of
 from governance.api.shapes import GrantShape, NothingIn
 from governance.core.clock import now
 from governance.core.errors import Invalid, NotAllowed, NotFound
@@ -36,6 +36,7 @@ class Grants(ListView):
     filters = frozenset({"person", "application", "entitlement", "as_of", "known_on", "zone"})
 
     @extend_schema(
+        operation_id="grants_list",
         summary="Who has what: now, or at an instant, as known at an instant",
         parameters=[
             OpenApiParameter("person", str, description="Reference of a person"),
@@ -44,8 +45,9 @@ class Grants(ListView):
             OpenApiParameter("as_of", str, description="RFC 3339 instant, or a day, which means its end; default: now"),
             OpenApiParameter("known_on", str, description="As it was known at this instant; default: as known now"),
             OpenApiParameter("zone", str, description="Time zone of days; default: UTC"),
+            *PAGE_WORDS,
         ],
-        responses=GrantShape(many=True),
+        responses=page_of(GrantShape),
     )
     def get(self, request: Request) -> Response:
         """Return one page of the grants that cover an instant."""

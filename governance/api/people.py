@@ -13,13 +13,12 @@ from rest_framework.response import Response
 
 from governance.access.queries import covering
 from governance.api.doorway import DoorView
-from governance.api.reading import ListView, choice
-from governance.api.shapes import NothingIn, PersonShape
+from governance.api.reading import PAGE_WORDS, ListView, choice, page_of
+from governance.api.shapes import MeShape, NothingIn, PersonShape
 from governance.core.clock import now
 from governance.core.errors import Invalid, NotFound
 from governance.identity.models import Person, RoleName, Status
 from governance.identity.queries import person as person_by_ref
-from governance.identity.queries import roles_of
 from governance.identity.selection import check_condition, selected
 from governance.lifecycle.actions import leave
 
@@ -45,10 +44,10 @@ def _grants_now(application_ids: list[int]) -> QuerySet[Any]:
 class Me(DoorView):
     """Who came in."""
 
-    @extend_schema(responses=PersonShape, summary="Who I am, with my roles")
+    @extend_schema(responses=MeShape, summary="Who I am, with my roles")
     def get(self, request: Request) -> Response:
         """Return the person and their roles."""
-        return Response({**PersonShape(self.person).data, "roles": sorted(roles_of(self.person.pk))})
+        return Response(MeShape(self.person).data)
 
 
 class People(ListView):
@@ -58,12 +57,14 @@ class People(ListView):
     filters = frozenset({"filter", "status"})
 
     @extend_schema(
+        operation_id="people_list",
         summary="People",
         parameters=[
             OpenApiParameter("filter", str, description="SCIM filter expression over active people"),
             OpenApiParameter("status", str, enum=Status.values),
+            *PAGE_WORDS,
         ],
-        responses=PersonShape(many=True),
+        responses=page_of(PersonShape),
     )
     def get(self, request: Request) -> Response:
         """Return one page of the people who came in may read about."""

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -34,9 +36,12 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, DomainError):
-        return _answer(_STATUS[type(error)], str(error), _domain_errors(error))
+        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+        return _answer(status, str(error), _domain_errors(error))
     if isinstance(error, exceptions.APIException):
         return _from_framework(error)
+    if isinstance(error, RequestDataTooBig):
+        return _answer(413, f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.", [])
     if isinstance(error, OperationalError | InterfaceError):
         logger.warning("The database did not answer: %s", error)
         return _answer(503, "Gatehouse is not available now. Try again shortly.", [], {"Retry-After": "2"})
@@ -51,6 +56,7 @@ def document(status: int, detail: str, errors: Iterable[dict[str, str]] = ()) ->
     return {**shown, "errors": listed} if listed else shown
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, *_: Any) -> JsonResponse:
     """Answer an address below this door that leads nowhere."""
     return JsonResponse(document(404, "There is nothing at this address."), status=404, content_type=CONTENT_TYPE)

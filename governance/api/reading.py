@@ -8,24 +8,25 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db.models import Model, QuerySet
+from django.db import DataError
+from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api.doorway import DoorView
+from governance.api.words import MOST_ROWS
 from governance.core.errors import Invalid
-
-PAGING = frozenset({"cursor", "limit", "format"})
 
 
 class KeyPages(CursorPagination):
     """Pages by key: a page costs the same wherever it is, and rows that come or go shift nothing."""
 
     page_size = 50
-    max_page_size = 200
+    max_page_size = MOST_ROWS
     page_size_query_param = "limit"
     ordering = "id"
     invalid_cursor_message = "This cursor leads nowhere. Start again without one."
@@ -51,28 +52,18 @@ class StrictSerializer(serializers.Serializer[Any]):
 class ListView(DoorView):
     """A view that answers with pages of rows."""
 
-    #: The words a request may narrow the list by.
-    filters: frozenset[str] = frozenset()
     ordering = "id"
     shape: type[serializers.Serializer[Any]]
 
     def page(self, rows: QuerySet[Any, Any]) -> Response:
         """Return one page of rows, in their stable order."""
-        check_words(self.request, self.filters)
         pages = KeyPages()
         pages.ordering = (self.ordering, "id") if self.ordering.lstrip("-") != "id" else (self.ordering,)  # type: ignore[assignment]
-        found = pages.paginate_queryset(rows, self.request, view=self)
+        try:
+            found = pages.paginate_queryset(rows, self.request, view=self)
+        except (ValueError, DataError) as error:
+            raise Invalid({"cursor": str(KeyPages.invalid_cursor_message)}) from error
         return pages.get_paginated_response(self.shape(found, many=True, context={"view": self}).data)
-
-
-def check_words(request: Request, known: frozenset[str]) -> None:
-    """Refuse words in the query that mean nothing here. Raises Invalid naming each."""
-    unknown = set(request.query_params) - known - PAGING
-    if unknown:
-        raise Invalid(dict.fromkeys(sorted(unknown), "This word means nothing here."))
-    limit = request.query_params.get("limit")
-    if limit is not None and not (limit.isdecimal() and 1 <= int(limit) <= KeyPages.max_page_size):
-        raise Invalid({"limit": f"A whole number from 1 to {KeyPages.max_page_size}."})
 
 
 def instant(request: Request, name: str, at: datetime) -> datetime | None:
@@ -91,14 +82,24 @@ def instant(request: Request, name: str, at: datetime) -> datetime | None:
     return found
 
 
-def number(request: Request, name: str) -> int | None:
-    """Return the whole number a query names. Raises Invalid."""
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if not text.isdecimal() or len(text) > 18:
-        raise Invalid({name: "A whole number."})
-    return int(text)
+#: How every list is paged.
+PAGE_WORDS = (
+    OpenApiParameter("limit", int, description=f"Rows of a page, 1 to {MOST_ROWS}; default 50"),
+    OpenApiParameter("cursor", str, description="Where a page begins, as `next` and `previous` say"),
+)
+
+
+def page_of(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """Return the shape of a page of these, for the schema."""
+    link = {"allow_null": True, "help_text": "Null: there is none"}
+    return inline_serializer(
+        f"{shape.__name__.removesuffix('Shape')}Page",
+        {
+            "results": shape(many=True),
+            "next": serializers.URLField(**link),  # type: ignore[arg-type]
+            "previous": serializers.URLField(**link),  # type: ignore[arg-type]
+        },
+    )
 
 
 def choice(request: Request, name: str, values: list[str]) -> str | None:
@@ -107,14 +108,6 @@ def choice(request: Request, name: str, values: list[str]) -> str | None:
     if text is not None and text not in values:
         raise Invalid({name: f"Choose one of {', '.join(values)}."})
     return text
-
-
-def found_or_invalid(rows: QuerySet[Any, Any], name: str, **lookup: Any) -> Model:
-    """Return the row a field names. Raises Invalid naming the field."""
-    row: Model | None = rows.filter(**lookup).first()
-    if row is None:
-        raise Invalid({name: f"There is no {name} by that name."})
-    return row
 
 
 def _moment(text: str) -> datetime | None:
@@ -127,12 +120,14 @@ def _moment(text: str) -> datetime | None:
 
 def _day_end(text: str, zone: str, at: datetime) -> datetime | None:
     try:
-        day = date.fromisoformat(text)
         tz = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, IsADirectoryError) as error:
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
         raise Invalid({"zone": "There is no such time zone. Write it like Europe/Berlin."}) from error
+    try:
+        day = date.fromisoformat(text)
     except ValueError:
         return None
-    if day == at.astimezone(tz).date():
-        return at
+    today = at.astimezone(tz).date()
+    if day >= today:
+        return at if day == today else at + timedelta(days=1)
     return datetime.combine(day + timedelta(days=1), datetime.min.time(), tz).astimezone(UTC)

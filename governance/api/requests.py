@@ -15,7 +15,7 @@ from governance.access import requests
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.access.queries import WITH_GRANT, WITH_REQUEST, waiting_for
 from governance.api.doorway import DoorView
-from governance.api.reading import ListView, StrictSerializer, choice
+from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, choice, page_of
 from governance.api.shapes import AskIn, DecisionIn, NothingIn, RefusalIn, RequestShape
 from governance.catalog.models import Entitlement
 from governance.core.errors import Invalid, NotFound
@@ -47,12 +47,14 @@ class Requests(ListView):
     ordering = "-id"
 
     @extend_schema(
+        operation_id="requests_list",
         summary="Requests, the latest first",
         parameters=[
             OpenApiParameter("state", str, enum=RequestState.values),
             OpenApiParameter("scope", str, enum=SCOPES, description="mine, or what waits for my answer"),
+            *PAGE_WORDS,
         ],
-        responses=RequestShape(many=True),
+        responses=page_of(RequestShape),
     )
     def get(self, request: Request) -> Response:
         """Return one page of the requests who came in may read."""

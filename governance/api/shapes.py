@@ -13,6 +13,7 @@ from governance.catalog.models import Application, Entitlement
 from governance.core.clock import is_open_ended
 from governance.evidence.models import EvidenceBundle
 from governance.identity.models import Person
+from governance.identity.queries import roles_of
 from governance.provisioning.models import Operation
 
 
@@ -36,6 +37,19 @@ class PersonShape(serializers.ModelSerializer[Person]):
             "joined_at",
             "left_at",
         ]
+
+
+class MeShape(PersonShape):
+    """A person and what they may do in Gatehouse."""
+
+    roles = serializers.SerializerMethodField()
+
+    class Meta(PersonShape.Meta):
+        fields = [*PersonShape.Meta.fields, "roles"]
+
+    def get_roles(self, person: Person) -> list[str]:
+        """Return the roles, in order."""
+        return sorted(roles_of(person.pk))
 
 
 class PersonBrief(serializers.ModelSerializer[Person]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import timedelta
 from typing import Any
@@ -258,3 +259,41 @@ def test_no_document_breaks_the_door(body: Any, ada: Person, analyst: Entitlemen
     for path in ("requests/", "requests/1/approve/", "requests/1/deny/", "grants/1/revoke/", "evidence/bundles/"):
         answer = client.post(f"/api/v1/{path}", json.dumps(mixed), content_type="application/json")
         assert answer.status_code < 500, (path, mixed, answer.content)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" * 200_000, 400),
+        (b'{"\\ud800": 1}', 400),
+        (b'{"reason": "\\ud800 half a character in a long enough sentence"}', 400),
+        (b'{"reason": "' + b"x" * 3_000_000 + b'"}', 413),
+    ],
+    ids=["nested without end", "half a character in a name", "half a character in a value", "too large"],
+)
+def test_a_body_that_cannot_be_kept_is_refused(body: bytes, status: int, ada: Person, analyst: Entitlement) -> None:
+    _, token = issue_token("api", "t", acts_for=ada, scopes=["read", "write"], actor=TESTING)
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+
+    answer = client.post("/api/v1/requests/", body, content_type="application/json")
+
+    assert answer.status_code == status, answer.content
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "field"),
+    [
+        ("grants/", {"application": "\x00"}, "application"),
+        ("grants/", {"cursor": base64.b64encode(b"p=abc").decode()}, "cursor"),
+        ("grants/", {"as_of": "9999-12-31"}, "as_of"),
+        ("grants/", {"as_of": "2026-03-03", "zone": "../x"}, "zone"),
+        ("me/", {"colour": "red"}, "colour"),
+        ("requests/", {"limit": "9" * 30}, "limit"),
+    ],
+)
+def test_a_crafted_word_is_refused_by_name(path: str, params: dict[str, str], field: str, sam: Person, as_: As) -> None:
+    answer = as_(sam).get(path, **params)
+
+    assert answer.status_code == 422, answer.content
+    assert [error["field"] for error in answer.json()["errors"]] == [field]

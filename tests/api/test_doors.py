@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client
 
@@ -138,3 +141,50 @@ def test_while_the_database_is_away_the_answer_is_try_again(
 
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "2"
+
+
+@pytest.mark.django_db
+def test_an_address_that_leads_nowhere_is_a_problem_whatever_the_method() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/api/v1/nothing/", {}, content_type="application/json")
+
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_the_schema_says_that_lists_are_pages() -> None:
+    schemas = Client().get("/api/v1/schema/").json()["components"]["schemas"]
+
+    assert set(schemas["GrantPage"]["properties"]) == {"results", "next", "previous"}
+    assert "roles" in schemas["MeShape"]["properties"]
+
+
+def test_the_schema_is_valid_and_nothing_in_it_is_guessed(tmp_path: Path) -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml"))
+
+
+@pytest.mark.django_db
+def test_too_many_requests_are_told_when_to_come_back(ada: Person, as_: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("governance.api.doorway.PerPerson.rate", "2/min")
+    script = as_(ada)
+
+    answers = [script.get("me/") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+@pytest.mark.django_db
+def test_tokens_are_made_listed_and_revoked_by_command(ada: Person) -> None:
+    said = StringIO()
+    call_command("api_token", "create", "job", "--for", ada.email, "--scope", "read", stdout=said, stderr=StringIO())
+    token = said.getvalue().strip().splitlines()[-1]
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    assert client.get("/api/v1/me/").status_code == 200
+
+    call_command("api_token", "list", stdout=said)
+    call_command("api_token", "revoke", "job", stdout=said)
+
+    assert f"job  {token[:12]}" in said.getvalue()
+    assert client.get("/api/v1/me/").status_code == 401
+    with pytest.raises(CommandError, match="no live token"):
+        call_command("api_token", "revoke", "job")
