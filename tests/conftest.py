@@ -9,16 +9,8 @@ from tests import cast
 pytest_plugins = ["tests.browser", "tests.plugin_database", "tests.ledger.plugin_flush"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share running processes on one worker of a parallel run, and begin with the longest."""
-    for item in items:
-        folder, name = item.path.parent.name, item.path.stem
-        if folder == "journeys":
-            # One whole Gatehouse at a time: two of them on two cores would measure each other.
-            item.add_marker(pytest.mark.xdist_group("journeys"))
-        elif folder in {"config", "demo"}:
-            item.add_marker(pytest.mark.xdist_group(name))
+    """Begin with the longest."""
     items.sort(key=lambda item: item.path.parent.name != "journeys")
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 100
 NAMES = {"gatehouse", "database", "sequencer", "scheduler", "builder", "worker", "web"}
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("run")]
 
 
 @dataclass

@@ -28,7 +28,7 @@ from governance.provisioning.models import Account, AccountKind, Holding, Operat
 #: A Wednesday afternoon.
 AT = datetime(2026, 11, 25, 14, 12, tzinfo=UTC)
 
-pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.usefixtures("db"), pytest.mark.timeout(180), pytest.mark.xdist_group("company")]
 
 
 @pytest.fixture(scope="module")

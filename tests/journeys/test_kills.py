@@ -24,7 +24,8 @@ from tests.journeys.okta import Downstream, Okta
 from tests.journeys.rest import Rest
 from tests.journeys.stack import Stack, free_port, wait_for
 
-pytestmark = pytest.mark.timeout(600)
+# One whole Gatehouse at a time: two of them on two cores would measure each other.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("journeys")]
 
 OWNER = "ana.ruiz@halden.example"
 GROUP = "Relay On-call bridge"

@@ -22,7 +22,7 @@ from tests.journeys.okta import Downstream, Okta
 from tests.journeys.rest import Rest
 from tests.journeys.stack import Stack, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(420), pytest.mark.xdist_group("journeys")]
 
 PASSWORD = "a long walk to the gate"
 DEMO_PASSWORD = "open-the-demo-gate"

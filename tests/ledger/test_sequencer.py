@@ -14,6 +14,7 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 
+from governance.config.processes import wait_until
 from governance.core.actor import Actor
 from governance.ledger import queries, sequencer, standalone
 from governance.ledger.models import Checkpoint, Entry, LogKey, Node, Pending
@@ -150,7 +151,8 @@ def test_a_sequencer_whose_session_was_lost_does_not_seal_beside_the_new_one(sig
     leads, may_go = threading.Event(), threading.Event()
 
     def usurper() -> None:
-        assert sequencer.become_sequencer()
+        # The server lets go of the lock when it notices that the session ended, a moment later.
+        assert wait_until(sequencer.become_sequencer, timeout_seconds=25)
         leads.set()
         may_go.wait(30)
         connection.close()
