@@ -138,8 +138,7 @@ def test_of_two_sequencers_one_stands_by_and_takes_over(signer: Signer, note: No
 
         may_go.set()
         running.result(30)
-        second.turn()
-        assert second.is_leader
+        assert wait_until(lambda: second.turn() >= 0 and second.is_leader, timeout_seconds=25)
         assert numbers() == [1]
 
 
