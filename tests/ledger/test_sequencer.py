@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +36,14 @@ def numbers() -> list[int]:
 
 def indexes() -> list[int]:
     return list(Entry.objects.order_by("index").values_list("index", flat=True))
+
+
+@pytest.fixture(autouse=True)
+def lets_go_of_the_lock(db: None) -> Iterator[None]:
+    """The lock belongs to the database session, which outlives a test and its rolled back transaction."""
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
 
 
 @pytest.mark.django_db
