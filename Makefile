@@ -51,7 +51,7 @@ fmt: $(VENV)/.dev ## Format the code and mend what can be mended by itself
 
 requirements: $(VENV)/.dev ## Compile requirements/*.txt from pyproject.toml; PIP_COMPILE_ARGS=--upgrade for newer versions
 	$(COMPILE) $(PIP_COMPILE_ARGS) --output-file=requirements/runtime.txt pyproject.toml
-	$(COMPILE) $(PIP_COMPILE_ARGS) --extra=dev --output-file=requirements/dev.txt pyproject.toml
+	$(COMPILE) $(PIP_COMPILE_ARGS) --extra=dev --constraint=requirements/runtime.txt --output-file=requirements/dev.txt pyproject.toml
 
 clean: ## Remove .venv and what tools left; keeps var/, where the data is
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
