@@ -12,7 +12,7 @@ from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid, NotFound
 from governance.identity.models import ServiceToken
 from governance.identity.roles import digest, issue_token, revoke_token
-from scim_bridge.dialects import DIALECTS
+from scim_bridge.dialects.policies import DIALECTS
 from scim_bridge.models import Connection, ConnectionToken
 
 #: `last_used_at` is written at most so often, so that a sync does not write a row for each request.

@@ -39,7 +39,7 @@ from governance.identity.conditions.schemas import (
     GroupModel,
 )
 from scim_bridge.adapters import Caller
-from scim_bridge.dialects import DIALECTS, Dialect
+from scim_bridge.dialects.policies import DIALECTS, Dialect
 from scim_bridge.members import NO_CHANGE, split_members, split_operations
 from scim_bridge.projection import Projection
 from scim_bridge.storage.directory import Directory, document, resource
@@ -210,6 +210,8 @@ class Handler(ScimHandler):
             return self._listed(types, text, asked)
 
     def _listed(self, types: list[ResourceType], text: str | None, asked: SearchRequest[Any]) -> ScimResponse:
+        if text is not None:
+            text = self.dialect.filter(tuple(str(each.name) for each in types), text)
         total, found = self.storage.found(types, text, asked, _projection(asked))
         body = {
             "schemas": [LIST_RESPONSE],
@@ -238,6 +240,7 @@ class Handler(ScimHandler):
 
     def _created(self, resource_type: ResourceType, raw: Any) -> Any:
         model = self.service.get_model(resource_type)
+        raw = self.dialect.document(str(resource_type.name), raw)
         if resource_type.name == "User":
             new = document(self.service.validated(model, raw, Context.RESOURCE_CREATION_REQUEST))
             return self.storage.users.write(None, {"active": True, **new})
@@ -247,6 +250,7 @@ class Handler(ScimHandler):
 
     def _replaced(self, resource_type: ResourceType, row: Any, raw: Any) -> Any:
         model = self.service.get_model(resource_type)
+        raw = self.dialect.document(str(resource_type.name), raw)
         current = self._current(resource_type, row)
         members: list[str] = []
         if resource_type.name == "Group":
@@ -259,12 +263,13 @@ class Handler(ScimHandler):
         return self.storage.users.write(row, {"active": row.is_active, **document(replacement)})
 
     def _patched_user(self, resource_type: ResourceType, request: ScimRequest, target: Target, raw: Any) -> Any:
-        operations = self._patch_op(resource_type, raw)
+        operations = self._patch_op(resource_type, self.dialect.patch(str(resource_type.name), raw))
         row = self._locked(resource_type, request, target)
         current = self._current(resource_type, row)
         return self.storage.users.write(row, document(current)) if operations.patch(current) else row
 
     def _patched_group(self, resource_type: ResourceType, request: ScimRequest, target: Target, raw: Any) -> Any:
+        raw = self.dialect.patch(str(resource_type.name), raw)
         change, rest = split_operations(raw, lenient=self.dialect.is_lenient_about_members)
         operations = None if rest is None else self._patch_op(resource_type, rest)
         row = self._locked(resource_type, request, target)

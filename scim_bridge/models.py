@@ -11,7 +11,7 @@ class Connection(models.Model):
     """One identity provider that pushes people and groups."""
 
     name = models.CharField(max_length=80, unique=True)
-    #: A name of `scim_bridge.dialects.DIALECTS`.
+    #: A name of `scim_bridge.dialects.policies.DIALECTS`.
     dialect = models.CharField(max_length=20, default="strict")
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)

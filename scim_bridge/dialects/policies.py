@@ -29,6 +29,18 @@ class Dialect:
     #: `"members": ["id"]` and `remove` with a value array: only what is listed goes (Entra, JumpCloud, authentik).
     is_lenient_about_members: bool
 
+    def document(self, type_name: str, raw: Any) -> Any:
+        """Return the body of a POST or PUT of a resource of this type as the strict engine expects it."""
+        return raw
+
+    def patch(self, type_name: str, raw: Any) -> Any:
+        """Return the body of a PATCH as the strict engine expects it."""
+        return raw
+
+    def filter(self, type_names: tuple[str, ...], text: str) -> str:
+        """Return a filter over resources of these types as the strict engine expects it."""
+        return text
+
 
 _STRICT = Dialect("strict", ScimPolicy(comparison_key=_comparison_key), is_lenient_about_members=False)
 
