@@ -6,10 +6,10 @@ from django.http import HttpRequest, HttpResponse
 from django_scim.middleware import SCIMAuthCheckMiddleware
 from scim2_models import UnauthorizedException
 
+from governance.identity.models import Connection
 from scim_bridge import connections
 from scim_bridge.answers import error_answer
 from scim_bridge.errors import told
-from scim_bridge.models import Connection
 
 
 class BearerCheck(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # published without types

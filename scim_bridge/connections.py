@@ -9,14 +9,15 @@ from django.db.models import Q, QuerySet
 
 from governance.core.actor import Actor
 from governance.core.clock import now
-from governance.core.errors import Conflict, Invalid, NotFound
-from governance.identity.models import ServiceToken
-from governance.identity.roles import digest, issue_token, revoke_token
-from scim_bridge.dialects.policies import DIALECTS
-from scim_bridge.models import Connection, ConnectionToken
+from governance.core.errors import Conflict, NotFound
+from governance.identity.connections import actions
+from governance.identity.models import Connection, ConnectionToken, ServiceToken
+from governance.identity.roles import digest, revoke_token
 
 #: `last_used_at` is written at most so often, so that a sync does not write a row for each request.
 NOTE_USE_EVERY = timedelta(minutes=1)
+#: So much of a token is kept to recognise it by.
+HINT_LENGTH = 12
 
 
 @transaction.atomic
@@ -26,28 +27,12 @@ def open_connection(name: str, *, dialect: str | None = None, days: int | None =
     A second token leaves the earlier ones alone, so that an identity provider can be moved over and the old token
     revoked after. Raises Invalid for a bad name, dialect or number of days, and Conflict for another dialect.
     """
-    if dialect is not None and dialect not in DIALECTS:
-        raise Invalid({"dialect": f"Choose one of {', '.join(DIALECTS)}."})
-    if days is not None and not 1 <= days <= 3650:
-        raise Invalid({"days": "Between 1 and 3650."})
-    connection = _connection(name, dialect)
-    expires_at = now() + timedelta(days=days) if days else None
-    row, token = issue_token(ServiceToken.Audience.SCIM.value, name, expires_at=expires_at, actor=actor)
-    ConnectionToken.objects.create(connection=connection, token=row)
-    return token
-
-
-def _connection(name: str, dialect: str | None) -> Connection:
-    if not name.strip() or len(name) > 80:
-        raise Invalid({"name": "Give the connection a name of 1 to 80 characters."})
-    connection, _ = Connection.objects.get_or_create(
-        name=name, defaults={"dialect": dialect or "strict", "created_at": now()}
-    )
-    if dialect is not None and connection.dialect != dialect:
-        raise Conflict(f"The connection {name} speaks {connection.dialect}; revoke it and open another for {dialect}.")
-    if connection.revoked_at is not None:
-        raise Conflict(f"The connection {name} was revoked on {connection.revoked_at:%d %B %Y}; choose another name.")
-    return connection
+    connection = Connection.objects.filter(name=name).first()
+    if connection is None:
+        connection = actions.open_connection(name, actions.Terms(dialect=dialect or "strict"), actor=actor)
+    elif dialect is not None and connection.dialect != dialect:
+        raise Conflict(f"The connection {name} speaks {connection.dialect}; change it, or choose another name.")
+    return actions.give_token(connection.ref, days=days, actor=actor).token
 
 
 def every_connection() -> QuerySet[ConnectionToken]:
@@ -63,17 +48,17 @@ def revoke(name: str, *, hint: str | None = None, actor: Actor) -> int:
 
     Raises NotFound when there is no such connection, and Conflict when no live token matches.
     """
-    connection = Connection.objects.select_for_update().filter(name=name).first()
+    connection = Connection.objects.filter(name=name).first()
     if connection is None:
         raise NotFound(f"There is no connection {name}.")
+    if hint is None:
+        return actions.revoke_connection(connection.ref, actor=actor)
     live = ServiceToken.objects.filter(connection_link__connection=connection, revoked_at__isnull=True)
-    tokens = list(live.filter(hint__startswith=hint) if hint else live)
-    if not tokens and (hint or connection.revoked_at):
-        raise Conflict(f"The connection {name} has no live token{f' that begins with {hint}' if hint else ''}.")
+    tokens = list(live.filter(hint__startswith=hint[:HINT_LENGTH]))
+    if not tokens:
+        raise Conflict(f"The connection {name} has no live token that begins with {hint[:HINT_LENGTH]}.")
     for token in tokens:
         revoke_token(token, actor=actor)
-    if hint is None:
-        Connection.objects.filter(pk=connection.pk).update(revoked_at=now())
     return len(tokens)
 
 

@@ -14,11 +14,11 @@ from scim2_models import InvalidSyntaxException
 from scim2_server.requests import ScimRequest
 
 from governance.core.actor import Actor, Door, acting_as
+from governance.identity.models import Connection
 from scim_bridge import engine
 from scim_bridge.adapters import Caller
 from scim_bridge.answers import answer, error_answer, wanted_type
 from scim_bridge.errors import TooLarge, told
-from scim_bridge.models import Connection
 
 #: Where a request without a connection comes from: only `/ServiceProviderConfig` is open.
 _ANYBODY = Caller("scim:anybody", Actor.service("anybody", door=Door.SCIM))

@@ -111,6 +111,8 @@ class Person(AbstractBaseUser):
             models.Index(fields=["modified_at", "id"], name="person_modified"),
             models.Index(fields=["email"], name="person_email"),
             models.Index(fields=["left_at"], name="person_left", condition=Q(left_at__isnull=False)),
+            # How many people each connection brought.
+            models.Index(fields=["source"], name="person_source", condition=Q(is_listed=True)),
             GinIndex(fields=["document_key"], name="person_document", opclasses=["jsonb_path_ops"]),
         ]
 
@@ -267,3 +269,156 @@ class ServiceToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.audience} {self.name}"
+
+
+class Connection(models.Model):
+    """One identity provider that pushes people and groups.
+
+    The name never changes: it is in `source` of all that the connection brought, and in the ledger as who acted.
+    """
+
+    #: The permanent reference for the ledger and for addresses.
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    #: A name of `identity.connections.dialects.DIALECTS`.
+    dialect = models.CharField(max_length=20, default="strict")
+    note = models.CharField(max_length=500, blank=True, help_text="What administrators want each other to know")
+    requests_per_minute = models.PositiveIntegerField(default=6000)
+    keep_exchanges_days = models.PositiveSmallIntegerField(default=7)
+    created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(requests_per_minute__range=(60, 600_000)), name="connection_limit_is_sensible"
+            ),
+            models.CheckConstraint(
+                condition=Q(keep_exchanges_days__range=(1, 90)), name="connection_keeps_exchanges_1_to_90_days"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def source(self) -> str:
+        """Return what people and groups of this connection carry as their source."""
+        return f"scim:{self.name}"
+
+
+class ConnectionToken(models.Model):
+    """A token opens one connection; a connection may have several, so that they can be rotated with an overlap."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="links")
+    token = models.OneToOneField(ServiceToken, on_delete=models.PROTECT, related_name="connection_link")
+
+    def __str__(self) -> str:
+        return f"{self.connection_id}: {self.token_id}"
+
+
+class ConnectionClient(models.Model):
+    """OAuth 2.0 client credentials of a connection (RFC 6749 §4.4). Only the SHA-256 of the secret is kept.
+
+    Access tokens are signed and live an hour; they have no rows, and end at once with their client or connection.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="clients")
+    client_id = models.CharField(max_length=40, unique=True)
+    secret_digest = models.CharField(max_length=64)
+    hint = models.CharField(max_length=12, help_text="The first characters of the secret, to recognise it by")
+    created_at = models.DateTimeField()
+    created_by_ref = models.CharField(max_length=120)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.client_id
+
+
+class ConnectionHour(models.Model):
+    """How much a connection asked in one hour. Counted about once a second, never inside a request."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="hours")
+    hour = models.DateTimeField(help_text="When the hour began, UTC")
+    requests = models.PositiveBigIntegerField(default=0)
+    errors = models.PositiveBigIntegerField(default=0, help_text="Those answered with 400 and above")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "hour"], name="connection_hour_once")]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} {self.hour:%Y-%m-%d %H}h"
+
+
+class ConnectionExchange(models.Model):
+    """One request and its answer, masked: keys and structure, no personal data, no secrets.
+
+    The last 200 of a connection are kept, and none for longer than the connection says.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="exchanges")
+    at = models.DateTimeField()
+    method = models.CharField(max_length=10)
+    path = models.CharField(max_length=300, help_text="Below the base, masked")
+    query = models.CharField(max_length=1000, blank=True, help_text="Masked")
+    status = models.PositiveSmallIntegerField()
+    milliseconds = models.FloatField()
+    user_agent = models.CharField(max_length=200, blank=True)
+    correlation_id = models.CharField(max_length=32, help_text="Finds what it caused in the ledger")
+    request_body = models.JSONField(null=True, help_text="Masked; null when there was none or it cannot be read")
+    response_body = models.JSONField(null=True, help_text="Masked")
+    #: What the door understood: sentences in plain words.
+    understood = models.JSONField(default=list)
+    #: Why it was refused, in plain words, and where that is written; empty when it was not.
+    problem = models.CharField(max_length=1000, blank=True)
+    section = models.CharField(max_length=80, blank=True, help_text="For instance: RFC 7644 §3.5.2.3")
+
+    class Meta:
+        indexes = [models.Index(fields=["connection", "-at", "-id"], name="connection_exchange_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status}"
+
+
+class ConnectionConflict(models.Model):
+    """A connection wants somebody, or a group, that another connection brought. An administrator decides."""
+
+    class Resolution(models.TextChoices):
+        """What was decided."""
+
+        OPEN = "", "Open"
+        HANDED_OVER = "handed_over", "Handed over"
+        DISMISSED = "dismissed", "Dismissed"
+
+    #: The one that wants.
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="conflicts")
+    #: The one that has.
+    holder = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey(Person, null=True, on_delete=models.PROTECT, related_name="+")
+    group = models.ForeignKey(Group, null=True, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=320, help_text="The user name or display name that was asked for")
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    count = models.PositiveIntegerField(default=1)
+    resolution = models.CharField(max_length=12, choices=Resolution.choices, default=Resolution.OPEN, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "person"], name="connection_conflict_about_a_person_once"),
+            models.UniqueConstraint(fields=["connection", "group"], name="connection_conflict_about_a_group_once"),
+            models.CheckConstraint(
+                condition=Q(person__isnull=False, group__isnull=True) | Q(person__isnull=True, group__isnull=False),
+                name="connection_conflict_is_about_one_thing",
+            ),
+            models.CheckConstraint(
+                condition=Q(resolution="", resolved_at__isnull=True)
+                | (~Q(resolution="") & Q(resolved_at__isnull=False)),
+                name="connection_conflict_resolved_exactly_when_there_is_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} wants {self.name}"

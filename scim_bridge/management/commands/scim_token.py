@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from governance.core.actor import Actor, Door
 from governance.core.errors import DomainError
+from governance.identity.models import ConnectionToken
 from scim_bridge import connections
 from scim_bridge.dialects.policies import DIALECTS
-from scim_bridge.models import ConnectionToken
 
 
 class Command(BaseCommand):

@@ -1,0 +1,373 @@
+"""What the pages ask about connections. Frozen values out; the rows stay in this room."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, Sum
+
+from governance.core.clock import now
+from governance.core.errors import NotFound
+from governance.identity.connections.dialects import label_of
+from governance.identity.models import (
+    Connection,
+    ConnectionClient,
+    ConnectionConflict,
+    ConnectionExchange,
+    ConnectionHour,
+    Group,
+    Person,
+    ServiceToken,
+)
+
+#: The chart of a connection has so many hours, the last of them not over yet.
+CHART_HOURS = 24
+#: Exchanges on one page of the list.
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLine:
+    """A connection in the list."""
+
+    ref: UUID
+    name: str
+    dialect: str
+    dialect_label: str
+    #: `live`, `revoked`, or `unopened`: it has neither a live token nor live client credentials.
+    state: str
+    created_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    requests_24h: int
+    errors_24h: int
+    open_conflicts: int
+    people: int
+    groups: int
+    #: The first of the live tokens that ends, if any of them ends.
+    next_expiry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLine:
+    """A token of a connection. `state` is `live`, `expired` or `revoked`."""
+
+    id: int
+    hint: str
+    state: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLine:
+    """OAuth 2.0 client credentials of a connection. `state` is `live` or `revoked`."""
+
+    pk: int
+    client_id: str
+    hint: str
+    state: str
+    created_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """What happened in one hour."""
+
+    hour: datetime
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictLine:
+    """A person or group that this connection asks for and another one has."""
+
+    id: int
+    #: `person` or `group`.
+    kind: str
+    name: str
+    subject_ref: UUID
+    subject_name: str
+    connection_ref: UUID
+    connection_name: str
+    holder_ref: UUID
+    holder_name: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    count: int
+    #: Empty while it is open; `handed_over` or `dismissed`.
+    resolution: str
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLine:
+    """An exchange in the list. `problem` is empty when it went well."""
+
+    id: int
+    at: datetime
+    method: str
+    path: str
+    query: str
+    status: int
+    milliseconds: float
+    understood: Sequence[str]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeDetail:
+    """One exchange with its masked bodies (JSON values; None when there was none)."""
+
+    line: ExchangeLine
+    connection_ref: UUID
+    connection_name: str
+    section: str
+    user_agent: str
+    correlation_id: str
+    request_body: Any
+    response_body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDetail:
+    """One connection with all that its page shows, except the exchanges, which are paged."""
+
+    line: ConnectionLine
+    note: str
+    requests_per_minute: int
+    keep_exchanges_days: int
+    tokens: Sequence[TokenLine]
+    clients: Sequence[ClientLine]
+    hours: Sequence[HourCount]
+    #: Open ones first, then the latest.
+    conflicts: Sequence[ConflictLine]
+
+    @property
+    def newest_token_id(self) -> int | None:
+        """Return what `rotate_tokens` takes as `newest`."""
+        return max((token.id for token in self.tokens if token.state == "live"), default=None)
+
+
+def every_connection() -> list[ConnectionLine]:
+    """Return every connection: the live ones first, by name. Six statements, however many there are."""
+    return _lines(list(Connection.objects.order_by("name")))
+
+
+def connection_detail(ref: UUID | str) -> ConnectionDetail:
+    """Return one connection. Raises NotFound."""
+    row = _one(ref)
+    at = now()
+    tokens = ServiceToken.objects.filter(connection_link__connection=row).order_by("-pk")
+    return ConnectionDetail(
+        line=_lines([row])[0],
+        note=row.note,
+        requests_per_minute=row.requests_per_minute,
+        keep_exchanges_days=row.keep_exchanges_days,
+        tokens=[_token(token, at) for token in tokens],
+        clients=[_client(client) for client in row.clients.order_by("-pk")],
+        hours=_hours(row, at),
+        conflicts=_conflicts(Q(connection=row) | Q(holder=row)),
+    )
+
+
+def exchanges_of(ref: UUID | str, *, only_errors: bool = False, before: int | None = None) -> list[ExchangeLine]:
+    """Return the latest exchanges of a connection, at most one page; `before` is the last id of the page above.
+
+    Raises NotFound.
+    """
+    row = _one(ref)
+    found = ConnectionExchange.objects.filter(connection=row, at__gte=_keeps_since(row))
+    if only_errors:
+        found = found.filter(status__gte=400)
+    if before is not None and (edge := found.filter(pk=before).values_list("at", "pk").first()):
+        found = found.filter(Q(at__lt=edge[0]) | Q(at=edge[0], pk__lt=edge[1]))
+    return [_exchange(each) for each in found.order_by("-at", "-id")[:PAGE_SIZE]]
+
+
+def exchange(ref: UUID | str, exchange_id: int) -> ExchangeDetail:
+    """Return one exchange of a connection. Raises NotFound."""
+    row = _one(ref)
+    found = row.exchanges.filter(pk=exchange_id, at__gte=_keeps_since(row)).first()
+    if found is None:
+        raise NotFound("This exchange is not kept any more.")
+    return ExchangeDetail(
+        line=_exchange(found),
+        connection_ref=row.ref,
+        connection_name=row.name,
+        section=found.section,
+        user_agent=found.user_agent,
+        correlation_id=found.correlation_id,
+        request_body=found.request_body,
+        response_body=found.response_body,
+    )
+
+
+def open_conflicts() -> list[ConflictLine]:
+    """Return every open conflict, the latest first."""
+    return _conflicts(Q(resolution=""))
+
+
+def conflict(conflict_id: int) -> ConflictLine:
+    """Return one conflict. Raises NotFound."""
+    found = _conflicts(Q(pk=conflict_id))
+    if not found:
+        raise NotFound("There is no such conflict.")
+    return found[0]
+
+
+def _lines(rows: list[Connection]) -> list[ConnectionLine]:
+    at = now()
+    since = _hour(at) - timedelta(hours=CHART_HOURS - 1)
+    counted = {
+        each["connection_id"]: each
+        for each in ConnectionHour.objects.filter(connection__in=rows, hour__gte=since)
+        .values("connection_id")
+        .annotate(all_requests=Sum("requests"), all_errors=Sum("errors"))
+    }
+    conflicts: Counter[int] = Counter(
+        ConnectionConflict.objects.filter(connection__in=rows, resolution="").values_list("connection_id", flat=True)
+    )
+    people, groups = _owned(Person, rows), _owned(Group, rows)
+    opening = _opening(rows, at)
+    lines = [
+        ConnectionLine(
+            ref=row.ref,
+            name=row.name,
+            dialect=row.dialect,
+            dialect_label=label_of(row.dialect),
+            state="revoked" if row.revoked_at else "live" if row.pk in opening else "unopened",
+            created_at=row.created_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+            requests_24h=counted.get(row.pk, {}).get("all_requests", 0),
+            errors_24h=counted.get(row.pk, {}).get("all_errors", 0),
+            open_conflicts=conflicts[row.pk],
+            people=people.get(row.source, 0),
+            groups=groups.get(row.source, 0),
+            next_expiry_at=min(opening.get(row.pk, []), default=None),
+        )
+        for row in rows
+    ]
+    return sorted(lines, key=lambda line: line.revoked_at is not None)
+
+
+def _opening(rows: list[Connection], at: datetime) -> dict[int, list[datetime]]:
+    """Return the connections that something opens now, each with when its live tokens end."""
+    live = ServiceToken.objects.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=at), connection_link__connection__in=rows, revoked_at__isnull=True
+    )
+    ends: dict[int, list[datetime]] = {}
+    for connection_id, end in live.values_list("connection_link__connection_id", "expires_at"):
+        ends.setdefault(connection_id, []).extend([end] if end else [])
+    clients = ConnectionClient.objects.filter(connection__in=rows, revoked_at__isnull=True)
+    for connection_id in clients.values_list("connection_id", flat=True):
+        ends.setdefault(connection_id, [])
+    return ends
+
+
+def _owned(model: type[Person] | type[Group], rows: list[Connection]) -> dict[str, int]:
+    listed = model._default_manager.filter(is_listed=True, source__in=[row.source for row in rows])
+    return dict(listed.values("source").annotate(number=Count("pk")).values_list("source", "number"))
+
+
+def _hours(row: Connection, at: datetime) -> list[HourCount]:
+    """Return the hours of the chart, the oldest first, those without a request included."""
+    first = _hour(at) - timedelta(hours=CHART_HOURS - 1)
+    known = {each.hour: each for each in row.hours.filter(hour__gte=first)}
+    hours = [first + timedelta(hours=number) for number in range(CHART_HOURS)]
+    return [
+        HourCount(hour, known[hour].requests if hour in known else 0, known[hour].errors if hour in known else 0)
+        for hour in hours
+    ]
+
+
+def _conflicts(which: Q) -> list[ConflictLine]:
+    rows = ConnectionConflict.objects.filter(which).select_related("connection", "holder", "person", "group")
+    return [_conflict(row) for row in rows.order_by("resolution", "-last_seen_at", "-id")[:200]]
+
+
+def _conflict(row: ConnectionConflict) -> ConflictLine:
+    subject = row.person or row.group
+    assert subject is not None  # connection_conflict_is_about_one_thing
+    return ConflictLine(
+        id=row.pk,
+        kind="person" if row.person_id else "group",
+        name=row.name,
+        subject_ref=subject.ref,
+        subject_name=subject.display_name,
+        connection_ref=row.connection.ref,
+        connection_name=row.connection.name,
+        holder_ref=row.holder.ref,
+        holder_name=row.holder.name,
+        first_seen_at=row.first_seen_at,
+        last_seen_at=row.last_seen_at,
+        count=row.count,
+        resolution=row.resolution,
+        resolved_at=row.resolved_at,
+    )
+
+
+def _token(token: ServiceToken, at: datetime) -> TokenLine:
+    is_over = token.expires_at is not None and token.expires_at <= at
+    return TokenLine(
+        id=token.pk,
+        hint=token.hint,
+        state="revoked" if token.revoked_at else "expired" if is_over else "live",
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        revoked_at=token.revoked_at,
+        last_used_at=token.last_used_at,
+    )
+
+
+def _client(client: ConnectionClient) -> ClientLine:
+    return ClientLine(
+        pk=client.pk,
+        client_id=client.client_id,
+        hint=client.hint,
+        state="revoked" if client.revoked_at else "live",
+        created_at=client.created_at,
+        revoked_at=client.revoked_at,
+        last_used_at=client.last_used_at,
+    )
+
+
+def _exchange(row: ConnectionExchange) -> ExchangeLine:
+    return ExchangeLine(
+        id=row.pk,
+        at=row.at,
+        method=row.method,
+        path=row.path,
+        query=row.query,
+        status=row.status,
+        milliseconds=row.milliseconds,
+        understood=tuple(row.understood),
+        problem=row.problem,
+    )
+
+
+def _keeps_since(row: Connection) -> datetime:
+    """Return since when exchanges are shown: also those that the clock has not removed yet are gone for the reader."""
+    return now() - timedelta(days=row.keep_exchanges_days)
+
+
+def _hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _one(ref: UUID | str) -> Connection:
+    try:
+        return Connection.objects.get(ref=ref if isinstance(ref, UUID) else UUID(ref))
+    except (Connection.DoesNotExist, ValueError) as error:
+        raise NotFound("There is no such connection.") from error
