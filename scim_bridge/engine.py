@@ -263,23 +263,37 @@ class Handler(ScimHandler):
         return self.storage.users.write(row, {"active": row.is_active, **document(replacement)})
 
     def _patched_user(self, resource_type: ResourceType, request: ScimRequest, target: Target, raw: Any) -> Any:
-        operations = self._patch_op(resource_type, self.dialect.patch(str(resource_type.name), raw))
+        raw = self.dialect.patch(str(resource_type.name), raw, target.resource_id)
+        operations = None if raw is None else self._patch_op(resource_type, raw)
         row = self._locked(resource_type, request, target)
-        current = self._current(resource_type, row)
-        return self.storage.users.write(row, document(current)) if operations.patch(current) else row
+        new = self._patched(resource_type, row, operations, raw)
+        return row if new is None else self.storage.users.write(row, new)
 
     def _patched_group(self, resource_type: ResourceType, request: ScimRequest, target: Target, raw: Any) -> Any:
-        raw = self.dialect.patch(str(resource_type.name), raw)
-        change, rest = split_operations(raw, lenient=self.dialect.is_lenient_about_members)
+        raw = self.dialect.patch(str(resource_type.name), raw, target.resource_id)
+        change, rest = (
+            (NO_CHANGE, None) if raw is None else split_operations(raw, lenient=self.dialect.is_lenient_about_members)
+        )
         operations = None if rest is None else self._patch_op(resource_type, rest)
         row = self._locked(resource_type, request, target)
-        if operations is not None:
-            current = self._current(resource_type, row)
-            if operations.patch(current):
-                self.storage.groups.write(row, document(current), None)
+        new = self._patched(resource_type, row, operations, rest)
+        if new is not None:
+            self.storage.groups.write(row, new, None)
         if change != NO_CHANGE:
             self.storage.groups.change(row, change)
         return row
+
+    def _patched(
+        self, resource_type: ResourceType, row: Any, operations: PatchOp[Any] | None, raw: Any
+    ) -> Mapping[str, Any] | None:
+        """Return the document after the operations, unknown attributes included; None when nothing changed."""
+        if operations is None:
+            return None
+        current = self._current(resource_type, row)
+        is_changed = operations.patch(current)
+        patched = document(current)
+        kept = self.dialect.kept(str(resource_type.name), raw, patched)
+        return kept if is_changed or kept != patched else None
 
     def _patch_op(self, resource_type: ResourceType, raw: Any) -> PatchOp[Any]:
         model = parametrize(PatchOp, self.service.get_model(resource_type))

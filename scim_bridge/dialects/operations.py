@@ -1,0 +1,318 @@
+"""Rules about one operation of a PATCH. Each returns the operations that take its place, as the RFC wants them. Pure.
+
+They run in the order of a dialect; a rule sees what the rules before it made.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scim2_models import InvalidPathException, InvalidSyntaxException, MutabilityException
+from scim2_models import path as scim
+
+from scim_bridge.dialects.filters import FilterRule, normalised_brackets
+from scim_bridge.dialects.shapes import Attribute, Shape, head, parsed
+from scim_bridge.dialects.unknown import is_unknown
+from scim_bridge.dialects.values import LONG_LISTS, ValueRule, normalised, normalised_element
+
+logger = logging.getLogger(__name__)
+
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+_VERBS = ("add", "remove", "replace")
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation with its verb in lower case. `path` None: the whole resource; `value` absent is not null."""
+
+    verb: str
+    path: str | None = None
+    value: Any = _ABSENT
+    #: It was a key of a value without a path.
+    is_keyed: bool = False
+
+    @property
+    def has_value(self) -> bool:
+        """Tell whether a value was sent, null included."""
+        return self.value is not _ABSENT
+
+    @property
+    def is_blank(self) -> bool:
+        """Tell whether the value sent means "no value"."""
+        return self.has_value and (self.value is None or self.value in ("", []))
+
+    def as_sent(self) -> dict[str, Any]:
+        """Return the operation as it stands in a PATCH."""
+        path = {} if self.path is None else {"path": self.path}
+        return {"op": self.verb, **path, **({"value": self.value} if self.has_value else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The resource a PATCH is about."""
+
+    shape: Shape
+    #: None where the id is not known before the write (none today).
+    id: str | None = None
+
+
+OperationRule = Callable[[Target, Operation], list[Operation]]
+
+
+def normalised_patch(target: Target, raw: Any, rules: Iterable[OperationRule]) -> dict[str, Any] | None:
+    """Return the body of a PATCH after all rules; None when nothing is left that could change anything.
+
+    Raises InvalidSyntax, InvalidPath, InvalidValue and Mutability exceptions of scim2-models.
+    """
+    operations = _operations(raw)
+    for rule in rules:
+        operations = [each for operation in operations for each in rule(target, operation)]
+    sent = [operation.as_sent() for operation in operations]
+    return {"schemas": [PATCH_OP], "Operations": sent} if sent else None
+
+
+def _operations(raw: Any) -> list[Operation]:
+    if not isinstance(raw, Mapping):
+        raise InvalidSyntaxException(detail="The body must be a PatchOp object.")
+    listed = _lowered(raw).get("operations")
+    if not isinstance(listed, list) or not listed:
+        raise InvalidSyntaxException(detail="Operations: must be a list of one or more operations.")
+    return [_operation(each) for each in listed]
+
+
+def _operation(raw: Any) -> Operation:
+    """Read an operation whose verb and keys may have any letter case (Entra: `Add`, `Replace`, `Remove`)."""
+    if not isinstance(raw, Mapping):
+        raise InvalidSyntaxException(detail="Operations: every operation must be an object.")
+    named = _lowered(raw)
+    verb = named.get("op")
+    if not isinstance(verb, str) or verb.lower() not in _VERBS:
+        raise InvalidSyntaxException(detail=f"op: {verb!r} is not one of add, remove, replace.")
+    path = named.get("path")
+    if path is not None and not isinstance(path, str):
+        raise InvalidPathException(path=str(path), detail="path: must be a text.")
+    return Operation(verb.lower(), path.strip() or None if path else None, named.get("value", _ABSENT))
+
+
+def split_by_key(target: Target, operation: Operation) -> list[Operation]:
+    """Make one operation of each key of a value without a path: dotted and URN keys are paths (RFC 7644 §3.10).
+
+    Entra with `aadOptscim062020`, Okta and authentik; an extension's URN may hold an object, or its attributes follow.
+    """
+    if operation.verb == "remove" or not isinstance(operation.value, Mapping):
+        return [operation]
+    if operation.path is None:
+        return [each for one in _keyed(operation) for each in split_by_key(target, one)]
+    if operation.path.lower() in target.shape.extensions:
+        return _keyed(operation, f"{operation.path}:")
+    if operation.path.lower() == target.shape.urn.lower():
+        return split_by_key(target, replace(operation, path=None))
+    return [operation]
+
+
+def _keyed(operation: Operation, prefix: str = "") -> list[Operation]:
+    named = [(f"{prefix}{key}".strip(), value) for key, value in operation.value.items()]
+    for key in [key for key, _ in named if not _is_path(key)]:
+        logger.info("Ignored %r in the value of a PATCH: it is no name of an attribute.", key)
+    return [replace(operation, path=key, value=value, is_keyed=True) for key, value in named if _is_path(key)]
+
+
+def without_echo(target: Target, operation: Operation) -> list[Operation]:
+    """Drop what only repeats what we returned. Raises MutabilityException for another `id`.
+
+    Okta's rename carries `id`, authentik sends the whole group with `schemas`, an echo of a user has `meta`, `groups`.
+    """
+    attribute = target.shape.attributes.get((operation.path or "").lower())
+    if operation.verb == "remove" or attribute is None:
+        return [operation]
+    if attribute.path == "id" and target.id is not None:
+        return _of_an_id(target.id, operation)
+    is_echo = operation.is_keyed and (attribute.is_read_only or attribute.path == "schemas")
+    return [] if is_echo else [operation]
+
+
+def _of_an_id(id_: str, operation: Operation) -> list[Operation]:
+    if operation.value != id_:
+        raise MutabilityException(attribute="id", detail="id: it is the server's and cannot be changed.")
+    return []
+
+
+def qualified(target: Target, operation: Operation) -> list[Operation]:
+    """Give a bare name that only an extension has its URN: hand-written mappings send `manager` and `department`."""
+    node = None if operation.path is None or target.shape.knows(operation.path) else parsed(operation.path)
+    if node is None or isinstance(node, scim.Comparison | scim.Present) or head(node).uri is not None:
+        return [operation]
+    attribute = target.shape.find(head(node))
+    if attribute is None or not attribute.path.lower().startswith("urn:"):
+        return [operation]
+    urn = attribute.path.rpartition(":")[0]
+    return [replace(operation, path=f"{urn}:{operation.path}")]
+
+
+def with_brackets(rules: Iterable[FilterRule]) -> OperationRule:
+    """Return the rule that applies filter rules inside the brackets of a path: `roles[primary eq "True"].value`."""
+    applied = tuple(rules)
+
+    def rule(target: Target, operation: Operation) -> list[Operation]:
+        node = None if operation.path is None or "[" not in operation.path else parsed(operation.path)
+        attribute = target.shape.find(head(node)) if isinstance(node, scim.ValuePath) else None
+        if attribute is None or not isinstance(node, scim.ValuePath):
+            return [operation]
+        inside = normalised_brackets(attribute, node.val_filter, applied)
+        return [replace(operation, path=str(replace(node, val_filter=inside)))]
+
+    return rule
+
+
+def with_values(rules: Iterable[ValueRule]) -> OperationRule:
+    """Return the rule that applies value rules to what an operation adds or puts in place."""
+    applied = tuple(rules)
+
+    def rule(target: Target, operation: Operation) -> list[Operation]:
+        named = _named(target.shape, operation.path)
+        if named is None or not operation.has_value or operation.verb == "remove":
+            return [operation]
+        attribute, is_element = named
+        change = normalised_element if is_element else normalised
+        return [replace(operation, value=change(attribute, operation.value, applied))]
+
+    return rule
+
+
+def only_what_is_listed(target: Target, operation: Operation) -> list[Operation]:
+    """Make a `remove` with a list of values remove those alone, and one with null remove as if there were no value.
+
+    `path: members` with values, read strictly, empties the group: the worst silent bug of this field. Entra,
+    JumpCloud and authentik send it; Keycloak's plug-in sends `value: null` for an empty group.
+    """
+    if operation.verb != "remove" or not operation.has_value:
+        return [operation]
+    if operation.value is not None and _is_unknown(target.shape, operation.path):
+        logger.info("Ignored the removal of listed values of %s: there is no such attribute.", operation.path)
+        return []
+    named = _named(target.shape, operation.path)
+    if named is None or operation.value is None or not named[0].is_list or named[1]:
+        return [replace(operation, value=_ABSENT)]
+    attribute, _ = named
+    if attribute.path in LONG_LISTS:
+        return [operation]  # `scim_bridge.members` reads it the same way
+    values = operation.value if isinstance(operation.value, list) else [operation.value]
+    selected = [selection for value in values if (selection := _selection(attribute, value))]
+    return [Operation("remove", f"{operation.path}[{selection}]") for selection in selected]
+
+
+def blank_removes(target: Target, operation: Operation) -> list[Operation]:
+    """Make a `replace` or `add` of null or `""` a `remove`; adding nothing to a list adds nothing.
+
+    Entra clears attributes and the manager with `""`. A required attribute is left, and refused.
+    """
+    named = _named(target.shape, operation.path)
+    if named is None or operation.verb == "remove" or not operation.is_blank:
+        return [operation]
+    attribute, is_element = named
+    if attribute.is_required:
+        return [operation]
+    if attribute.is_list and not is_element:
+        return _of_a_list(attribute, operation)
+    return [Operation("remove", operation.path)]
+
+
+def _of_a_list(attribute: Attribute, operation: Operation) -> list[Operation]:
+    if operation.verb == "add" and operation.value != "":
+        return []
+    # An empty text is no list: it must not empty a group.
+    return [operation] if attribute.path in LONG_LISTS else [Operation("remove", operation.path)]
+
+
+def merged_additions(target: Target, operation: Operation) -> list[Operation]:
+    """Add to the element with the same value and type when there is one, so that a repeat changes nothing.
+
+    RFC 7644 §3.5.2.1: adding a value that is there changes nothing; RFC 7643 §2.4: no (type, value) pair twice.
+    Entra and JumpCloud repeat an `add` after a time-out, with more or fewer parts than before.
+    """
+    named = _named(target.shape, operation.path)
+    if operation.verb != "add" or named is None or named[1] or not isinstance(operation.value, list):
+        return [operation]
+    attribute, _ = named
+    if not attribute.has_value or attribute.path in LONG_LISTS:
+        return [operation]
+    return [_addition(operation, element) for element in operation.value]
+
+
+def _addition(operation: Operation, element: Any) -> Operation:
+    if not isinstance(element, Mapping) or not isinstance(_lowered(element).get("value"), str):
+        return replace(operation, value=[element])
+    named = _lowered(element)
+    keys = [key for key in ("value", "type") if isinstance(named.get(key), str)]
+    return replace(operation, path=f"{operation.path}[{_equal(named, keys)}]", value=element)
+
+
+def without_unknown(target: Target, operation: Operation) -> list[Operation]:
+    """Drop what changes unknown parts of known attributes, or selects in unknown lists, with a line in the log.
+
+    One custom attribute of Entra would otherwise block the other 29 operations of its request. An unknown attribute
+    as a whole stays: `scim_bridge.dialects.unknown` keeps it.
+    """
+    if operation.path is None or target.shape.knows(operation.path):
+        return [operation]
+    node = parsed(operation.path)
+    if isinstance(node, scim.Comparison | scim.Present):
+        raise InvalidPathException(path=operation.path, detail=f"{operation.path}: is a comparison, not a path.")
+    if _named(target.shape, operation.path) is not None or is_unknown(target.shape, operation.path):
+        return [operation]
+    logger.info("Ignored %s in a PATCH: there is no such attribute.", head(node))
+    return []
+
+
+def _named(shape: Shape, path: str | None) -> tuple[Attribute, bool] | None:
+    """Return the attribute or part that a path names, and whether it is one element (`emails[…]`); or None."""
+    if path is None or shape.knows(path):
+        return None
+    node = parsed(path)
+    if isinstance(node, scim.Comparison | scim.Present):
+        return None
+    attribute = shape.find(head(node))
+    part = node.sub_attr
+    if attribute is None or part is None:
+        return None if attribute is None else (attribute, isinstance(node, scim.ValuePath))
+    found = attribute.parts.get(part.lower())
+    return None if found is None else (found, False)
+
+
+def _selection(attribute: Attribute, value: Any) -> str:
+    """Return the filter that selects a listed element: by its value, or by all of its simple parts."""
+    if isinstance(value, str):
+        return f"value eq {json.dumps(value)}" if attribute.has_value else ""
+    if not isinstance(value, Mapping):
+        return ""
+    named = _lowered(value)
+    if isinstance(named.get("value"), str):
+        return _equal(named, ["value", *(["type"] if isinstance(named.get("type"), str) else [])])
+    return _equal(named, [key for key, inner in named.items() if key in attribute.parts and inner not in ("", None)])
+
+
+def _equal(named: Mapping[str, Any], keys: Iterable[str]) -> str:
+    simple = [key for key in keys if isinstance(named[key], str | bool | int | float)]
+    return " and ".join(f"{key} eq {json.dumps(named[key])}" for key in simple)
+
+
+def _is_unknown(shape: Shape, path: str | None) -> bool:
+    return path is not None and is_unknown(shape, path)
+
+
+def _is_path(text: str) -> bool:
+    try:
+        parsed(text)
+    except InvalidPathException:
+        return False
+    return True
+
+
+def _lowered(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in raw.items()}
