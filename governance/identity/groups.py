@@ -27,6 +27,8 @@ def check_group(display_name: str, external_id: str) -> None:
             problems[name] = f"At most 320 characters; this has {len(value)}."
         elif "\x00" in value:
             problems[name] = "The character NUL cannot be stored."
+    if len(key(display_name)) > 320:
+        problems.setdefault("display_name", "At most 320 characters without letter case (ß is ss).")
     if problems:
         raise Invalid(problems)
 

@@ -32,6 +32,8 @@ def check_profile(profile: Profile) -> None:
             problems[name] = f"At most {limit} characters; this has {len(value)}."
         elif "\x00" in value:
             problems[name] = "The character NUL cannot be stored."
+    if len(key(profile.user_name)) > LIMITS["user_name"]:
+        problems.setdefault("user_name", f"At most {LIMITS['user_name']} characters without letter case (ß is ss).")
     if problems:
         raise Invalid(problems)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import normalize
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
@@ -25,9 +26,18 @@ LIMITS: Mapping[str, int] = {
 }
 
 
+def caseless(text: str) -> str:
+    """Return what is the same for texts that differ in letter case or in how their accents are composed.
+
+    Unicode's canonical caseless form, composed: what RFC 7644 §5 asks of user names (RFC 7613 §3.2.2), and here of
+    every text whose case does not count. Given its own result, it returns it.
+    """
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFD", text).casefold())
+
+
 def key(value: str) -> str:
-    """Return the form in which names are compared: case folded, outer white space gone."""
-    return value.strip().casefold()
+    """Return the form in which names are compared: without letter case, outer white space gone."""
+    return caseless(value.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,9 @@ def document_from_profile(profile: Profile) -> dict[str, Any]:
 
 
 def normalised(value: Any) -> Any:
-    """Return the copy of a document that filters compare with: every string and key in lower case."""
+    """Return the copy of a document that filters compare with: strings without letter case, keys in lower case."""
     if isinstance(value, str):
-        return value.casefold()
+        return caseless(value)
     if isinstance(value, Mapping):
         return {name.lower(): normalised(inner) for name, inner in value.items()}
     if isinstance(value, list):

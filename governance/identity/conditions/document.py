@@ -18,6 +18,8 @@ from governance.identity.conditions.terms import Attribute, Comparison, Kind, Op
 
 #: A text that is not empty, or any boolean or number, at any depth. A constant: no input enters it.
 _SOMETHING = """'$.** ? (@.type() == "string" && @ != "" || @.type() == "boolean" || @.type() == "number")'"""
+#: Strict and silent: what is not a list has no elements, while the lax mode would make a null one of them.
+_ELEMENTS = "'strict $[*]', '{{}}', true"
 
 
 class DocumentSource:
@@ -98,7 +100,7 @@ def _is_equality(comparison: Comparison) -> bool:
 
 def _missing(comparison: Comparison) -> Fragment:
     attribute = comparison.attribute
-    missing = Fragment("{document_key} #> %s::text[] IS NULL", (_folded_path(attribute),))
+    missing = Fragment("{document_key} #>> %s::text[] IS NULL", (_folded_path(attribute),))
     if not attribute.is_list or attribute.part is None:
         return missing
     return any_of((missing, _any_element(attribute, ElementSource().compare(comparison))))
@@ -119,8 +121,8 @@ def _part(attribute: Attribute) -> Fragment:
 
 def _any_element(attribute: Attribute, inner: Fragment) -> Fragment:
     elements = (
-        "ROWS FROM (jsonb_path_query({document_key} #> %s::text[], '$[*]'),"
-        " jsonb_path_query({document} #> %s::text[], '$[*]')) AS element(folded, exact)"
+        f"ROWS FROM (jsonb_path_query({{document_key}} #> %s::text[], {_ELEMENTS}),"
+        f" jsonb_path_query({{document}} #> %s::text[], {_ELEMENTS})) AS element(folded, exact)"
     )
     sql = f"EXISTS (SELECT 1 FROM {elements} WHERE {inner.sql})"  # noqa: S608 - constants; values are parameters
     return Fragment(sql, (_folded_path(attribute), list(attribute.path), *inner.params))
