@@ -29,13 +29,20 @@ def answer(
 
 
 def error_answer(error: SCIMException, *, content_type: str = SCIM_JSON) -> HttpResponse:
+    """Return the response that says what went wrong."""
+    body = error_body(error)
+    status = int(body["status"])
+    return answer(status, body, _headers(error, status), content_type=content_type)
+
+
+def error_body(error: SCIMException) -> dict[str, Any]:
     """Return the SCIM error document: `status` is a text, `detail` a sentence (RFC 7644 §3.12)."""
     described = error.to_error()
-    status = int(described.status or 500)
-    body = {"schemas": [ERROR], "status": str(status), "detail": described.detail or str(error)}
+    status = str(int(described.status or 500))
+    body: dict[str, Any] = {"schemas": [ERROR], "status": status, "detail": described.detail or str(error)}
     if described.scim_type:
         body["scimType"] = described.scim_type
-    return answer(status, body, _headers(error, status), content_type=content_type)
+    return body
 
 
 def wanted_type(request: HttpRequest) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
-from django.http.request import UnreadablePostError
 from django_scim.utils import get_base_scim_location_getter
 from django_scim.views import SCIMView
 from scim2_models import InvalidSyntaxException
@@ -15,9 +13,9 @@ from scim2_server.requests import ScimRequest
 
 from governance.core.actor import Actor, Door, acting_as
 from governance.identity.models import Connection
-from scim_bridge import engine
 from scim_bridge.adapters import Caller
 from scim_bridge.answers import answer, error_answer, wanted_type
+from scim_bridge.engine.serving import serve
 from scim_bridge.errors import TooLarge, told
 
 #: Where a request without a connection comes from: only `/ServiceProviderConfig` is open.
@@ -49,7 +47,7 @@ class Endpoint(SCIMView):  # type: ignore[misc]  # published without types
             actor = Actor.service(connection.name, door=Door.SCIM)
             caller, dialect = Caller(connection.source, actor), connection.dialect
         with acting_as(caller.actor):
-            response = engine.serve(asked, dialect=dialect, caller=caller)
+            response = serve(asked, dialect=dialect, caller=caller)
         return answer(response.status.value, response.body, response.headers, content_type=content_type)
 
 
@@ -67,18 +65,22 @@ def _asked(request: HttpRequest) -> ScimRequest:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """Return the body. Raises TooLarge before reading one that says how large it is."""
-    limit: int = settings.SCIM_MAX_BODY_BYTES
+    """Return the body, of which never more than the limit is read. Raises TooLarge.
+
+    Bulk has a limit of its own, which is published (RFC 7644 §3.7.4). Django's DATA_UPLOAD_MAX_MEMORY_SIZE is meant for
+    forms and does not hold here.
+    """
+    is_bulk = request.path.rstrip("/").endswith("/Bulk")
+    limit: int = settings.SCIM_MAX_BULK_BYTES if is_bulk else settings.SCIM_MAX_BODY_BYTES
     too_large = TooLarge(detail=f"The body is larger than {limit} bytes.")
     length = request.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > limit:
         raise too_large
     try:
-        body = request.body
-    except RequestDataTooBig as error:
-        raise too_large from error
-    except UnreadablePostError as error:
+        body: bytes = request.read(limit + 1)
+    except OSError as error:
         raise InvalidSyntaxException(detail="The body broke off.") from error
     if len(body) > limit:
         raise too_large
+    request._body = body  # noqa: SLF001 - what Django's `body` returns from here on
     return body

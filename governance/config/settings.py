@@ -225,8 +225,10 @@ SCIM_SERVICE_PROVIDER = {
     "AUTH_CHECK_MIDDLEWARE": "scim_bridge.authentication.BearerCheck",
     "BASE_LOCATION_GETTER": "scim_bridge.location.base_location",
 }
-#: A larger SCIM body is answered 413. A group of 10,000 members is about 0.5 MB.
-SCIM_MAX_BODY_BYTES = 1_048_576
+#: A larger SCIM body is answered 413. A group of 50,000 members, each with its name, is about 5 MB.
+SCIM_MAX_BODY_BYTES = 8 * 1_048_576
+#: The same for Bulk, published as its maxPayloadSize.
+SCIM_MAX_BULK_BYTES = 16 * 1_048_576
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

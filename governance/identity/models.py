@@ -113,6 +113,10 @@ class Person(AbstractBaseUser):
             models.Index(fields=["left_at"], name="person_left", condition=Q(left_at__isnull=False)),
             # How many people each connection brought.
             models.Index(fields=["source"], name="person_source", condition=Q(is_listed=True)),
+            # Counts and finds a page far back without reading rows.
+            models.Index(
+                fields=["id"], include=["created_at", "source"], condition=Q(is_listed=True), name="person_listed"
+            ),
             GinIndex(fields=["document_key"], name="person_document", opclasses=["jsonb_path_ops"]),
         ]
 
@@ -187,6 +191,9 @@ class Group(models.Model):
         indexes = [
             models.Index(fields=["external_id"], name="group_external_id", condition=~Q(external_id="")),
             models.Index(fields=["created_at", "id"], name="group_created"),
+            models.Index(
+                fields=["id"], include=["created_at", "source"], condition=Q(is_listed=True), name="group_listed"
+            ),
             GinIndex(fields=["document_key"], name="group_document", opclasses=["jsonb_path_ops"]),
         ]
 

@@ -1,4 +1,4 @@
-"""Both shelves as the storage of scim2-server, so that its contract tests hold for them.
+"""The shelves as the storage of scim2-server, so that its contract tests hold for them.
 
 The handler of `scim_bridge.engine` reads plain dicts from the shelves; this class makes models of them, which the
 protocol engine needs to apply a PATCH or a PUT.
@@ -12,7 +12,6 @@ from typing import Any
 
 from django.db import transaction
 from scim2_models import (
-    NotImplementedException,
     PreconditionFailedException,
     Resource,
     ResourceType,
@@ -22,16 +21,16 @@ from scim2_models import (
 )
 from scim2_server.storage import ScimStorage, SearchPage
 
-from governance.core.errors import DomainError, Invalid
-from governance.identity.conditions.language import about_both, about_groups, about_people
-from governance.identity.conditions.ordering import ordered_by
+from governance.core.errors import DomainError
 from governance.identity.conditions.schemas import GroupModel, UserModel
-from governance.identity.conditions.terms import About, Condition
 from scim_bridge.adapters import Caller
 from scim_bridge.errors import scim_error
 from scim_bridge.projection import Projection
+from scim_bridge.storage.catalogue import CATALOGUE
 from scim_bridge.storage.groups import Groups
-from scim_bridge.storage.shelf import Listing, Shelf
+from scim_bridge.storage.paging import Position
+from scim_bridge.storage.searching import Found, Search
+from scim_bridge.storage.shelf import Shelf
 from scim_bridge.storage.users import Users
 
 #: Stored documents are read and written whole, whatever the dialect of the connection that asks.
@@ -42,15 +41,30 @@ EVERYTHING = Projection()
 
 
 class Directory(ScimStorage):
-    """Users and groups of PostgreSQL, on behalf of one connection."""
+    """Users, groups and the catalogue in PostgreSQL, on behalf of one connection."""
+
+    supports_cursors = True
 
     def __init__(self, caller: Caller, base_url: str = "") -> None:
         self.users = Users(caller, base_url)
         self.groups = Groups(caller, base_url)
+        self._shelves: Mapping[str, Shelf] = {
+            "User": self.users,
+            "Group": self.groups,
+            **{name: shelf(caller, base_url) for name, shelf in CATALOGUE.items()},
+        }
 
     def shelf(self, resource_type: ResourceType) -> Shelf:
         """Return where resources of this type are."""
-        return self.users if resource_type.name == "User" else self.groups
+        return self._shelves[str(resource_type.name)]
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Enclose reads: domain errors as SCIM errors. No transaction, which would only cost two statements more."""
+        try:
+            yield
+        except DomainError as error:
+            raise scim_error(error) from error
 
     @contextmanager
     def operation(self) -> Iterator[None]:
@@ -79,8 +93,9 @@ class Directory(ScimStorage):
     ) -> SearchPage:
         """Return a page of resources."""
         text = None if search_request.filter is None else str(search_request.filter)
-        total, found = self.found(resource_types, text, search_request, EVERYTHING)
-        return SearchPage(total, [resource(resource_type, view) for resource_type, view in found])
+        found = self.found(resource_types, text, search_request, EVERYTHING, position=position)
+        resources = [resource(resource_type, view) for resource_type, view in found.views]
+        return SearchPage(found.total, resources, found.next, found.previous)
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         """Store a new resource."""
@@ -107,22 +122,15 @@ class Directory(ScimStorage):
         text: str | None,
         request: SearchRequest[Any],
         projection: Projection,
-    ) -> tuple[int, list[tuple[ResourceType, dict[str, Any]]]]:
-        """Return how many resources match, and the page: the types one after the other."""
-        with self.operation():
-            shelves = [(each, self.shelf(each)) for each in resource_types]
-            conditions = _conditions(text, [shelf.about for _, shelf in shelves])
-            if request.sort_by is not None and len(shelves) > 1:
-                raise NotImplementedException(detail="sortBy: a search over several resource types is not sorted.")
-            start, left = request.start_index or 1, request.count
-            total, page = 0, []
-            for resource_type, shelf in shelves:
-                listing = Listing(conditions[shelf.about], _order(shelf, request), max(start - total, 1), left)
-                number, views = shelf.page(listing, projection)
-                total += number
-                page += [(resource_type, view) for view in views]
-                left = None if left is None else left - len(views)
-            return total, page
+        *,
+        position: Any = None,
+    ) -> Found:
+        """Return a page of what matches, by index or, when the request has a cursor, by position."""
+        with self.reading():
+            search = Search([(each, self.shelf(each)) for each in resource_types], text, request)
+            if request.cursor is None:
+                return search.by_index(projection)
+            return search.by_cursor(projection, None if position is None else Position.read(position))
 
     def _locked(self, resource_type: ResourceType, resource_id: str, expected_version: str | None) -> Any:
         row = self.shelf(resource_type).locked(resource_id)
@@ -147,21 +155,3 @@ def resource(resource_type: ResourceType, view: Mapping[str, Any]) -> Resource[A
 def document(resource: Resource[Any]) -> dict[str, Any]:
     """Return the document of a model, unknown attributes included."""
     return resource.model_dump(scim_policy=_KEEP)
-
-
-def _conditions(text: str | None, abouts: list[About]) -> Mapping[About, Condition | None]:
-    if text is None:
-        return dict.fromkeys(abouts)
-    if len(abouts) > 1:
-        return about_both(text)
-    return {abouts[0]: about_people(text) if abouts[0] is About.PEOPLE else about_groups(text)}
-
-
-def _order(shelf: Shelf, request: SearchRequest[Any]) -> list[Any]:
-    if request.sort_by is None:
-        return []
-    is_descending = request.sort_order == SearchRequest.SortOrder.descending
-    try:
-        return [ordered_by(shelf.about, str(request.sort_by), descending=is_descending)]
-    except Invalid as error:
-        raise Invalid({"sortBy": str(error)}) from error

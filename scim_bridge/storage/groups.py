@@ -10,6 +10,9 @@ from uuid import UUID
 from django.db.models import QuerySet
 from scim2_models import InvalidValueException
 
+from governance.identity.conditions.language import about_groups
+from governance.identity.conditions.ordering import ordered_by
+from governance.identity.conditions.sql import Matching, matching
 from governance.identity.conditions.terms import About
 from governance.identity.models import Group, Membership
 from governance.identity.queries import locked_group, person_ids_by_scim_id
@@ -17,6 +20,7 @@ from governance.lifecycle import actions as lifecycle
 from scim_bridge.adapters import GroupAdapter
 from scim_bridge.members import MemberChange
 from scim_bridge.projection import Projection
+from scim_bridge.storage.paging import Order
 from scim_bridge.storage.shelf import Shelf, canonical_uuid
 
 
@@ -24,12 +28,19 @@ class Groups(Shelf):
     """Reads and writes groups; every write is a lifecycle action."""
 
     name = "Group"
-    about = About.GROUPS
     link = "members"
 
     def listed(self) -> QuerySet[Group]:
         """Return every group the directory has."""
         return Group.objects.filter(is_listed=True)
+
+    def condition(self, text: str) -> Matching:
+        """Return a filter as an expression over groups."""
+        return matching(about_groups(text))
+
+    def order(self, name: str, *, descending: bool) -> Order:
+        """Return the order by an attribute of groups."""
+        return Order(ordered_by(About.GROUPS, name, descending=descending))
 
     def adapter(self, row: Any) -> GroupAdapter:
         """Return the adapter of a group."""

@@ -1,42 +1,30 @@
-"""What the storages of users and groups share: one query for a page, one for its links, plain dicts out."""
+"""What the storages of all types share: one query for a page, one for its links, plain dicts out."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.db.models.expressions import OrderBy
 from scim2_models import NotFoundException
 
-from governance.identity.conditions.sql import matching
-from governance.identity.conditions.terms import About, Condition
 from scim_bridge.adapters import Adapter, Caller
 from scim_bridge.projection import Projection
+from scim_bridge.storage import waymarks
+from scim_bridge.storage.paging import Key, Listing, Order
 
 #: The fields a reader needs. Rows, not model objects: a page of 100 costs half.
 FIELDS = ("id", "scim_id", "document", "version", "created_at", "modified_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Which part of which selection, in which order. `count` None is all, 0 only the total."""
-
-    condition: Condition | None = None
-    order: Sequence[OrderBy] = field(default_factory=tuple)
-    start: int = 1
-    count: int | None = None
 
 
 class Shelf:
     """The resources of one type."""
 
     name: ClassVar[str]
-    about: ClassVar[About]
     #: The attribute whose values are other rows, read only when it is asked for.
     link: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]] = FIELDS
 
     def __init__(self, caller: Caller, base_url: str = "") -> None:
         self.caller = caller
@@ -47,31 +35,52 @@ class Shelf:
         found = canonical_uuid(scim_id)
         row = None
         if found is not None:
-            row = self.listed().filter(scim_id=found).values_list(*FIELDS, named=True).first()
+            row = self.listed().filter(scim_id=found).values_list(*self.fields, named=True).first()
         if row is None:
-            raise NotFoundException(detail=f"There is no {self.name.lower()} with the id {scim_id}.")
+            raise self.missing(scim_id)
         return row
+
+    def missing(self, scim_id: str) -> NotFoundException:
+        """Return the error that says that there is no such resource."""
+        return NotFoundException(detail=f"There is no {self.name.lower()} with the id {scim_id}.")
 
     def locked(self, scim_id: str) -> Any:
         """Return one resource as a model object, locked until the transaction ends. Raises NotFound."""
         raise NotImplementedError
 
     def total(self, listing: Listing) -> int:
-        """Return how many resources the listing selects."""
-        return self._selected(listing).count()
+        """Return how many resources the listing selects. One statement."""
+        return self._marks(listing)[1] if listing.is_plain else self._selected(listing).count()
 
-    def page(self, listing: Listing, projection: Projection) -> tuple[int, list[dict[str, Any]]]:
-        """Return how many resources are selected, and those of the page. Counts only when the page does not tell."""
+    def page(self, listing: Listing) -> tuple[int, list[Any]]:
+        """Return how many resources are selected, and the rows of the page. Counts only when the page does not tell."""
         if listing.count == 0:
             return self.total(listing), []
-        rows = self._rows(listing)
+        if listing.start > waymarks.STEP:
+            return self._far_page(listing)
+        rows = self._rows(listing, self._ordered(listing), listing.start - 1)
         is_last = listing.count is None or len(rows) < listing.count
         if is_last and (rows or listing.start == 1):
-            return listing.start - 1 + len(rows), self.views(rows, projection)
-        return self.total(listing), self.views(rows, projection)
+            return listing.start - 1 + len(rows), rows
+        return self.total(listing), rows
+
+    def beside(self, listing: Listing, key: Key | None, *, backwards: bool, limit: int) -> list[Any]:
+        """Return the rows that follow a key (or the beginning), or precede it (or the end), the nearest first."""
+        ordered = listing.order.applied(self._selected(listing), backwards=backwards)
+        if key is not None:
+            ordered = ordered.filter(listing.order.beyond(key, backwards=backwards))
+        return list(ordered.values_list(*self.fields, *listing.order.fields, named=True)[:limit])
 
     def listed(self) -> QuerySet[Any]:
-        """Return every resource that SCIM shows."""
+        """Return every resource that SCIM shows to this connection."""
+        raise NotImplementedError
+
+    def condition(self, text: str) -> Any:
+        """Return a filter as an expression over the rows. Raises InvalidCondition."""
+        raise NotImplementedError
+
+    def order(self, name: str, *, descending: bool) -> Order:
+        """Return the order by an attribute. Raises InvalidCondition."""
         raise NotImplementedError
 
     def view(self, row: Any, links: Sequence[Any]) -> dict[str, Any]:
@@ -93,15 +102,32 @@ class Shelf:
         links = self.links([row.id for row in rows], projection) if rows else {}
         return [projection.apply(self.view(row, links.get(row.id, ()))) for row in rows]
 
-    def _selected(self, listing: Listing) -> QuerySet[Any]:
-        listed = self.listed()
-        return listed if listing.condition is None else listed.filter(matching(listing.condition))
+    def _far_page(self, listing: Listing) -> tuple[int, list[Any]]:
+        """Return the total and a page far from the beginning: from the last way-mark, or past ids alone."""
+        ordered = self._ordered(listing)
+        if listing.is_plain:
+            marks, total = self._marks(listing)
+            after, passed = marks.before(listing.start)
+            return total, self._rows(listing, ordered.filter(id__gt=after), listing.start - 1 - passed)
+        return self.total(listing), self._rows(listing, ordered, listing.start - 1)
 
-    def _rows(self, listing: Listing) -> list[Any]:
-        ordered = self._selected(listing).order_by(*listing.order, "created_at", "id")
-        start = listing.start - 1
-        stop = None if listing.count is None else start + listing.count
-        return list(ordered.values_list(*FIELDS, named=True)[start:stop])
+    def _rows(self, listing: Listing, ordered: QuerySet[Any], skipped: int) -> list[Any]:
+        """Return the rows after those skipped; what is skipped is read from the index, without its documents."""
+        page = ordered[skipped:] if listing.count is None else ordered[skipped : skipped + listing.count]
+        if skipped:
+            chosen = listing.order.annotated(self.listed().filter(id__in=page.values("id")))
+            page = listing.order.applied(chosen)
+        return list(page.values_list(*self.fields, *listing.order.fields, named=True))
+
+    def _marks(self, listing: Listing) -> tuple[waymarks.Marks, int]:
+        return waymarks.measured(self._selected(listing))
+
+    def _selected(self, listing: Listing) -> QuerySet[Any]:
+        listed = self.listed() if listing.condition is None else self.listed().filter(listing.condition)
+        return listing.order.annotated(listed)
+
+    def _ordered(self, listing: Listing) -> QuerySet[Any]:
+        return listing.order.applied(self._selected(listing))
 
 
 def canonical_uuid(text: str) -> UUID | None:

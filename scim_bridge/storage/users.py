@@ -9,11 +9,15 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from governance.identity.conditions.language import about_people
+from governance.identity.conditions.ordering import ordered_by
+from governance.identity.conditions.sql import Matching, matching
 from governance.identity.conditions.terms import About
 from governance.identity.models import Membership, Person
 from governance.identity.queries import locked_person
 from scim_bridge.adapters import PersonAdapter
 from scim_bridge.projection import Projection
+from scim_bridge.storage.paging import Order
 from scim_bridge.storage.shelf import Shelf
 
 
@@ -21,12 +25,19 @@ class Users(Shelf):
     """Reads and writes users; every write is a lifecycle action."""
 
     name = "User"
-    about = About.PEOPLE
     link = "groups"
 
     def listed(self) -> QuerySet[Person]:
         """Return every listed person, those who left included: an inactive user stays readable."""
         return Person.objects.filter(is_listed=True)
+
+    def condition(self, text: str) -> Matching:
+        """Return a filter as an expression over people."""
+        return matching(about_people(text))
+
+    def order(self, name: str, *, descending: bool) -> Order:
+        """Return the order by an attribute of people."""
+        return Order(ordered_by(About.PEOPLE, name, descending=descending))
 
     def adapter(self, row: Any) -> PersonAdapter:
         """Return the adapter of a person."""

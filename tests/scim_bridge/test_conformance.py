@@ -16,7 +16,7 @@ from scim2_tester import Status, check_server
 
 from governance.core.actor import Actor, Door
 from scim_bridge.adapters import Caller
-from scim_bridge.engine import provider_for
+from scim_bridge.engine.offers import provider_for
 from scim_bridge.storage.directory import Directory
 from tests.scim_bridge.conftest import Provider
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -80,7 +81,7 @@ def test_a_user_out_of_order_is_refused_by_attribute_and_nothing_is_kept(
     ],
 )
 def test_every_refusal_is_a_scim_error(strict: Provider, method: str, path: str, status: int) -> None:
-    body = {"schemas": [USER], "userName": "a", "title": "x" * 2_000_000} if status == 413 else None
+    body = {"schemas": [USER], "userName": "a", "title": "x" * settings.SCIM_MAX_BODY_BYTES} if status == 413 else None
 
     Provider.refused(strict.ask(method, path, body), status)
 

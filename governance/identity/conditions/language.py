@@ -12,6 +12,7 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from inspect import isclass
 from typing import Any as AnyType
 
@@ -65,16 +66,25 @@ def about_groups(text: str) -> Condition:
     return _condition(About.GROUPS, text, _refuse_unknown)
 
 
-def about_both(text: str) -> Mapping[About, Condition]:
+def about_both(text: str, *others: type[Resource[AnyType]]) -> Mapping[About, Condition]:
     """Return the condition for people and for groups, for a search over both (RFC 7644 §3.4.2.1).
 
     An attribute that only one of the two has is unknown for the other, and never selects there, negated or not.
-    One that neither has is refused.
+    One that neither has is refused, unless a resource of the `others` that are searched too has it.
     """
+    searched = [*_NAMESPACES.values(), *(_namespace(model) for model in others)]
     for path in _Paths().visit(_parse(text)):
-        if not any(names.find(path) for names in _NAMESPACES.values()):
+        if not any(names.find(path) for names in searched):
             _refuse_unknown(str(path))
     return {about: _condition(about, text, terms.Undeclared) for about in About}
+
+
+def term_about(model: type[Resource[AnyType]], text: str, *, is_among_others: bool = False) -> Term:
+    """Return the checked term that `text` spells over resources of another model, for which the caller makes SQL.
+
+    `is_among_others`: other types are searched too, so that an attribute this one lacks is unknown, not refused.
+    """
+    return _Builder(_namespace(model), terms.Undeclared if is_among_others else _refuse_unknown).visit(_parse(text))
 
 
 def attribute_of(about: About, name: str) -> Attribute:
@@ -166,6 +176,7 @@ class _Namespace:
         return next((binding for binding in found if binding is not None), None)
 
 
+@cache
 def _namespace(model: type[Resource[AnyType]], *extensions: str) -> _Namespace:
     return _Namespace(ScimFilter.__class_getitem__(model)("id pr"), extensions)
 

@@ -1,0 +1,131 @@
+"""The steps of the protocol: with `handler`, the only module that knows scim2-server's service (0.8, pinned exactly).
+
+The service routes, validates, evaluates conditional headers, seals cursors and makes discovery documents.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from typing import Any, cast
+
+from django.conf import settings
+from pydantic import ValidationError
+from scim2_models import (
+    Context,
+    InvalidCursorException,
+    InvalidFilterException,
+    PatchOp,
+    ResourceType,
+    SCIMException,
+    ScimProvider,
+    SearchRequest,
+)
+from scim2_server.requests import ScimRequest
+from scim2_server.routing import ROUTES, Operation, match_pattern
+from scim2_server.service import SEARCH_REQUEST_PARAMETERS, ScimService, scim_exception_of
+from scim2_server.utils import parametrize
+
+from scim_bridge.engine.offers import CURSOR_TIMEOUT, provider_for
+from scim_bridge.projection import Projection
+
+
+@cache
+def service_for(dialect: str) -> Service:
+    """Return the service that speaks this dialect."""
+    return Service(provider_for(dialect), secret=settings.SECRET_KEY)
+
+
+class Service(ScimService):
+    """The steps of the protocol, for bodies that are already parsed."""
+
+    def __init__(self, provider: ScimProvider, *, secret: str) -> None:
+        super().__init__(provider, secret=secret)
+        self._types = {self.endpoint_of(each).casefold(): each for each in provider.resource_types}
+
+    def get_resource_type_by_endpoint(self, endpoint: str) -> ResourceType | None:
+        """Return the resource type an endpoint serves, if any."""
+        return self._types.get(endpoint.strip("/").casefold())
+
+    def allowed_at(self, path: str) -> list[str]:
+        """Return the methods of an address; none when there is no such address."""
+        segments = [segment for segment in path.strip("/").split("/") if segment]
+        return sorted({route.method for route in ROUTES if match_pattern(route.pattern, segments) is not None})
+
+    def validated(self, model: type[Any], raw: Any, context: Context) -> Any:
+        """Return the model of a parsed body. Raises the SCIM error of the first thing that is wrong with it."""
+        try:
+            return model.model_validate(raw, scim_ctx=context)
+        except ValidationError as error:
+            raise scim_exception_of(error) from error
+
+    def patch_op(self, resource_type: ResourceType, raw: Any) -> PatchOp[Any]:
+        """Return the model of a PATCH."""
+        model = parametrize(PatchOp, self.get_model(resource_type))
+        return cast("PatchOp[Any]", self.validated(model, raw, Context.RESOURCE_PATCH_REQUEST))
+
+    def projection(self, resource_type: ResourceType, query: Mapping[str, str]) -> Projection:
+        """Return what the client asked to see."""
+        asked = self.read_response_parameters(resource_type, query)
+        return Projection.of(asked.attributes, asked.excluded_attributes)
+
+    def asked(self, request: ScimRequest, operation: Operation) -> Asked:
+        """Return what a search asks for, in the address or in the body."""
+        types = self.searched_types(self.route(request, operation).endpoint)
+        if operation is Operation.search:
+            raw: Any = {name: request.query[name] for name in SEARCH_REQUEST_PARAMETERS if name in request.query}
+        else:
+            raw = self.decode_body(request.body, request.header("Content-Type"))
+        text, raw = _taken(raw, "filter", InvalidFilterException(detail="filter: must be a text."))
+        cursor, raw = _taken(raw, "cursor", InvalidCursorException())
+        search, _ = self.read_search(types, raw if cursor is None else {**raw, "cursor": ""})
+        asked = Asked(types, text, search)
+        return replace(asked, position=self._opened(asked, cursor)) if cursor else asked
+
+    def sealed(self, asked: Asked, position: Any) -> str | None:
+        """Return the cursor of a position, or None when there is no such page."""
+        if position is None or self._cursors is None:
+            return None
+        return self._cursors.seal(asked.digest, asked.search.count, position)
+
+    def _opened(self, asked: Asked, cursor: str) -> Any:
+        """Return the position of a cursor. Raises InvalidCursor, InvalidCount and ExpiredCursor exceptions."""
+        if self._cursors is None:
+            raise InvalidCursorException
+        return self._cursors.open(cursor, asked.digest, asked.search.count, CURSOR_TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search. Its filter stays a text, which the condition language reads in place of the models."""
+
+    types: list[ResourceType]
+    text: str | None
+    search: SearchRequest[Any]
+    position: Any = None
+
+    @property
+    def projection(self) -> Projection:
+        """Return what the client asked to see."""
+        return Projection.of(self.search.attributes, self.search.excluded_attributes)
+
+    @property
+    def digest(self) -> str:
+        """Return what a cursor belongs to: everything that has to be repeated with it (RFC 9865 §2)."""
+        rest = self.search.model_dump(mode="json", exclude={"cursor", "count", "start_index"}, exclude_none=True)
+        query = [[each.id for each in self.types], self.text, rest]
+        return sha256(json.dumps(query, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _taken(raw: Any, wanted: str, refusal: SCIMException) -> tuple[str | None, Any]:
+    """Return a text of a search, and the search without it. Raises the refusal for what is not a text."""
+    if not isinstance(raw, Mapping):
+        return None, raw
+    found = [value for name, value in raw.items() if name.lower() == wanted and value is not None]
+    if found and not isinstance(found[0], str):
+        raise refusal
+    rest = {name: value for name, value in raw.items() if name.lower() != wanted}
+    return (found[0] if found else None), rest
