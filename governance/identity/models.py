@@ -102,6 +102,7 @@ class Person(AbstractBaseUser):
             ),
         ]
         indexes = [
+            models.Index(fields=["user_name_key"], name="person_former", condition=Q(is_listed=False)),
             models.Index(fields=["external_id"], name="person_external_id", condition=~Q(external_id="")),
             models.Index(fields=["manager_hint"], name="person_manager_hint", condition=~Q(manager_hint="")),
             models.Index(fields=["employee_number"], name="person_employee_number", condition=~Q(employee_number="")),

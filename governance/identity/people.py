@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
 
 from governance.core.actor import Actor
 from governance.core.errors import Conflict, Invalid
-from governance.identity.models import Person, PersonRevision, Status
+from governance.core.statements import row, rows
+from governance.identity import person_rows
+from governance.identity.models import Person, Status
+from governance.identity.person_rows import Revision
 from governance.identity.profiles import LIMITS, Profile, document_from_profile, key, normalised
-
-#: Fields of a person that a revision keeps, and that therefore make one when they change.
-REVISED = ("user_name", "display_name", "email", "title", "department", "person_type", "manager_id", "status")
 
 
 def check_profile(profile: Profile) -> None:
@@ -40,15 +38,16 @@ def check_profile(profile: Profile) -> None:
 
 def find_former(profile: Profile, *, source: str) -> Person | None:
     """Return somebody who left, is no longer listed, and comes back with this profile; locked."""
-    same = Q(user_name_key=key(profile.user_name))
-    if profile.external_id:
-        same |= Q(external_id=profile.external_id, source=source)
-    return (
-        Person.objects.select_for_update(no_key=True)
-        .filter(same, is_listed=False, status=Status.LEFT)
-        .order_by("-left_at")
-        .first()
-    )
+    found = row(_FORMER, [key(profile.user_name), profile.external_id, source])
+    return Person.objects.get(pk=found[0]) if found else None
+
+
+_FORMER = """
+SELECT id FROM identity_person
+WHERE NOT is_listed AND status = 'left'
+    AND (user_name_key = %s OR (external_id = %s AND external_id <> '' AND source = %s))
+ORDER BY left_at DESC LIMIT 1 FOR NO KEY UPDATE
+"""
 
 
 def add(profile: Profile, *, source: str, at: datetime, actor: Actor) -> Person:
@@ -56,13 +55,20 @@ def add(profile: Profile, *, source: str, at: datetime, actor: Actor) -> Person:
 
     Raises Conflict when a listed person already has the user name.
     """
+    person = new_person(profile, source=source, at=at)
+    person.manager_id = resolve_manager(profile.manager_hint)
+    person_rows.insert([person], Revision("joined", at, actor))
+    if person.pk is None:
+        raise Conflict(f"The user name {person.user_name} is already taken.")
+    adopt_reports(person)
+    return person
+
+
+def new_person(profile: Profile, *, source: str, at: datetime) -> Person:
+    """Return the unsaved row of somebody who joins."""
     person = Person(source=source, joined_at=at, created_at=at, modified_at=at, status=Status.ACTIVE)
     person.set_unusable_password()
     _fill(person, profile)
-    person.manager_id = resolve_manager(profile.manager_hint)
-    _guarded(person, insert=True)
-    _revise(person, change="joined", effective_at=at, at=at, actor=actor, number=1)
-    adopt_reports(person)
     return person
 
 
@@ -71,20 +77,23 @@ def rewrite(person: Person, profile: Profile, *, at: datetime, actor: Actor) -> 
 
     The status is not touched. Raises Conflict when another listed person has the user name.
     """
-    before = _revised_values(person)
+    before = person_rows.revised(person)
     old_document, old_hint = person.document, person.manager_hint
     old_keys = (person.external_id, person.employee_number, person.user_name_key)
     _fill(person, profile)
     if person.manager_hint != old_hint or (person.manager_id is None and person.manager_hint):
         manager_id = resolve_manager(person.manager_hint)
         person.manager_id = manager_id if manager_id != person.id else None
-    if person.document == old_document and _revised_values(person) == before:
+    is_revised = person_rows.revised(person) != before
+    if person.document == old_document and not is_revised:
         return False
     person.version += 1
     person.modified_at = at
-    _guarded(person, insert=False)
-    if _revised_values(person) != before:
-        _revise(person, change="updated", effective_at=at, at=at, actor=actor)
+    revision = Revision("updated", at, actor) if is_revised else None
+    if person.user_name_key == old_keys[2]:
+        person_rows.update(person, revision)
+    else:
+        _rename(person, revision)
     if (person.external_id, person.employee_number, person.user_name_key) != old_keys:
         adopt_reports(person)
     return True
@@ -97,14 +106,14 @@ def mark_left(person: Person, *, at: datetime, effective_at: datetime, unlist: b
     person.sessions_end_at = at
     person.is_listed = person.is_listed and not unlist
     _touch(person, at=at, active=False)
-    _revise(person, change="left", effective_at=effective_at, at=at, actor=actor)
+    person_rows.update(person, Revision("left", effective_at, actor))
 
 
 def unlist(person: Person, *, at: datetime, actor: Actor) -> None:
     """Write that the directory deleted a locked person who had left before."""
     person.is_listed = False
     _touch(person, at=at, active=False)
-    _revise(person, change="unlisted", effective_at=at, at=at, actor=actor)
+    person_rows.update(person, Revision("unlisted", at, actor))
 
 
 def mark_returned(person: Person, *, source: str, at: datetime, actor: Actor) -> None:
@@ -117,32 +126,44 @@ def mark_returned(person: Person, *, source: str, at: datetime, actor: Actor) ->
     person.left_at = None
     person.is_listed = True
     _touch(person, at=at, active=True)
-    _revise(person, change="rejoined", effective_at=at, at=at, actor=actor)
+    # Somebody who is listed again takes their name again, which somebody else may have by now.
+    _rename(person, Revision("rejoined", at, actor))
 
 
 def resolve_manager(hint: str) -> int | None:
     """Return the id of the person a directory means: by its id, external id, user name or employee number."""
     if not hint:
         return None
-    same = Q(external_id=hint) | Q(user_name_key=key(hint)) | Q(employee_number=hint)
-    with contextlib.suppress(ValueError):
-        same |= Q(scim_id=uuid.UUID(hint))
-    found = list(Person.objects.filter(same, is_listed=True).order_by("id")[:10])
-    ranks = (
-        lambda person: str(person.scim_id) == hint.lower(),
-        lambda person: person.external_id == hint,
-        lambda person: person.user_name_key == key(hint),
-        lambda person: person.employee_number == hint,
-    )
-    return next((person.id for rank in ranks for person in found if rank(person)), None)
+    found = row(_MANAGER, {"hint": hint, "key": key(hint), "id": _uuid(hint)})
+    return int(found[0]) if found else None
+
+
+_MANAGER = """
+SELECT id FROM identity_person
+WHERE is_listed AND (scim_id = %(id)s OR (external_id = %(hint)s AND external_id <> '') OR user_name_key = %(key)s
+    OR (employee_number = %(hint)s AND employee_number <> ''))
+ORDER BY scim_id IS DISTINCT FROM %(id)s, external_id <> %(hint)s, user_name_key <> %(key)s, id LIMIT 1
+"""
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
 
 
 def adopt_reports(person: Person) -> None:
     """Give a person the reports that named them as manager before they were known."""
-    names = [str(person.scim_id), person.external_id, person.user_name, person.user_name_key, person.employee_number]
-    Person.objects.filter(manager_hint__in=[name for name in names if name], manager__isnull=True).exclude(
-        id=person.id
-    ).update(manager=person)
+    names = {str(person.scim_id), person.external_id, person.user_name, person.user_name_key, person.employee_number}
+    rows(_ADOPT, [person.pk, sorted(names - {""}), person.pk])
+
+
+_ADOPT = """
+UPDATE identity_person SET manager_id = %s
+WHERE manager_hint = ANY(%s::text[]) AND manager_hint <> '' AND manager_id IS NULL AND id <> %s
+"""
 
 
 def _fill(person: Person, profile: Profile) -> None:
@@ -159,36 +180,14 @@ def _touch(person: Person, *, at: datetime, active: bool) -> None:
     person.document_key = normalised(person.document)
     person.version += 1
     person.modified_at = at
-    _guarded(person, insert=False)
 
 
-def _guarded(person: Person, *, insert: bool) -> None:
+def _rename(person: Person, revision: Revision | None) -> None:
+    """Write a row whose user name may be taken. The savepoint keeps the caller's transaction usable."""
     try:
         with transaction.atomic():
-            person.save(force_insert=insert, force_update=not insert)
+            person_rows.update(person, revision)
     except IntegrityError as error:
         if "person_user_name_is_taken_once" in str(error):
             raise Conflict(f"The user name {person.user_name} is already taken.") from error
         raise
-
-
-def _revised_values(person: Person) -> tuple[object, ...]:
-    return tuple(getattr(person, name) for name in REVISED)
-
-
-def _revise(
-    person: Person, *, change: str, effective_at: datetime, at: datetime, actor: Actor, number: int | None = None
-) -> None:
-    if number is None:
-        last = PersonRevision.objects.filter(person=person).aggregate(last=Max("number"))["last"]
-        number = (last or 0) + 1
-    PersonRevision.objects.create(
-        person=person,
-        number=number,
-        effective_at=effective_at,
-        recorded_at=at,
-        change=change,
-        actor_ref=actor.ref,
-        correlation_id=actor.correlation_id,
-        **{name: getattr(person, name) for name in REVISED},
-    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from django.db.models import QuerySet
 
 from governance.core.errors import Invalid
+from governance.core.statements import rows
 from governance.identity.conditions.language import InvalidCondition, about_people
 from governance.identity.conditions.sql import Matching, matching
 from governance.identity.models import Person, Status
@@ -39,10 +41,23 @@ def selected(text: str) -> QuerySet[Person]:
 
 def selected_among(conditions: Sequence[str], person_ids: Collection[int]) -> Mapping[int, list[bool]]:
     """Tell for each active person of these which of the conditions select them, in order. One statement."""
-    tests = {f"c{number}": _compiled(text) for number, text in enumerate(conditions) if text.strip()}
-    people = Person.objects.filter(pk__in=person_ids, status=Status.ACTIVE).annotate(**tests)
-    names = [f"c{number}" if text.strip() else None for number, text in enumerate(conditions)]
-    return {row["pk"]: [bool(row[name]) if name else True for name in names] for row in people.values("pk", *tests)}
+    sql, params = _asking(tuple(conditions))
+    return {key: [bool(answer) for answer in answers] for key, *answers in rows(sql, [*params, list(person_ids)])}
+
+
+@lru_cache(maxsize=256)
+def _asking(conditions: tuple[str, ...]) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that asks these conditions of people, and its parameters but for their keys."""
+    fragments = [_compiled(text) if text.strip() else None for text in conditions]
+    asked = "".join(f", ({each.template.format(**_COLUMNS)})" if each else ", true" for each in fragments)
+    sql = (
+        f"SELECT identity_person.id{asked} FROM identity_person"  # noqa: S608 - made of constants; values are parameters
+        " WHERE identity_person.id = ANY(%s::bigint[]) AND identity_person.status = 'active'"
+    )
+    return sql, tuple(param for each in fragments if each for param in each.params)
+
+
+_COLUMNS = {field.name: f"identity_person.{field.column}" for field in Person._meta.concrete_fields}
 
 
 def selects(text: str, person: Person) -> bool:

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import TypedDict
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 
 from governance.core import clock
 from governance.core.actor import Actor
+from governance.core.statements import rows
 from governance.ledger.canonical import NotCanonical, canonical, instant, plain
 from governance.ledger.commitments import commitment
 
@@ -85,15 +85,22 @@ def record_many(records: Iterable[Record]) -> None:
     moment = clock.now()
     vault: list[_Secret] = []
     bodies = [body_text(row, moment, vault) for row in records]
-    with connection.cursor() as cursor:
-        if vault:
-            _keep_in_vault(cursor, vault)
-        if bodies:
-            cursor.execute(
-                "INSERT INTO ledger_pending (body) SELECT said.body"
-                " FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS said (body, place) ORDER BY said.place",
-                [f"[{','.join(bodies)}]"],
-            )
+    if vault:
+        rows(_KEEP_IN_VAULT, [canonical(vault)])
+    if len(bodies) == 1:
+        rows("INSERT INTO ledger_pending (body) VALUES (%s::jsonb)", bodies)
+    elif bodies:
+        rows(_RECORD_MANY, [f"[{','.join(bodies)}]"])
+
+
+_RECORD_MANY = """
+INSERT INTO ledger_pending (body) SELECT said.body
+FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS said (body, place) ORDER BY said.place
+"""
+_KEEP_IN_VAULT = """
+INSERT INTO ledger_disclosure (digest, subject_ref, field, salt, value) SELECT said.*
+FROM jsonb_to_recordset(%s::jsonb) AS said (digest text, subject_ref text, field text, salt text, value text)
+"""
 
 
 def require_transaction() -> None:
@@ -144,12 +151,3 @@ def _commit(name: str, subject_ref: str, value: str) -> _Secret:
     plain(value, f"private.{name}")
     salt = secrets.token_urlsafe(16)
     return _Secret(digest=commitment(salt, name, value), subject_ref=subject_ref, field=name, salt=salt, value=value)
-
-
-def _keep_in_vault(cursor: CursorWrapper, vault: Sequence[_Secret]) -> None:
-    cursor.execute(
-        "INSERT INTO ledger_disclosure (digest, subject_ref, field, salt, value) SELECT said.*"
-        " FROM jsonb_to_recordset(%s::jsonb)"
-        " AS said (digest text, subject_ref text, field text, salt text, value text)",
-        [canonical(vault)],
-    )

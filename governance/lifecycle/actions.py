@@ -10,12 +10,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from governance.access import birthright, endings, requests
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict
+from governance.core.transactions import whole
 from governance.identity import events, groups, people, queries
 from governance.identity.models import Group, Person, Status
 from governance.identity.profiles import Profile
@@ -25,7 +24,7 @@ from governance.ledger.recording import Subject, record
 LISTED_SUBJECTS = 100
 
 
-@transaction.atomic
+@whole
 def join(profile: Profile, *, source: str, actor: Actor) -> Person:
     """Return the person who joined: new, or somebody who had left and comes back with their history.
 
@@ -50,7 +49,7 @@ def join(profile: Profile, *, source: str, actor: Actor) -> Person:
     return person
 
 
-@transaction.atomic
+@whole
 def update(person: Person, profile: Profile, *, actor: Actor) -> Person:
     """Make a person say what the profile says; what follows from it (leaving, returning, moving) follows at once.
 
@@ -74,7 +73,7 @@ def update(person: Person, profile: Profile, *, actor: Actor) -> Person:
     return person
 
 
-@transaction.atomic
+@whole
 def leave(person: Person, *, actor: Actor, unlist: bool = False, effective_at: datetime | None = None) -> Person:
     """End everything a person has: sessions, grants, requests; order every removal. One transaction.
 
@@ -100,7 +99,7 @@ def leave(person: Person, *, actor: Actor, unlist: bool = False, effective_at: d
     return person
 
 
-@transaction.atomic
+@whole
 def create_group(
     display_name: str,
     *,
@@ -125,7 +124,7 @@ def create_group(
     return group
 
 
-@transaction.atomic
+@whole
 def replace_group(
     group: Group,
     display_name: str,
@@ -155,7 +154,7 @@ def replace_group(
     return group
 
 
-@transaction.atomic
+@whole
 def change_members(
     group: Group, *, add: Collection[int] = (), remove: Collection[int] = (), actor: Actor
 ) -> tuple[list[int], list[int]]:
@@ -172,7 +171,7 @@ def change_members(
     return entered, left
 
 
-@transaction.atomic
+@whole
 def delete_group(group: Group, *, actor: Actor) -> None:
     """Take everybody out of a locked group and remove it from the directory; its history stays.
 
