@@ -95,11 +95,25 @@ def _locked(model: type[Row], sql: str, scim_id: uuid.UUID, what: str) -> Row:
     return model.from_db(DEFAULT_DB_ALIAS, names, list(values.values()))
 
 
+def names_by_ref(refs: Collection[str]) -> dict[str, str]:
+    """Return the names of people by their permanent reference; what is no reference of a person is left out."""
+    known = {parsed for ref in refs if (parsed := _uuid_or_none(ref))}
+    found = Person.objects.filter(ref__in=known).values_list("ref", "display_name") if known else []
+    return {str(ref): name for ref, name in found}
+
+
 def _one(found: QuerySet[Row], what: str) -> Row:
     first = found.first()
     if first is None:
         raise NotFound(f"There is no such {what}.")
     return first
+
+
+def _uuid_or_none(value: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(value)
+    except ValueError:
+        return None
 
 
 def _uuid(value: uuid.UUID | str) -> uuid.UUID:

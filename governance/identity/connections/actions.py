@@ -103,12 +103,15 @@ def change(ref: UUID | str, terms: Terms, *, actor: Actor) -> Connection:
 
 
 @transaction.atomic
-def give_token(ref: UUID | str, *, days: int | None = None, actor: Actor) -> NewToken:
+def give_token(ref: UUID | str, *, days: int | None = None, newest: int | None = None, actor: Actor) -> NewToken:
     """Return a new token beside those the connection has. Without `days` it lives until it is revoked.
 
-    Raises NotFound, Invalid for a bad number of days, and Conflict for a connection that was revoked.
+    `newest` as for `rotate_tokens`: a form that is sent twice makes one token. Raises NotFound, Invalid for a bad
+    number of days, and Conflict when there is a newer token or the connection was revoked.
     """
-    return _given(_locked(ref), days, actor)
+    connection = _locked(ref)
+    _check_newest(_live_tokens(connection).order_by("-pk").first(), newest)
+    return _given(connection, days, actor)
 
 
 @transaction.atomic
@@ -117,15 +120,14 @@ def rotate_tokens(
 ) -> NewToken:
     """Return a new token; the others of the connection end after the overlap, or earlier if they would have.
 
-    `newest` is the id of the newest token the asker saw. Raises Conflict when there is a newer one by now (two people
-    rotate at once: the second would end the token the first has just carried to the provider), or when the
-    connection was revoked; Invalid for bad numbers; NotFound.
+    `newest` is the id of the newest live token the asker saw, 0 for none. Raises Conflict when there is a newer one by
+    now (two people rotate at once: the second would end the token the first has just carried to the provider), or
+    when the connection was revoked; Invalid for bad numbers; NotFound.
     """
     _check_range("overlap_hours", overlap_hours, OVERLAP_HOURS_RANGE)
     connection = _locked(ref)
     live = list(_live_tokens(connection).order_by("-pk"))
-    if newest is not None and live and live[0].pk != newest:
-        raise Conflict(f"Another token was made at {live[0].created_at:%H:%M} UTC; look at the list again.")
+    _check_newest(live[0] if live else None, newest)
     end = now() + timedelta(hours=overlap_hours)
     later = Q(expires_at__isnull=True) | Q(expires_at__gt=end)
     ServiceToken.objects.filter(later, pk__in=[token.pk for token in live]).update(expires_at=end)
@@ -167,9 +169,14 @@ def revoke_connection(ref: UUID | str, *, actor: Actor) -> int:
 
 
 @transaction.atomic
-def give_client(ref: UUID | str, *, actor: Actor) -> NewClient:
-    """Return new OAuth 2.0 client credentials of a connection. Raises NotFound, and Conflict when it was revoked."""
+def give_client(ref: UUID | str, *, newest: int | None = None, actor: Actor) -> NewClient:
+    """Return new OAuth 2.0 client credentials of a connection.
+
+    `newest` is the key of the newest live client the asker saw, 0 for none: a form that is sent twice makes one.
+    Raises NotFound, and Conflict when there is a newer one or the connection was revoked.
+    """
     connection = _locked(ref)
+    _check_newest(connection.clients.filter(revoked_at__isnull=True).order_by("-pk").first(), newest)
     client_id, secret = f"gh_client_{secrets.token_hex(12)}", f"gh_secret_{secrets.token_urlsafe(32)}"
     client = ConnectionClient.objects.create(
         connection=connection,
@@ -217,6 +224,12 @@ def _live_tokens(connection: Connection) -> QuerySet[ServiceToken]:
         connection_link__connection=connection,
         revoked_at__isnull=True,
     )
+
+
+def _check_newest(latest: ServiceToken | ConnectionClient | None, newest: int | None) -> None:
+    if newest is not None and latest is not None and latest.pk != newest:
+        what = "token" if isinstance(latest, ServiceToken) else "client"
+        raise Conflict(f"Another {what} was made at {latest.created_at:%H:%M} UTC; look at the list again.")
 
 
 def _locked(ref: UUID | str) -> Connection:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, DateTimeField, F, Q, QuerySet, Value
 
 from governance.core.clock import now
 from governance.core.errors import NotFound
@@ -20,15 +19,26 @@ from governance.identity.models import (
     ConnectionConflict,
     ConnectionExchange,
     ConnectionHour,
+    ConnectionToken,
     Group,
     Person,
     ServiceToken,
 )
+from governance.identity.queries import names_by_ref
 
 #: The chart of a connection has so many hours, the last of them not over yet.
 CHART_HOURS = 24
 #: Exchanges on one page of the list.
 PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """What happened in one hour."""
+
+    hour: datetime
+    requests: int
+    errors: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +54,25 @@ class ConnectionLine:
     created_at: datetime
     revoked_at: datetime | None
     last_used_at: datetime | None
-    requests_24h: int
-    errors_24h: int
+    #: The last day, the oldest hour first, those without a request included.
+    hours: Sequence[HourCount]
     open_conflicts: int
     people: int
     groups: int
     #: The first of the live tokens that ends, if any of them ends.
     next_expiry_at: datetime | None
+    #: When the last that opens it ends; None when one has no end, and when there is none.
+    closes_at: datetime | None
+
+    @property
+    def requests_24h(self) -> int:
+        """Return how many requests there were in the hours of the chart."""
+        return sum(hour.requests for hour in self.hours)
+
+    @property
+    def errors_24h(self) -> int:
+        """Return how many of them were answered with 400 and above."""
+        return sum(hour.errors for hour in self.hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +83,8 @@ class TokenLine:
     hint: str
     state: str
     created_at: datetime
+    #: The name of the person who made it, or of the part of Gatehouse.
+    made_by: str
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
@@ -75,17 +99,19 @@ class ClientLine:
     hint: str
     state: str
     created_at: datetime
+    made_by: str
     revoked_at: datetime | None
     last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class HourCount:
-    """What happened in one hour."""
+class FirstContact:
+    """When a connection was first seen, as far as that is still known. Without an exchange only the last use is."""
 
-    hour: datetime
-    requests: int
-    errors: int
+    at: datetime
+    user_agent: str = ""
+    exchange_id: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +175,6 @@ class ConnectionDetail:
     keep_exchanges_days: int
     tokens: Sequence[TokenLine]
     clients: Sequence[ClientLine]
-    hours: Sequence[HourCount]
     #: Open ones first, then the latest.
     conflicts: Sequence[ConflictLine]
 
@@ -158,31 +183,56 @@ class ConnectionDetail:
         """Return what `rotate_tokens` takes as `newest`."""
         return max((token.id for token in self.tokens if token.state == "live"), default=None)
 
+    @property
+    def newest_client_pk(self) -> int | None:
+        """Return what `give_client` takes as `newest`."""
+        return max((client.pk for client in self.clients if client.state == "live"), default=None)
+
 
 def every_connection() -> list[ConnectionLine]:
-    """Return every connection: the live ones first, by name. Six statements, however many there are."""
-    return _lines(list(Connection.objects.order_by("name")))
+    """Return every connection: the live ones first, by name. Four statements, however many there are."""
+    return _lines(list(_with_conflicts().order_by("name")))
+
+
+def connection_line(ref: UUID | str) -> ConnectionLine:
+    """Return one connection as in the list. Raises NotFound. Four statements."""
+    return _lines([_one(ref, among=_with_conflicts())])[0]
 
 
 def connection_detail(ref: UUID | str) -> ConnectionDetail:
-    """Return one connection. Raises NotFound."""
-    row = _one(ref)
+    """Return one connection. Raises NotFound. Eight statements."""
+    row = _one(ref, among=_with_conflicts())
     at = now()
-    tokens = ServiceToken.objects.filter(connection_link__connection=row).order_by("-pk")
+    tokens = list(ServiceToken.objects.filter(connection_link__connection=row).order_by("-pk"))
+    clients = list(row.clients.order_by("-pk"))
+    names = names_by_ref({each.created_by_ref for each in (*tokens, *clients)})
     return ConnectionDetail(
         line=_lines([row])[0],
         note=row.note,
         requests_per_minute=row.requests_per_minute,
         keep_exchanges_days=row.keep_exchanges_days,
-        tokens=[_token(token, at) for token in tokens],
-        clients=[_client(client) for client in row.clients.order_by("-pk")],
-        hours=_hours(row, at),
+        tokens=[_token(token, names, at) for token in tokens],
+        clients=[_client(client, names) for client in clients],
         conflicts=_conflicts(Q(connection=row) | Q(holder=row)),
     )
 
 
-def exchanges_of(ref: UUID | str, *, only_errors: bool = False, before: int | None = None) -> list[ExchangeLine]:
-    """Return the latest exchanges of a connection, at most one page; `before` is the last id of the page above.
+def first_contact(ref: UUID | str) -> FirstContact | None:
+    """Return when a connection was first seen, by its earliest exchange that is kept; None when it never was.
+
+    Raises NotFound.
+    """
+    row = _one(ref)
+    first = row.exchanges.order_by("at", "id").first()
+    if first is not None:
+        return FirstContact(first.at, first.user_agent, first.pk, first.problem)
+    return FirstContact(row.last_used_at) if row.last_used_at else None
+
+
+def exchanges_of(
+    ref: UUID | str, *, only_errors: bool = False, before: int | None = None, limit: int = PAGE_SIZE
+) -> list[ExchangeLine]:
+    """Return the latest exchanges of a connection, at most `limit`; `before` is the last id of the page above.
 
     Raises NotFound.
     """
@@ -192,7 +242,7 @@ def exchanges_of(ref: UUID | str, *, only_errors: bool = False, before: int | No
         found = found.filter(status__gte=400)
     if before is not None and (edge := found.filter(pk=before).values_list("at", "pk").first()):
         found = found.filter(Q(at__lt=edge[0]) | Q(at=edge[0], pk__lt=edge[1]))
-    return [_exchange(each) for each in found.order_by("-at", "-id")[:PAGE_SIZE]]
+    return [_exchange(each) for each in found.order_by("-at", "-id")[:limit]]
 
 
 def exchange(ref: UUID | str, exchange_id: int) -> ExchangeDetail:
@@ -226,20 +276,14 @@ def conflict(conflict_id: int) -> ConflictLine:
     return found[0]
 
 
-def _lines(rows: list[Connection]) -> list[ConnectionLine]:
+def _with_conflicts() -> QuerySet[Connection]:
+    return Connection.objects.annotate(open_conflicts=Count("conflicts", filter=Q(conflicts__resolution="")))
+
+
+def _lines(rows: Sequence[Any]) -> list[ConnectionLine]:
+    """Return what the list shows of these rows of `_with_conflicts`."""
     at = now()
-    since = _hour(at) - timedelta(hours=CHART_HOURS - 1)
-    counted = {
-        each["connection_id"]: each
-        for each in ConnectionHour.objects.filter(connection__in=rows, hour__gte=since)
-        .values("connection_id")
-        .annotate(all_requests=Sum("requests"), all_errors=Sum("errors"))
-    }
-    conflicts: Counter[int] = Counter(
-        ConnectionConflict.objects.filter(connection__in=rows, resolution="").values_list("connection_id", flat=True)
-    )
-    people, groups = _owned(Person, rows), _owned(Group, rows)
-    opening = _opening(rows, at)
+    hours, owned, opening = _hours(rows, at), _owned(rows), _opening(rows, at)
     lines = [
         ConnectionLine(
             ref=row.ref,
@@ -250,46 +294,63 @@ def _lines(rows: list[Connection]) -> list[ConnectionLine]:
             created_at=row.created_at,
             revoked_at=row.revoked_at,
             last_used_at=row.last_used_at,
-            requests_24h=counted.get(row.pk, {}).get("all_requests", 0),
-            errors_24h=counted.get(row.pk, {}).get("all_errors", 0),
-            open_conflicts=conflicts[row.pk],
-            people=people.get(row.source, 0),
-            groups=groups.get(row.source, 0),
-            next_expiry_at=min(opening.get(row.pk, []), default=None),
+            hours=hours[row.pk],
+            open_conflicts=row.open_conflicts,
+            people=owned.get(("person", row.source), 0),
+            groups=owned.get(("group", row.source), 0),
+            next_expiry_at=min((end for end in opening.get(row.pk, ()) if end), default=None),
+            closes_at=_last(opening.get(row.pk, ())),
         )
         for row in rows
     ]
     return sorted(lines, key=lambda line: line.revoked_at is not None)
 
 
-def _opening(rows: list[Connection], at: datetime) -> dict[int, list[datetime]]:
-    """Return the connections that something opens now, each with when its live tokens end."""
-    live = ServiceToken.objects.filter(
-        Q(expires_at__isnull=True) | Q(expires_at__gt=at), connection_link__connection__in=rows, revoked_at__isnull=True
+def _last(ends: Collection[datetime | None]) -> datetime | None:
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
+
+
+def _opening(rows: Sequence[Connection], at: datetime) -> dict[int, list[datetime | None]]:
+    """Return the connections that something opens now, each with when that ends; None for no end."""
+    tokens = ConnectionToken.objects.filter(
+        Q(token__expires_at__isnull=True) | Q(token__expires_at__gt=at),
+        connection__in=rows,
+        token__revoked_at__isnull=True,
     )
-    ends: dict[int, list[datetime]] = {}
-    for connection_id, end in live.values_list("connection_link__connection_id", "expires_at"):
-        ends.setdefault(connection_id, []).extend([end] if end else [])
     clients = ConnectionClient.objects.filter(connection__in=rows, revoked_at__isnull=True)
-    for connection_id in clients.values_list("connection_id", flat=True):
-        ends.setdefault(connection_id, [])
+    no_end = Value(None, output_field=DateTimeField())
+    ends: dict[int, list[datetime | None]] = {}
+    for connection_id, end in tokens.values_list("connection_id", F("token__expires_at")).union(
+        clients.values_list("connection_id", no_end), all=True
+    ):
+        ends.setdefault(connection_id, []).append(end)
     return ends
 
 
-def _owned(model: type[Person] | type[Group], rows: list[Connection]) -> dict[str, int]:
-    listed = model._default_manager.filter(is_listed=True, source__in=[row.source for row in rows])
-    return dict(listed.values("source").annotate(number=Count("pk")).values_list("source", "number"))
+def _owned(rows: Sequence[Connection]) -> dict[tuple[str, str], int]:
+    """Return how many listed people and groups carry each source, by kind and source."""
+    sources = [row.source for row in rows]
+    people, groups = (
+        model._default_manager.filter(is_listed=True, source__in=sources)
+        .order_by()
+        .values("source")
+        .annotate(kind=Value(kind), number=Count("pk"))
+        .values_list("kind", "source", "number")
+        for model, kind in ((Person, "person"), (Group, "group"))
+    )
+    return {(kind, source): number for kind, source, number in people.union(groups, all=True)}
 
 
-def _hours(row: Connection, at: datetime) -> list[HourCount]:
-    """Return the hours of the chart, the oldest first, those without a request included."""
+def _hours(rows: Sequence[Connection], at: datetime) -> dict[int, list[HourCount]]:
+    """Return the hours of the chart of each connection, the oldest first, those without a request included."""
     first = _hour(at) - timedelta(hours=CHART_HOURS - 1)
-    known = {each.hour: each for each in row.hours.filter(hour__gte=first)}
     hours = [first + timedelta(hours=number) for number in range(CHART_HOURS)]
-    return [
-        HourCount(hour, known[hour].requests if hour in known else 0, known[hour].errors if hour in known else 0)
-        for hour in hours
-    ]
+    counted = {
+        (each.connection_id, each.hour): HourCount(each.hour, each.requests, each.errors)
+        for each in ConnectionHour.objects.filter(connection__in=rows, hour__gte=first)
+    }
+    return {row.pk: [counted.get((row.pk, hour), HourCount(hour, 0, 0)) for hour in hours] for row in rows}
 
 
 def _conflicts(which: Q) -> list[ConflictLine]:
@@ -318,26 +379,28 @@ def _conflict(row: ConnectionConflict) -> ConflictLine:
     )
 
 
-def _token(token: ServiceToken, at: datetime) -> TokenLine:
+def _token(token: ServiceToken, names: Mapping[str, str], at: datetime) -> TokenLine:
     is_over = token.expires_at is not None and token.expires_at <= at
     return TokenLine(
         id=token.pk,
         hint=token.hint,
         state="revoked" if token.revoked_at else "expired" if is_over else "live",
         created_at=token.created_at,
+        made_by=names.get(token.created_by_ref, token.created_by_ref),
         expires_at=token.expires_at,
         revoked_at=token.revoked_at,
         last_used_at=token.last_used_at,
     )
 
 
-def _client(client: ConnectionClient) -> ClientLine:
+def _client(client: ConnectionClient, names: Mapping[str, str]) -> ClientLine:
     return ClientLine(
         pk=client.pk,
         client_id=client.client_id,
         hint=client.hint,
         state="revoked" if client.revoked_at else "live",
         created_at=client.created_at,
+        made_by=names.get(client.created_by_ref, client.created_by_ref),
         revoked_at=client.revoked_at,
         last_used_at=client.last_used_at,
     )
@@ -366,8 +429,9 @@ def _hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _one(ref: UUID | str) -> Connection:
+def _one(ref: UUID | str, *, among: QuerySet[Connection] | None = None) -> Connection:
+    rows = Connection.objects.all() if among is None else among
     try:
-        return Connection.objects.get(ref=ref if isinstance(ref, UUID) else UUID(ref))
+        return rows.get(ref=ref if isinstance(ref, UUID) else UUID(ref))
     except (Connection.DoesNotExist, ValueError) as error:
         raise NotFound("There is no such connection.") from error

@@ -18,9 +18,9 @@ from governance.evidence import actions, queries
 from governance.evidence.controls import FRAMEWORKS
 from governance.evidence.models import OPEN_STATES, EvidenceBundle
 from governance.identity.models import RoleName
+from governance.identity.queries import names_by_ref
 from governance.web.actor import actor_of
 from governance.web.assure.keys import signing_key
-from governance.web.govern.lines import people_by_ref
 from governance.web.govern.pages import add_errors, is_htmx, show
 from governance.web.roles import needs
 from governance.web.zone import zone_of
@@ -119,7 +119,7 @@ def _context(request: HttpRequest, form: PeriodForm) -> dict[str, Any]:
         "page": "evidence",
         "form": form,
         "bundles": made,
-        "makers": people_by_ref({one.made_by_ref for one in made}),
+        "makers": names_by_ref({one.made_by_ref for one in made}),
         "frameworks": FRAMEWORKS,
         "quarter": {"from": first.isoformat(), "to": last.isoformat()},
         "zones": sorted(available_timezones()),

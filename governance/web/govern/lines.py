@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import datetime
 
 from governance.catalog.models import Application, Entitlement
 from governance.core.actor import ActorKind
-from governance.identity.models import Person
+from governance.identity.queries import names_by_ref
 from governance.ledger.queries import SealedEntry
 
 #: Event: icon and sentence. The places are names: {person}, {role}, {application}, {request}, {policy}, {rule} …
@@ -28,6 +27,17 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "role.removed": ("shield-x", "{person} lost a role in Gatehouse"),
     "token.issued": ("key", "A token was issued"),
     "token.revoked": ("ban", "A token was revoked"),
+    "connection.opened": ("webhook", "A connection for an identity provider was opened"),
+    "connection.changed": ("webhook", "The settings of a connection changed"),
+    "connection.tokens_rotated": ("refresh-cw", "The tokens of a connection were rotated"),
+    "connection.revoked": ("ban", "A connection was revoked"),
+    "client.issued": ("key", "A client of a connection got credentials"),
+    "client.revoked": ("ban", "The credentials of a client were revoked"),
+    "person.claimed": ("webhook", "A connection brought {person} first"),
+    "group.claimed": ("webhook", "A connection brought a group first"),
+    "person.handed_over": ("webhook", "{person} was handed over to another connection"),
+    "group.handed_over": ("webhook", "A group was handed over to another connection"),
+    "conflict.dismissed": ("webhook", "A conflict of two connections was dismissed"),
     "application.added": ("plug", "{application} was added"),
     "application.changed": ("pencil", "{application} changed"),
     "application.retired": ("archive", "{application} was retired"),
@@ -144,7 +154,7 @@ def names_for(entries: Sequence[SealedEntry]) -> Names:
             wanted[subject.kind].add(subject.ref)
     return Names(
         {
-            "person": _people(wanted["person"]),
+            "person": names_by_ref(wanted["person"]),
             "entitlement": _roles(wanted["entitlement"]),
             "application": _applications(wanted["application"]),
             "request": {ref: f"R-{ref}" for ref in wanted["request"]},
@@ -152,11 +162,6 @@ def names_for(entries: Sequence[SealedEntry]) -> Names:
             "rule": {ref: ref for ref in wanted["rule"]},
         }
     )
-
-
-def people_by_ref(refs: set[str]) -> dict[str, str]:
-    """Return the names of people by their permanent reference; what is no reference of a person is left out."""
-    return _people(refs)
 
 
 class _Places(dict[str, str]):
@@ -176,12 +181,6 @@ def _places(entry: SealedEntry, names: Names) -> _Places:
     return places
 
 
-def _people(refs: set[str]) -> dict[str, str]:
-    known = {parsed for ref in refs if (parsed := _uuid(ref))}
-    found = Person.objects.filter(ref__in=known).values_list("ref", "display_name") if known else []
-    return {str(ref): name for ref, name in found}
-
-
 def _roles(refs: set[str]) -> dict[str, str]:
     ids = {int(ref) for ref in refs if ref.isdigit()}
     found = Entitlement.objects.filter(pk__in=ids).values_list("pk", "name", "application__name") if ids else []
@@ -192,10 +191,3 @@ def _applications(refs: set[str]) -> dict[str, str]:
     ids = {int(ref) for ref in refs if ref.isdigit()}
     found = Application.objects.filter(pk__in=ids).values_list("pk", "name") if ids else []
     return {str(pk): name for pk, name in found}
-
-
-def _uuid(ref: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(ref)
-    except ValueError:
-        return None

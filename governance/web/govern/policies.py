@@ -17,9 +17,9 @@ from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Birthri
 from governance.core.clock import now
 from governance.core.errors import Invalid, NotAllowed, NotFound
 from governance.identity.models import Person, RoleName, Status
+from governance.identity.queries import names_by_ref
 from governance.identity.selection import selected
 from governance.web.actor import actor_of
-from governance.web.govern.lines import people_by_ref
 from governance.web.govern.pages import add_errors
 from governance.web.govern.policy_forms import PolicyForm, RuleForm
 from governance.web.roles import needs, standing_of
@@ -65,7 +65,7 @@ def policy(request: HttpRequest, slug: str) -> HttpResponse:
         "page": "policies",
         "policy": found,
         "versions": versions,
-        "authors": people_by_ref({one.created_by_ref for one in versions}),
+        "authors": names_by_ref({one.created_by_ref for one in versions}),
         "roles": found.entitlements.filter(retired_at=None).select_related("application").order_by("application__name"),
         "form": form,
         "may_change": standing_of(request).is_security_admin,
@@ -97,7 +97,7 @@ def rule(request: HttpRequest, slug: str) -> HttpResponse:
         "page": "policies",
         "rule": found,
         "versions": versions,
-        "authors": people_by_ref({one.created_by_ref for one in versions}),
+        "authors": names_by_ref({one.created_by_ref for one in versions}),
         "selects": selected(versions[0].condition).count() if versions else 0,
         "form": form,
         "may_change": standing_of(request).is_security_admin,
