@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ def answer(
     status: int, body: Mapping[str, Any] | None, headers: Mapping[str, str], *, content_type: str = SCIM_JSON
 ) -> HttpResponse:
     """Return the response with this body, or without one."""
-    content = b"" if body is None else orjson.dumps(body)
+    content = b"" if body is None else _written(body)
     response = HttpResponse(content, status=status, content_type=content_type)
     if body is None:
         del response.headers["Content-Type"]
@@ -26,6 +27,13 @@ def answer(
             response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _written(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a number of more than 64 bits, in an attribute that nobody knows
+        return json.dumps(body, ensure_ascii=False).encode()
 
 
 def error_answer(error: SCIMException, *, content_type: str = SCIM_JSON) -> HttpResponse:

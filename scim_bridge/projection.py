@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from governance.identity.conditions.schemas import ENTERPRISE_USER, GROUP, USER
+from scim2_models import InvalidValueException
+
+from governance.identity.conditions.schemas import GROUP, USER
+from scim_bridge.catalogue import ENTITLEMENT, ROLE
 
 #: Names in lower case; an empty branch means everything below.
 Tree = dict[str, "Tree"]
@@ -25,6 +28,18 @@ class Projection:
     def of(cls, attributes: Iterable[object] | None, excluded: Iterable[object] | None) -> Projection:
         """Return the projection that lists of attribute paths describe."""
         return cls(_tree(attributes or ()), _tree(excluded or ()))
+
+    @classmethod
+    def asked(cls, request: Mapping[str, Any]) -> Projection:
+        """Return the projection of a query or a search body. Names nobody knows select nothing.
+
+        Raises InvalidValueException when both are given, which RFC 7644 §3.9 excludes, or when one is no list of names.
+        """
+        named = {name.lower(): value for name, value in request.items() if value}
+        attributes, excluded = named.get("attributes"), named.get("excludedattributes")
+        if attributes and excluded:
+            raise InvalidValueException(detail="attributes, excludedAttributes: only one of the two can be used.")
+        return cls.of(_listed("attributes", attributes), _listed("excludedAttributes", excluded))
 
     @property
     def is_everything(self) -> bool:
@@ -48,36 +63,46 @@ class Projection:
             return dict(view)
         kept = _included(view, self.wanted) if self.wanted else _excluded(view, self.unwanted)
         kept.update({name: view[name] for name in _ALWAYS if name in view})
-        if ENTERPRISE_USER not in kept:
-            kept["schemas"] = [schema for schema in kept.get("schemas", []) if schema != ENTERPRISE_USER]
+        # An extension that is left out is not listed either (RFC 7643 §3).
+        kept["schemas"] = [schema for schema in kept.get("schemas", []) if schema in kept or schema not in view]
         return kept
 
 
 def _tree(paths: Iterable[object]) -> Tree:
     tree: Tree = {}
     for path in paths:
-        branch = tree
-        names = _names(str(path))
-        for position, name in enumerate(names):
-            if name in branch and not branch[name]:
-                break  # everything below is in already
-            branch = branch.setdefault(name, {})
-            if position == len(names) - 1:
-                branch.clear()
+        for names in _ways(str(path).strip().lower()):
+            _grow(tree, names)
     return tree
 
 
-def _names(path: str) -> list[str]:
-    lowered = path.lower()
-    for schema in (USER, GROUP):
-        if lowered.startswith(f"{schema.lower()}:"):
-            return lowered[len(schema) + 1 :].split(".")
-    if not lowered.startswith("urn:"):
-        return lowered.split(".")
-    extension = ENTERPRISE_USER.lower()
-    if lowered.startswith(f"{extension}:"):
-        return [extension, *lowered[len(extension) + 1 :].split(".")]
-    return [lowered]
+def _grow(tree: Tree, names: Sequence[str]) -> None:
+    branch = tree
+    for position, name in enumerate(names):
+        if name in branch and not branch[name]:
+            break  # everything below is in already
+        branch = branch.setdefault(name, {})
+        if position == len(names) - 1:
+            branch.clear()
+
+
+def _ways(path: str) -> list[list[str]]:
+    """Return the keys a path may lead along. Of an extension nobody knows, the last part may be an attribute of it."""
+    for schema in (USER, GROUP, ROLE, ENTITLEMENT):
+        if path.startswith(f"{schema.lower()}:"):
+            return [path[len(schema) + 1 :].split(".")]
+    if not path.startswith("urn:"):
+        return [path.split(".")] if path else []
+    urn, _, attribute = path.rpartition(":")
+    return [[path], [urn, *attribute.split(".")]]
+
+
+def _listed(name: str, value: Any) -> list[str]:
+    if value is None or isinstance(value, str):
+        return [] if value is None else value.split(",")
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise InvalidValueException(detail=f"{name}: must be a list of names of attributes.")
 
 
 def _included(view: Mapping[str, Any], tree: Tree) -> dict[str, Any]:

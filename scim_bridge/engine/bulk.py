@@ -16,7 +16,7 @@ from scim2_server.routing import Operation
 
 from scim_bridge.answers import error_body
 from scim_bridge.engine.plan import BulkOperation, BulkRequest, not_created, references, resolved, without
-from scim_bridge.engine.service import Service
+from scim_bridge.engine.service import WRITES, Service
 from scim_bridge.engine.writing import UNCONDITIONAL, Writer
 from scim_bridge.errors import told
 from scim_bridge.storage.directory import Directory
@@ -25,7 +25,6 @@ BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 Outcome = dict[str, Any]
 
 _DONE = {"POST": "201", "PUT": "200", "PATCH": "200", "DELETE": "204"}
-_WRITES = (Operation.create, Operation.replace, Operation.patch, Operation.delete)
 
 
 class BulkRun:
@@ -102,7 +101,7 @@ class BulkRun:
         """Do what one operation says; return the type and the row, None of one that was deleted."""
         path, data = resolved(operation, self._id_of)
         target = routing.match(operation.method, path)
-        if target.me or target.operation not in _WRITES:
+        if target.me or target.operation not in WRITES:
             raise InvalidValueException(detail=f"path: {path} is neither a resource nor a type of resource.")
         resource_type = self.service.resource_type_at(cast(str, target.endpoint))
         conditions = Conditions(if_match=operation.version)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, cast
 
-from scim2_models import InvalidSyntaxException, ResourceType
+from scim2_models import ResourceType
 from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
@@ -18,6 +18,7 @@ from scim_bridge.engine.bulk import BulkRun
 from scim_bridge.engine.plan import BulkRequest
 from scim_bridge.engine.service import Asked, Service
 from scim_bridge.engine.writing import Writer
+from scim_bridge.projection import Projection
 from scim_bridge.storage.directory import Directory
 from scim_bridge.storage.shelf import Shelf
 
@@ -39,9 +40,8 @@ class Handler(ScimHandler):
         """Create a resource (RFC 7644 §3.3)."""
         with self.service.provider:
             resource_type, shelf, _ = self._addressed(request, Operation.create)
-            projection = self.service.projection(resource_type, request.query)
-            self.writer.refuse_read_only(resource_type, allowed=["GET"])
-            raw = self._body(request)
+            projection = Projection.asked(request.query)
+            raw = self.service.decode_body(request.body, request.header("Content-Type"))
             with self.storage.operation():
                 row = self.writer.create(resource_type, raw)
                 view = shelf.views([row], projection)[0]
@@ -52,8 +52,8 @@ class Handler(ScimHandler):
     def query(self, request: ScimRequest) -> ScimResponse:
         """Read a resource (RFC 7644 §3.4.1)."""
         with self.service.provider:
-            resource_type, shelf, target = self._addressed(request, Operation.query)
-            projection = self.service.projection(resource_type, request.query)
+            _, shelf, target = self._addressed(request, Operation.query)
+            projection = Projection.asked(request.query)
             with self.storage.reading():
                 row = shelf.row(str(target.resource_id))
                 adapter = shelf.adapter(row)
@@ -65,9 +65,8 @@ class Handler(ScimHandler):
         """Replace a resource (RFC 7644 §3.5.1)."""
         with self.service.provider:
             resource_type, shelf, target = self._addressed(request, Operation.replace)
-            projection = self.service.projection(resource_type, request.query)
-            self.writer.refuse_read_only(resource_type, allowed=["GET"])
-            raw = self._body(request)
+            projection = Projection.asked(request.query)
+            raw = self.service.decode_body(request.body, request.header("Content-Type"))
             conditions = self.service.read_conditions(request)
             with self.storage.operation():
                 row = self.writer.replace(resource_type, str(target.resource_id), raw, conditions)
@@ -78,9 +77,8 @@ class Handler(ScimHandler):
         """Modify a resource (RFC 7644 §3.5.2): a user is answered whole, a group only when attributes are asked for."""
         with self.service.provider:
             resource_type, shelf, target = self._addressed(request, Operation.patch)
-            projection = self.service.projection(resource_type, request.query)
-            self.writer.refuse_read_only(resource_type, allowed=["GET"])
-            raw = self._body(request)
+            projection = Projection.asked(request.query)
+            raw = self.service.decode_body(request.body, request.header("Content-Type"))
             conditions = self.service.read_conditions(request)
             with self.storage.operation():
                 row = self.writer.patch(resource_type, str(target.resource_id), raw, conditions)
@@ -110,7 +108,7 @@ class Handler(ScimHandler):
     def bulk(self, request: ScimRequest) -> ScimResponse:
         """Run a Bulk request (RFC 7644 §3.7)."""
         with self.service.provider:
-            asked = BulkRequest.read(self._body(request))
+            asked = BulkRequest.read(self.service.decode_body(request.body, request.header("Content-Type")))
             body = BulkRun(self.service, self.storage, self.writer, request.base_url).answered(asked)
         return ScimResponse(HTTPStatus.OK, body)
 
@@ -135,12 +133,6 @@ class Handler(ScimHandler):
         target = self.service.route(request, operation)
         resource_type = self.service.resource_type_at(cast(str, target.endpoint))
         return resource_type, self.storage.shelf(resource_type), target
-
-    def _body(self, request: ScimRequest) -> Any:
-        """Return the parsed body. Raises InvalidSyntaxException when there is none."""
-        if not request.body:
-            raise InvalidSyntaxException(detail="The request has no body.")
-        return self.service.decode_body(request.body, request.header("Content-Type"))
 
 
 def _answer(view: dict[str, Any], adapter: Any, status: HTTPStatus = HTTPStatus.OK) -> ScimResponse:

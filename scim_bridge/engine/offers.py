@@ -57,6 +57,8 @@ _CATALOGUE: tuple[Mapping[str, Any], ...] = (
         "schema": ENTITLEMENT,
     },
 )
+#: The names of the types that are only read.
+READ_ONLY = frozenset(each["name"] for each in _CATALOGUE)
 _SCHEMES: tuple[Mapping[str, Any], ...] = (
     {
         "type": "oauthbearertoken",

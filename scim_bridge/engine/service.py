@@ -14,10 +14,12 @@ from typing import Any, cast
 
 from django.conf import settings
 from pydantic import ValidationError
+from pydantic_core import from_json
 from scim2_models import (
     Context,
     InvalidCursorException,
     InvalidFilterException,
+    InvalidSyntaxException,
     PatchOp,
     ResourceType,
     SCIMException,
@@ -25,12 +27,14 @@ from scim2_models import (
     SearchRequest,
 )
 from scim2_server.requests import ScimRequest
-from scim2_server.routing import ROUTES, Operation, match_pattern
+from scim2_server.routing import ROUTES, Operation, Route, match_pattern
 from scim2_server.service import SEARCH_REQUEST_PARAMETERS, ScimService, scim_exception_of
 from scim2_server.utils import parametrize
 
-from scim_bridge.engine.offers import CURSOR_TIMEOUT, provider_for
+from scim_bridge.engine.offers import CURSOR_TIMEOUT, READ_ONLY, provider_for
 from scim_bridge.projection import Projection
+
+WRITES = frozenset({Operation.create, Operation.replace, Operation.patch, Operation.delete})
 
 
 @cache
@@ -50,10 +54,11 @@ class Service(ScimService):
         """Return the resource type an endpoint serves, if any."""
         return self._types.get(endpoint.strip("/").casefold())
 
-    def allowed_at(self, path: str) -> list[str]:
+    def allowed_at(self, path: str) -> set[str]:
         """Return the methods of an address; none when there is no such address."""
-        segments = [segment for segment in path.strip("/").split("/") if segment]
-        return sorted({route.method for route in ROUTES if match_pattern(route.pattern, segments) is not None})
+        segments = path.strip("/").split("/") if path.strip("/") else []
+        allowed = {route.method for route in ROUTES if self._is_served(route, match_pattern(route.pattern, segments))}
+        return {*allowed, "OPTIONS", *(("HEAD",) if "GET" in allowed else ())} if allowed else set()
 
     def validated(self, model: type[Any], raw: Any, context: Context) -> Any:
         """Return the model of a parsed body. Raises the SCIM error of the first thing that is wrong with it."""
@@ -67,10 +72,15 @@ class Service(ScimService):
         model = parametrize(PatchOp, self.get_model(resource_type))
         return cast("PatchOp[Any]", self.validated(model, raw, Context.RESOURCE_PATCH_REQUEST))
 
-    def projection(self, resource_type: ResourceType, query: Mapping[str, str]) -> Projection:
-        """Return what the client asked to see."""
-        asked = self.read_response_parameters(resource_type, query)
-        return Projection.of(asked.attributes, asked.excluded_attributes)
+    def decode_body(self, body: bytes, content_type: str | None) -> Any:
+        """Return the JSON value of a body. Raises InvalidSyntaxException, for NaN as well, which is no JSON."""
+        self.ensure_json(content_type)
+        if not body:
+            raise InvalidSyntaxException(detail="The request has no body.")
+        try:
+            return from_json(body, allow_inf_nan=False)
+        except ValueError as error:
+            raise InvalidSyntaxException(detail=f"The body is not JSON: {error}.") from error
 
     def asked(self, request: ScimRequest, operation: Operation) -> Asked:
         """Return what a search asks for, in the address or in the body."""
@@ -82,7 +92,7 @@ class Service(ScimService):
         text, raw = _taken(raw, "filter", InvalidFilterException(detail="filter: must be a text."))
         cursor, raw = _taken(raw, "cursor", InvalidCursorException())
         search, _ = self.read_search(types, raw if cursor is None else {**raw, "cursor": ""})
-        asked = Asked(types, text, search)
+        asked = Asked(types, text, search, Projection.asked(raw))
         return replace(asked, position=self._opened(asked, cursor)) if cursor else asked
 
     def sealed(self, asked: Asked, position: Any) -> str | None:
@@ -90,6 +100,14 @@ class Service(ScimService):
         if position is None or self._cursors is None:
             return None
         return self._cursors.seal(asked.digest, asked.search.count, position)
+
+    def _is_served(self, route: Route, values: Mapping[str, str] | None) -> bool:
+        if values is None or values.get("resource_id") == ".search":
+            return False
+        if "endpoint" not in values:
+            return True
+        found = self.get_resource_type_by_endpoint(values["endpoint"])
+        return found is not None and (found.name not in READ_ONLY or route.operation not in WRITES)
 
     def _opened(self, asked: Asked, cursor: str) -> Any:
         """Return the position of a cursor. Raises InvalidCursor, InvalidCount and ExpiredCursor exceptions."""
@@ -105,18 +123,15 @@ class Asked:
     types: list[ResourceType]
     text: str | None
     search: SearchRequest[Any]
+    projection: Projection
     position: Any = None
-
-    @property
-    def projection(self) -> Projection:
-        """Return what the client asked to see."""
-        return Projection.of(self.search.attributes, self.search.excluded_attributes)
 
     @property
     def digest(self) -> str:
         """Return what a cursor belongs to: everything that has to be repeated with it (RFC 9865 §2)."""
-        rest = self.search.model_dump(mode="json", exclude={"cursor", "count", "start_index"}, exclude_none=True)
-        query = [[each.id for each in self.types], self.text, rest]
+        rest = self.search.model_dump(mode="json", include={"sort_by", "sort_order"})
+        projection = [self.projection.wanted, self.projection.unwanted]
+        query = [[each.id for each in self.types], self.text, rest, projection]
         return sha256(json.dumps(query, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -13,9 +13,9 @@ from scim2_server.conditions import Conditions
 from scim2_server.errors import MethodNotAllowedException
 
 from scim_bridge.dialects.policies import Dialect
+from scim_bridge.engine.offers import READ_ONLY
 from scim_bridge.engine.service import Service
 from scim_bridge.members import NO_CHANGE, split_members, split_operations
-from scim_bridge.storage.catalogue import Catalogue
 from scim_bridge.storage.directory import Directory, document, resource
 
 UNCONDITIONAL = Conditions()
@@ -31,7 +31,7 @@ class Writer:
 
     def create(self, resource_type: ResourceType, raw: Any) -> Any:
         """Return the row of a new resource (RFC 7644 §3.3)."""
-        self.refuse_read_only(resource_type, allowed=["GET"])
+        self._refuse_read_only(resource_type)
         model = self.service.get_model(resource_type)
         raw = self.dialect.document(str(resource_type.name), raw)
         if resource_type.name == "User":
@@ -43,7 +43,7 @@ class Writer:
 
     def replace(self, resource_type: ResourceType, scim_id: str, raw: Any, conditions: Conditions) -> Any:
         """Return the row of a replaced resource (RFC 7644 §3.5.1)."""
-        self.refuse_read_only(resource_type, allowed=["GET"])
+        self._refuse_read_only(resource_type)
         row = self._locked(resource_type, scim_id, conditions, "PUT")
         model = self.service.get_model(resource_type)
         raw = self.dialect.document(str(resource_type.name), raw)
@@ -60,7 +60,7 @@ class Writer:
 
     def patch(self, resource_type: ResourceType, scim_id: str, raw: Any, conditions: Conditions) -> Any:
         """Return the row of a modified resource (RFC 7644 §3.5.2)."""
-        self.refuse_read_only(resource_type, allowed=["GET"])
+        self._refuse_read_only(resource_type)
         raw = self.dialect.patch(str(resource_type.name), raw, scim_id)
         if resource_type.name == "User":
             return self._patched_user(resource_type, scim_id, raw, conditions)
@@ -68,14 +68,13 @@ class Writer:
 
     def delete(self, resource_type: ResourceType, scim_id: str, conditions: Conditions) -> None:
         """Delete a resource (RFC 7644 §3.6): a user leaves, and their history stays."""
-        self.refuse_read_only(resource_type, allowed=["GET"])
+        self._refuse_read_only(resource_type)
         row = self._locked(resource_type, scim_id, conditions, "DELETE")
         self.storage.shelf(resource_type).adapter(row).delete()
 
-    def refuse_read_only(self, resource_type: ResourceType, *, allowed: list[str]) -> None:
-        """Refuse to write what the catalogue holds. Raises MethodNotAllowedException."""
-        if isinstance(self.storage.shelf(resource_type), Catalogue):
-            raise MethodNotAllowedException(allowed=allowed, detail=f"{resource_type.endpoint} is read-only here.")
+    def _refuse_read_only(self, resource_type: ResourceType) -> None:
+        if resource_type.name in READ_ONLY:
+            raise MethodNotAllowedException(allowed=["GET"], detail=f"{resource_type.endpoint} is read-only here.")
 
     def _locked(self, resource_type: ResourceType, scim_id: str, conditions: Conditions, method: str) -> Any:
         """Return the row, locked, once the conditional headers of the request hold."""
@@ -92,7 +91,8 @@ class Writer:
         operations = None if raw is None else self.service.patch_op(resource_type, raw)
         row = self._locked(resource_type, scim_id, conditions, "PATCH")
         new = self._patched(resource_type, row, operations, raw)
-        return row if new is None else self.storage.users.write(row, new)
+        # Removed, `active` keeps its value, as in a PUT that leaves it out: a person always is or is not.
+        return row if new is None else self.storage.users.write(row, {"active": row.is_active, **new})
 
     def _patched_group(self, resource_type: ResourceType, scim_id: str, raw: Any, conditions: Conditions) -> Any:
         change, rest = NO_CHANGE, None

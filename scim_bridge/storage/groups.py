@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from scim2_models import InvalidValueException
 
+from governance.core.errors import NotFound
 from governance.identity.conditions.language import about_groups
 from governance.identity.conditions.ordering import ordered_by
 from governance.identity.conditions.sql import Matching, matching
@@ -62,7 +63,12 @@ class Groups(Shelf):
 
     def locked(self, scim_id: str) -> Group:
         """Return the group, locked until the transaction ends. Raises NotFound."""
-        return locked_group(scim_id)
+        if canonical_uuid(scim_id) is None:
+            raise self.missing(scim_id)
+        try:
+            return locked_group(scim_id)
+        except NotFound as error:
+            raise self.missing(scim_id) from error
 
     def write(self, group: Group | None, document: Mapping[str, Any], members: Iterable[str] | None) -> Group:
         """Create or rewrite a (locked) group from a validated document; without `members` they stay."""

@@ -58,7 +58,7 @@ class Shelf:
             return self.total(listing), []
         if listing.start > waymarks.STEP:
             return self._far_page(listing)
-        rows = self._rows(listing, self._ordered(listing), listing.start - 1)
+        rows = self._rows(listing, listing.start - 1)
         is_last = listing.count is None or len(rows) < listing.count
         if is_last and (rows or listing.start == 1):
             return listing.start - 1 + len(rows), rows
@@ -104,15 +104,18 @@ class Shelf:
 
     def _far_page(self, listing: Listing) -> tuple[int, list[Any]]:
         """Return the total and a page far from the beginning: from the last way-mark, or past ids alone."""
-        ordered = self._ordered(listing)
-        if listing.is_plain:
-            marks, total = self._marks(listing)
-            after, passed = marks.before(listing.start)
-            return total, self._rows(listing, ordered.filter(id__gt=after), listing.start - 1 - passed)
-        return self.total(listing), self._rows(listing, ordered, listing.start - 1)
+        if not listing.is_plain:
+            total = self.total(listing)
+            return total, [] if listing.start > total else self._rows(listing, listing.start - 1)
+        marks, total = self._marks(listing)
+        after, passed = marks.before(listing.start)
+        return total, [] if listing.start > total else self._rows(listing, listing.start - 1 - passed, after=after)
 
-    def _rows(self, listing: Listing, ordered: QuerySet[Any], skipped: int) -> list[Any]:
-        """Return the rows after those skipped; what is skipped is read from the index, without its documents."""
+    def _rows(self, listing: Listing, skipped: int, *, after: int = 0) -> list[Any]:
+        """Return the rows behind those skipped; what is skipped is read from the index, without its documents."""
+        ordered = self._ordered(listing)
+        if after:
+            ordered = ordered.filter(id__gt=after)
         page = ordered[skipped:] if listing.count is None else ordered[skipped : skipped + listing.count]
         if skipped:
             chosen = listing.order.annotated(self.listed().filter(id__in=page.values("id")))

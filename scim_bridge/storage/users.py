@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from governance.core.errors import NotFound
 from governance.identity.conditions.language import about_people
 from governance.identity.conditions.ordering import ordered_by
 from governance.identity.conditions.sql import Matching, matching
@@ -18,7 +19,7 @@ from governance.identity.queries import locked_person
 from scim_bridge.adapters import PersonAdapter
 from scim_bridge.projection import Projection
 from scim_bridge.storage.paging import Order
-from scim_bridge.storage.shelf import Shelf
+from scim_bridge.storage.shelf import Shelf, canonical_uuid
 
 
 class Users(Shelf):
@@ -57,7 +58,12 @@ class Users(Shelf):
 
     def locked(self, scim_id: str) -> Person:
         """Return the person, locked until the transaction ends. Raises NotFound."""
-        return locked_person(scim_id)
+        if canonical_uuid(scim_id) is None:
+            raise self.missing(scim_id)
+        try:
+            return locked_person(scim_id)
+        except NotFound as error:
+            raise self.missing(scim_id) from error
 
     def write(self, person: Person | None, document: Mapping[str, Any]) -> Person:
         """Create or rewrite a (locked) person from a validated document."""
