@@ -5,6 +5,8 @@ Only the mapping is used. Its filter classes, view bodies and PATCH handlers are
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from governance.identity.models import Group, Person
 from governance.identity.profiles import Profile, profile_from_document
 from governance.lifecycle import actions as lifecycle
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 #: What the server makes or must not keep; never part of a stored document.
 NOT_STORED = frozenset({"id", "meta", "groups", "members", "password"})
 
@@ -180,23 +183,45 @@ def rfc3339(instant: datetime) -> str:
 def stored_form(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept of a document: without what the server makes, without secrets, without a blank externalId.
 
-    Raises InvalidValueException for a text that PostgreSQL cannot hold, naming the attribute.
+    Raises InvalidValueException for what cannot be stored and read back, naming the attribute.
     """
     kept = {name: value for name, value in document.items() if name not in NOT_STORED}
     if kept.get("externalId") == "":
         del kept["externalId"]
     for name, value in kept.items():
-        if _is_unstorable(value):
-            raise InvalidValueException(detail=f"{name}: holds a character that text cannot hold (NUL or half a pair).")
+        fault = _fault(name) or _fault(value)
+        if fault is not None:
+            raise InvalidValueException(detail=f"{name}: holds {fault}.")
+    if (twice := _named_twice(kept)) is not None:
+        raise InvalidValueException(detail=f"{twice}: is there twice, in different letter case (RFC 7643 §2.1).")
     return kept
 
 
-def _is_unstorable(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, Mapping):
-        return any(_is_unstorable(name) or _is_unstorable(inner) for name, inner in value.items())
-    return isinstance(value, list) and any(_is_unstorable(inner) for inner in value)
+def _named_twice(values: Mapping[str, Any]) -> str | None:
+    """Return a name that another one equals but for its letter case: filters and profiles could each read the other."""
+    if len({name.lower() for name in values}) == len(values):
+        return None
+    counted = Counter(name.lower() for name in values)
+    return next(name for name in values if counted[name.lower()] > 1)
+
+
+def _fault(value: Any) -> str | None:
+    """Return what PostgreSQL or a JSON reader on the other side could not hold of a value, or None."""
+    match value:
+        case str():
+            return "a character that text cannot hold (NUL or half a pair)" if _UNSTORABLE.search(value) else None
+        case bool():
+            return None
+        case int() | float():
+            # RFC 8259 §6 warns beyond 2⁵³; beyond 2⁶³ our own writer of JSON refuses what jsonb gives back.
+            return None if abs(value) < 2**63 else "a number that is too large"
+        case Mapping():
+            if (twice := _named_twice(value)) is not None:
+                return f"{twice!r} twice, in different letter case"
+            return next((fault for pair in value.items() for each in pair if (fault := _fault(each))), None)
+        case list():
+            return next((fault for each in value if (fault := _fault(each))), None)
+    return None
 
 
 def _check_name(attribute: str, name: str) -> None:

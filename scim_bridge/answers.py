@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from scim2_models import SCIMException
 
 SCIM_JSON = "application/scim+json"
+#: Characters of a `detail`; longer ones repeat what the client sent.
+MAX_DETAIL = 1000
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
@@ -47,10 +49,16 @@ def error_body(error: SCIMException) -> dict[str, Any]:
     """Return the SCIM error document: `status` is a text, `detail` a sentence (RFC 7644 §3.12)."""
     described = error.to_error()
     status = str(int(described.status or 500))
-    body: dict[str, Any] = {"schemas": [ERROR], "status": status, "detail": described.detail or str(error)}
+    body: dict[str, Any] = {"schemas": [ERROR], "status": status, "detail": _sayable(described.detail or str(error))}
     if described.scim_type:
         body["scimType"] = described.scim_type
     return body
+
+
+def _sayable(detail: str) -> str:
+    """Return a sentence as it can be sent: a client's own text in it may be long, or half of a surrogate pair."""
+    short = detail if len(detail) <= MAX_DETAIL else f"{detail[:MAX_DETAIL]}…"
+    return short.encode("utf-8", "replace").decode("utf-8")
 
 
 def wanted_type(request: HttpRequest) -> str:

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Mapping
 
 from django.db import InterfaceError, OperationalError
+from pydantic import ValidationError
 from scim2_models import (
+    Error,
     ForbiddenException,
     InvalidFilterException,
     InvalidValueException,
@@ -56,7 +58,7 @@ class Broken(SCIMException):
 def told(error: Exception) -> SCIMException:
     """Return what the client is told of any exception; what is not theirs is logged, and its text stays here."""
     if isinstance(error, SCIMException):
-        return error
+        return _plain(error)
     logger.error("A SCIM request failed.", exc_info=error)
     if isinstance(error, (OperationalError, InterfaceError)):
         return Unavailable(detail="The directory is not available now. Try again shortly.")
@@ -85,4 +87,12 @@ def _lines(error: Invalid) -> list[str]:
         f"{SCIM_NAMES.get(name, name)}: {sentence}" if name else sentence
         for name, sentences in error.fields.items()
         for sentence in sentences
+def _plain(error: SCIMException) -> SCIMException:
+    """Return the error with a sentence of its own where scim2-models passes on pydantic's report of a PATCH."""
+    cause = error.__cause__
+    if isinstance(error, InvalidValueException) and isinstance(cause, ValidationError):
+        return SCIMException.from_error(Error.from_validation_errors(cause)[0])
+    return error
+
+
     ]
