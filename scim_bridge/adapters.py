@@ -32,6 +32,10 @@ class Caller:
 
     source: str
     actor: Actor
+    #: None where there is no connection: the public address, and tests of the storage.
+    connection_id: int | None = None
+    #: The sources of the other live connections: whom they brought is not there for this one.
+    others: tuple[str, ...] = ()
 
 
 class Adapter:

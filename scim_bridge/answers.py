@@ -71,9 +71,12 @@ def wanted_type(request: HttpRequest) -> str:
 def _headers(error: SCIMException, status: int) -> dict[str, str]:
     match status:
         case 401:
-            return {"WWW-Authenticate": 'Bearer realm="SCIM"'}
+            about = ', error="invalid_token"' if getattr(error, "is_about_token", False) else ""
+            return {"WWW-Authenticate": f'Bearer realm="SCIM"{about}'}
         case 405:
             return {"Allow": ", ".join(getattr(error, "allowed", []))}
+        case 429:
+            return {"Retry-After": str(getattr(error, "retry_after_seconds", 1))}
         case 503:
             return {"Retry-After": "5"}
         case _:

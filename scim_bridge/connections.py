@@ -1,21 +1,16 @@
-"""Connections and their tokens: open, list, revoke, and find by a presented token."""
+"""Connections by their names, for the command line: open one with a token, list the tokens, revoke."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from governance.core.actor import Actor
-from governance.core.clock import now
 from governance.core.errors import Conflict, NotFound
 from governance.identity.connections import actions
 from governance.identity.models import Connection, ConnectionToken, ServiceToken
-from governance.identity.roles import digest, revoke_token
+from governance.identity.roles import revoke_token
 
-#: `last_used_at` is written at most so often, so that a sync does not write a row for each request.
-NOTE_USE_EVERY = timedelta(minutes=1)
 #: So much of a token is kept to recognise it by.
 HINT_LENGTH = 12
 
@@ -60,33 +55,3 @@ def revoke(name: str, *, hint: str | None = None, actor: Actor) -> int:
     for token in tokens:
         revoke_token(token, actor=actor)
     return len(tokens)
-
-
-def authenticated(token: str) -> Connection | None:
-    """Return the connection a presented token opens, or None. One statement, and one more in the first of a minute.
-
-    The token is looked up by its SHA-256, so the time taken says nothing about other tokens.
-    """
-    at = now()
-    link = (
-        ConnectionToken.objects.select_related("connection", "token")
-        .filter(
-            Q(token__expires_at__isnull=True) | Q(token__expires_at__gt=at),
-            token__digest=digest(token),
-            token__audience=ServiceToken.Audience.SCIM,
-            token__revoked_at__isnull=True,
-            connection__revoked_at__isnull=True,
-        )
-        .first()
-    )
-    if link is None:
-        return None
-    _note_use(link.token, at)
-    return link.connection
-
-
-def _note_use(token: ServiceToken, at: datetime) -> None:
-    if token.last_used_at is not None and at - token.last_used_at < NOTE_USE_EVERY:
-        return
-    before = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at - NOTE_USE_EVERY)
-    ServiceToken.objects.filter(before, pk=token.pk).update(last_used_at=at)

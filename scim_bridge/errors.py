@@ -14,6 +14,7 @@ from scim2_models import (
     InvalidValueException,
     NotFoundException,
     SCIMException,
+    UnauthorizedException,
     UniquenessException,
 )
 
@@ -41,6 +42,27 @@ class TooLarge(SCIMException):
     """The body is larger than the door takes."""
 
     status = 413
+
+
+class Unauthenticated(UnauthorizedException):
+    """No credentials, or credentials that open nothing.
+
+    `is_about_token` is false when there were none: then the challenge carries no error (RFC 6750 §3.1).
+    """
+
+    def __init__(self, *, detail: str, is_about_token: bool = False) -> None:
+        super().__init__(detail=detail)
+        self.is_about_token = is_about_token
+
+
+class TooManyRequests(SCIMException):
+    """The connection asked more often than its limit allows (RFC 6585 §4)."""
+
+    status = 429
+
+    def __init__(self, *, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail=detail)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(SCIMException):

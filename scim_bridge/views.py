@@ -11,15 +11,12 @@ from django_scim.views import SCIMView
 from scim2_models import InvalidSyntaxException
 from scim2_server.requests import ScimRequest
 
-from governance.core.actor import Actor, Door, acting_as
-from governance.identity.models import Connection
+from governance.core.actor import acting_as
+from governance.identity.connections.opening import Opened
 from scim_bridge.adapters import Caller
 from scim_bridge.answers import answer, error_answer, wanted_type
 from scim_bridge.engine.serving import serve
 from scim_bridge.errors import TooLarge, told
-
-#: Where a request without a connection comes from: only `/ServiceProviderConfig` is open.
-_ANYBODY = Caller("scim:anybody", Actor.service("anybody", door=Door.SCIM))
 
 
 class Endpoint(SCIMView):  # type: ignore[misc]  # published without types
@@ -41,11 +38,9 @@ class Endpoint(SCIMView):  # type: ignore[misc]  # published without types
 
     def _served(self, request: HttpRequest, content_type: str) -> HttpResponse:
         asked = _asked(request)
-        connection: Connection | None = request.scim_connection  # type: ignore[attr-defined]
-        caller, dialect = _ANYBODY, "strict"
-        if connection is not None:
-            actor = Actor.service(connection.name, door=Door.SCIM)
-            caller, dialect = Caller(connection.source, actor), connection.dialect
+        connection: Opened | None = request.scim_connection  # type: ignore[attr-defined]
+        caller: Caller = request.scim_caller  # type: ignore[attr-defined]
+        dialect = "strict" if connection is None else connection.dialect
         with acting_as(caller.actor):
             response = serve(asked, dialect=dialect, caller=caller)
         return answer(response.status.value, response.body, response.headers, content_type=content_type)

@@ -12,6 +12,8 @@ from governance.config.settings import *  # noqa: F403
 
 #: The real hasher takes a tenth of a second on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+#: A thread would write what a test rolls back; tests call `RECORDER.flush()`.
+SCIM_EXCHANGES_FLUSH_SECONDS = 0
 #: Nothing was collected.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

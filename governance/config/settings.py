@@ -230,6 +230,8 @@ SCIM_SERVICE_PROVIDER = {
 SCIM_MAX_BODY_BYTES = 8 * 1_048_576
 #: The same for Bulk, published as its maxPayloadSize.
 SCIM_MAX_BULK_BYTES = 16 * 1_048_576
+#: How long exchanges wait in memory before they are written, all at once; 0 leaves it to whoever calls `flush`.
+SCIM_EXCHANGES_FLUSH_SECONDS = 1.0
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -261,5 +263,6 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     # Its lines hold addresses with names of people in them.
-    "loggers": {"httpx": {"level": "WARNING"}},
+    # oauthlib's debug lines hold client secrets and tokens.
+    "loggers": {"httpx": {"level": "WARNING"}, "oauthlib": {"level": "WARNING"}},
 }

@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("scim/v2/", include("scim_bridge.urls")),
+    path("scim/oauth/", include("scim_bridge.oauth_urls")),
     path("api/v1/", include("governance.api.urls")),
     path("ledger/log/", include("governance.ledger.urls")),
     path("", include("governance.web.urls")),

@@ -109,7 +109,7 @@ CHANGES = {
     "rules/<slug:slug>/": ADMIN,
 }
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
-MACHINES = ("api/v1/", "scim/v2/")
+MACHINES = ("api/v1/", "scim/v2/", "scim/oauth/")
 ROLES = {"employee": "ada", "owner": "linus", "security_admin": "sam", "auditor": "audrey"}
 
 

@@ -19,9 +19,7 @@ class DialectLabel:
 
 
 _ALL = (
-    DialectLabel(
-        "default", "Any provider", "Accepts what every known provider sends. For one that is not listed."
-    ),
+    DialectLabel("default", "Any provider", "Accepts what every known provider sends. For one that is not listed."),
     DialectLabel("okta", "Okta", "Okta's SCIM 2.0 applications, with group push."),
     DialectLabel("entra", "Microsoft Entra ID", "Enterprise applications with automatic provisioning."),
     DialectLabel("onelogin", "OneLogin", "OneLogin's SCIM provisioner."),

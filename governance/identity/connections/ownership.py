@@ -108,9 +108,7 @@ def hand_over(conflict_id: int, *, actor: Actor) -> None:
     if conflict.connection.revoked_at is not None:
         raise Conflict(f"The connection {conflict.connection.name} was revoked; it can take over nothing.")
     source, to = conflict.holder.source, conflict.connection.source
-    things = Person.objects if conflict.person_id else Group.objects
-    moved = things.filter(pk=conflict.person_id or conflict.group_id, source=source, is_listed=True).update(source=to)
-    if not moved:
+    if not _moved(conflict, source, to):
         raise Conflict(f"{conflict.name} does not belong to {conflict.holder.name} any more.")
     _resolve(conflict, ConnectionConflict.Resolution.HANDED_OVER)
     event = events.PERSON_HANDED_OVER if conflict.person_id else events.GROUP_HANDED_OVER
@@ -140,7 +138,9 @@ def _held(claimant_id: int, about: type[Person] | type[Group], name: str) -> Hel
 
 
 def _open_conflict(conflict_id: int) -> ConnectionConflict:
-    rows = ConnectionConflict.objects.select_for_update(of=("self",)).select_related("connection", "holder")
+    rows = ConnectionConflict.objects.select_for_update(of=("self",)).select_related(
+        "connection", "holder", "person", "group"
+    )
     conflict = rows.filter(pk=conflict_id).first()
     if conflict is None:
         raise NotFound("There is no such conflict.")
@@ -149,14 +149,22 @@ def _open_conflict(conflict_id: int) -> ConnectionConflict:
     return conflict
 
 
+def _moved(conflict: ConnectionConflict, source: str, to: str) -> int:
+    """Give the thing from one source to the other; return 0 when it is not there any more."""
+    if conflict.person_id is not None:
+        return Person.objects.filter(pk=conflict.person_id, source=source, is_listed=True).update(source=to)
+    assert conflict.group_id is not None  # connection_conflict_is_about_one_thing
+    return Group.objects.filter(pk=conflict.group_id, source=source, is_listed=True).update(source=to)
+
+
 def _resolve(conflict: ConnectionConflict, resolution: str) -> None:
     ConnectionConflict.objects.filter(pk=conflict.pk).update(resolution=resolution, resolved_at=now())
 
 
 def _subjects(conflict: ConnectionConflict) -> list[Subject]:
-    if conflict.person_id:
-        ref = Person.objects.values_list("ref", flat=True).get(pk=conflict.person_id)
-        thing = Subject("person", str(ref))
+    if conflict.person is not None:
+        thing = Subject("person", str(conflict.person.ref))
     else:
-        thing = Subject("group", str(Group.objects.values_list("ref", flat=True).get(pk=conflict.group_id)))
+        assert conflict.group is not None  # connection_conflict_is_about_one_thing
+        thing = Subject("group", str(conflict.group.ref))
     return [thing, Subject("connection", str(conflict.connection.ref)), Subject("connection", str(conflict.holder.ref))]
