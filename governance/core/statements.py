@@ -44,10 +44,17 @@ def as_json(value: object) -> str:
 
 @contextmanager
 def _cursor() -> Iterator[CursorWrapper]:
-    """Have a cursor that binds in the server, with everything Django does around its own."""
+    """Have a cursor that binds in the server, with everything Django does around its own.
+
+    While statements are logged the client binds, so that the log shows them with their values.
+    """
+    if connection.queries_logged:
+        with connection.cursor() as cursor:
+            yield cursor
+        return
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors:
         raw = ServerBindingCursor(connection.connection)
-    with connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw) as cursor:
+    with connection.make_cursor(raw) as cursor:
         yield cursor
