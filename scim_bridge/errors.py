@@ -87,6 +87,14 @@ def told(error: Exception) -> SCIMException:
     return Broken(detail="Something went wrong here. It was logged.")
 
 
+def _plain(error: SCIMException) -> SCIMException:
+    """Return the error with a sentence of its own where scim2-models passes on pydantic's report of a PATCH."""
+    cause = error.__cause__
+    if isinstance(error, InvalidValueException) and isinstance(cause, ValidationError):
+        return SCIMException.from_error(Error.from_validation_errors(cause)[0])
+    return error
+
+
 def scim_error(error: DomainError) -> SCIMException:
     """Return the SCIM error that answers a domain error."""
     match error:
@@ -109,12 +117,4 @@ def _lines(error: Invalid) -> list[str]:
         f"{SCIM_NAMES.get(name, name)}: {sentence}" if name else sentence
         for name, sentences in error.fields.items()
         for sentence in sentences
-def _plain(error: SCIMException) -> SCIMException:
-    """Return the error with a sentence of its own where scim2-models passes on pydantic's report of a PATCH."""
-    cause = error.__cause__
-    if isinstance(error, InvalidValueException) and isinstance(cause, ValidationError):
-        return SCIMException.from_error(Error.from_validation_errors(cause)[0])
-    return error
-
-
     ]
