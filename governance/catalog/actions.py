@@ -209,6 +209,57 @@ def add_entitlement(
 
 
 @transaction.atomic
+def change_entitlement(
+    entitlement: Entitlement,
+    name: str,
+    *,
+    sentence: str,
+    risk: int,
+    data_classes: Sequence[str] = (),
+    is_privileged: bool = False,
+    is_requestable: bool = True,
+    policy: AccessPolicy | None = None,
+    actor: Actor,
+) -> bool:
+    """Make an entitlement say this, under `policy` or the standard one; return whether anything changed.
+
+    What it is in the application (kind and target) stays: accounts there hold it under that name. Running grants keep
+    their ends. Raises Invalid naming each wrong field, and Conflict when another one there has the name.
+    """
+    _check(
+        name=_text(name, 120),
+        sentence=_text(sentence, 300),
+        risk="" if risk in Risk.values else "Choose 1 (low) to 4 (critical).",
+        data_classes=_choices(data_classes, DataClass.values),
+    )
+    row = Entitlement.objects.select_for_update(no_key=True).select_related("application").get(pk=entitlement.pk)
+    others = Entitlement.objects.filter(application=row.application).exclude(pk=row.pk)
+    if others.filter(name__iexact=name.strip()).exists():
+        raise Conflict(f"{row.application.name} already has {name.strip()}.")
+    said = {
+        "name": name.strip(),
+        "sentence": sentence.strip(),
+        "risk": risk,
+        "data_classes": list(data_classes),
+        "is_privileged": is_privileged,
+        "is_requestable": is_requestable,
+        "policy_id": (policy or standard_policy(actor=actor)).pk,
+    }
+    before = {field: getattr(row, field) for field in said}
+    changed = sorted(field for field in said if said[field] != before[field])
+    if not changed:
+        return False
+    Entitlement.objects.filter(pk=row.pk).update(**said)
+    record(
+        events.ENTITLEMENT_CHANGED,
+        actor=actor,
+        subjects=[Subject("entitlement", str(row.pk)), _application(row.application)],
+        data={field: {"from": before[field], "to": said[field]} for field in changed},
+    )
+    return True
+
+
+@transaction.atomic
 def standard_policy(*, actor: Actor) -> AccessPolicy:
     """Return the policy that entitlements start with, made when it is missing: the owner decides."""
     policy = AccessPolicy.objects.filter(slug=STANDARD_POLICY).first()

@@ -72,6 +72,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "applications/<slug:slug>/": (GOVERN, GET),
     "applications/<slug:slug>/roles/": (GOVERN, GET),
     "applications/<slug:slug>/new-role/": (CHANGE, BOTH),
+    "applications/<slug:slug>/roles/<slug:role>/": (CHANGE, BOTH),
     "applications/<slug:slug>/accounts/": (GOVERN, GET),
     "applications/<slug:slug>/requests/": (GOVERN, GET),
     "applications/<slug:slug>/owners/": (ADMIN, BOTH),
@@ -137,6 +138,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
     (grant,) = grants.start_many([new], at=now(), actor=TESTING)
     return {
         "<slug:slug>": "snowflake",
+        "<slug:role>": "analyst",
         "<slug:catalogue_id>": "gitlab",
         "<int:number>": "1",
         "<int:grant_id>": str(grant.pk),

@@ -124,3 +124,38 @@ def test_the_field_history_of_configuration_is_kept_and_feeds_the_ledger(linus: 
 
     assert changed[:3] == ["catalog.application", "catalog.accesspolicyversion", "catalog.entitlement"]
     assert changed[3:] == ["catalog.birthrightruleversion", "catalog.birthrightruleversion"]
+
+
+def test_a_changed_entitlement_says_what_changed_and_a_repeat_says_nothing(linus: Person) -> None:
+    application = actions.add_application("Snowflake", owners=[linus], actor=TESTING)
+    role = actions.add_entitlement(application, "Analyst", sentence="Read.", target_ref="analysts", actor=TESTING)
+    recorded = Pending.objects.count()
+
+    changed = actions.change_entitlement(role, "Analyst", sentence="Read.", risk=4, actor=TESTING)
+    again = actions.change_entitlement(role, "Analyst", sentence="Read.", risk=4, actor=TESTING)
+
+    assert (changed, again) == (True, False)
+    mine = [row.body for row in Pending.objects.order_by("id")[recorded:] if row.body["event"] == "entitlement.changed"]
+    assert [entry["data"] for entry in mine] == [{"risk": {"from": 2, "to": 4}}]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": " "}, "name"),
+        ({"sentence": ""}, "sentence"),
+        ({"risk": 9}, "risk"),
+        ({"data_classes": ["secrets"]}, "data_classes"),
+    ],
+    ids=["no name", "no sentence", "wrong risk", "unknown data"],
+)
+def test_a_change_of_an_entitlement_out_of_order_is_refused_by_field(
+    change: dict[str, object], field: str, linus: Person
+) -> None:
+    application = actions.add_application("Snowflake", owners=[linus], actor=TESTING)
+    role = actions.add_entitlement(application, "Analyst", sentence="Read.", target_ref="analysts", actor=TESTING)
+
+    with pytest.raises(Invalid) as refused:
+        actions.change_entitlement(role, **({"name": "A", "sentence": "Read.", "risk": 1} | change), actor=TESTING)
+
+    assert list(refused.value.fields) == [field]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django import forms
 from django.contrib import messages
 from django.db.models import Q
+from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 
 from governance.catalog import actions
 from governance.catalog.models import AccessPolicy, Application, DataClass, EntitlementKind, Risk
@@ -44,6 +45,13 @@ class RoleForm(forms.Form):
     policy = forms.ModelChoiceField(
         AccessPolicy.objects.order_by("name"), required=False, empty_label="Standard: the owner decides"
     )
+
+
+class ChangeRoleForm(RoleForm):
+    """What can be changed of a role: what it is in the application stays, because accounts there hold it."""
+
+    kind = None
+    target_ref = None
 
 
 @needs(RoleName.SECURITY_ADMIN)
@@ -95,6 +103,26 @@ def new_role(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, f"{form.cleaned_data['name']} was added.")
             return redirect("application_roles", found.slug)
     return _form(request, found, form, "New role", "Add role")
+
+
+@needs(RoleName.OWNER, RoleName.SECURITY_ADMIN)
+def edit_role(request: HttpRequest, slug: str, role: str) -> HttpResponse:
+    """Change what a role says, how risky it is and who decides about it."""
+    found = application_in_reach(request, slug)
+    require_change(request, found)
+    entitlement = get_object_or_404(found.entitlements, slug=role, retired_at=None)
+    form = ChangeRoleForm(request.POST if request.method == "POST" else None, initial=model_to_dict(entitlement))
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.change_entitlement(entitlement, **form.cleaned_data, actor=actor_of(request))
+        except Invalid as error:
+            add_errors(form, error)
+        except Conflict as conflict:
+            form.add_error("name", str(conflict))
+        else:
+            messages.success(request, f"{form.cleaned_data['name']} was saved.")
+            return redirect("application_roles", found.slug)
+    return _form(request, found, form, f"Change {entitlement.name}", "Save role")
 
 
 def _form(request: HttpRequest, found: Application, form: forms.Form, title: str, button: str) -> HttpResponse:

@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("applications/<slug:slug>/", application.access, name="application"),
     path("applications/<slug:slug>/roles/", application.roles, name="application_roles"),
     path("applications/<slug:slug>/new-role/", application_writes.new_role, name="role_add"),
+    path("applications/<slug:slug>/roles/<slug:role>/", application_writes.edit_role, name="role_edit"),
     path("applications/<slug:slug>/accounts/", application.accounts, name="application_accounts"),
     path("applications/<slug:slug>/requests/", application.requests, name="application_requests"),
     path("applications/<slug:slug>/owners/", application_writes.owners, name="application_owners"),

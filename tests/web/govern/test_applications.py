@@ -106,6 +106,54 @@ def test_a_wrong_role_is_refused_at_its_field(
     assert Entitlement.objects.count() == 1
 
 
+def test_an_owner_changes_a_role(linus: Person, analyst: Entitlement, signed_in: SignedIn) -> None:
+    client = signed_in(linus)
+    address = "/applications/snowflake/roles/analyst/"
+    form = client.get(address).content.decode()
+    assert f'value="{analyst.name}"' in form
+    assert 'name="target_ref"' not in form
+
+    said = {"name": "Reader", "sentence": "Read it.", "risk": "4", "data_classes": ["phi"], "is_privileged": "on"}
+    answer = client.post(address, said)
+
+    assert (answer.status_code, answer.url) == (302, "/applications/snowflake/roles/")
+    changed = snowflake_role("analyst")
+    assert (changed.name, changed.risk, changed.data_classes) == ("Reader", 4, ["phi"])
+    assert (changed.is_privileged, changed.is_requestable, changed.target_ref) == (True, False, analyst.target_ref)
+    assert snowflake_role("analyst").policy.slug == "standard"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"name": ""}, "This field is required."), ({"name": "WRITER"}, "Snowflake already has WRITER.")],
+    ids=["no name", "taken"],
+)
+def test_a_wrong_change_of_a_role_is_refused_at_its_field(
+    change: dict[str, object], said: str, linus: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    cast.add_role(analyst.application, "Writer")
+    role = {"name": "Reader", "sentence": "Read it.", "risk": "1"}
+
+    answer = signed_in(linus).post("/applications/snowflake/roles/analyst/", role | change)
+
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    assert snowflake_role("analyst").name == "Analyst"
+
+
+def test_an_owner_of_something_else_changes_no_role(ada: Person, analyst: Entitlement, signed_in: SignedIn) -> None:
+    cast.add_application("NetSuite", owner=ada)
+    role = {"name": "Reader", "sentence": "Read it.", "risk": "1"}
+
+    assert signed_in(ada).post("/applications/snowflake/roles/analyst/", role).status_code == 403
+    assert snowflake_role("analyst").name == "Analyst"
+
+
+def snowflake_role(slug: str) -> Entitlement:
+    """Return a role as it is stored now."""
+    return Entitlement.objects.get(application__slug="snowflake", slug=slug)
+
+
 @pytest.mark.parametrize("tab", TABS)
 def test_each_tab_opens_within_twelve_statements(
     tab: str, ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Entitlement, signed_in: SignedIn,
