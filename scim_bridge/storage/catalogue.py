@@ -100,6 +100,7 @@ class Catalogue(Shelf):
 
     link = "members"  # there is none, so nothing is read for it
     fields = ("id", "name", "kind", "sentence", "created_at", "application__name")
+    has_stamp = False
     model: ClassVar[type[Resource[Any]]]
     adapter_class: ClassVar[type[CatalogueAdapter]]
 

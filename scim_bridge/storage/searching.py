@@ -90,7 +90,7 @@ class Search:
         hits, has_more = trimmed(self._beside(position, limit + 1), limit, backwards=backwards)
         has_previous, has_next = (has_more, True) if backwards else (position is not None, has_more)
         return Found(
-            self._total() if position is None else None,
+            self._total() if position is None or not hits else None,
             self._views(hits, projection),
             self._position(hits[-1], backwards=False) if hits and has_next else None,
             self._position(hits[0], backwards=True) if hits and has_previous else None,

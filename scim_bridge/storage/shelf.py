@@ -25,6 +25,8 @@ class Shelf:
     #: The attribute whose values are other rows, read only when it is asked for.
     link: ClassVar[str]
     fields: ClassVar[tuple[str, ...]] = FIELDS
+    #: Whether a trigger moves a stamp for the table, so that way-marks can be kept.
+    has_stamp: ClassVar[bool] = True
 
     def __init__(self, caller: Caller, base_url: str = "") -> None:
         self.caller = caller
@@ -50,7 +52,7 @@ class Shelf:
 
     def total(self, listing: Listing) -> int:
         """Return how many resources the listing selects. One statement."""
-        return self._marks(listing)[1] if listing.is_plain else self._selected(listing).count()
+        return self._marks(listing)[1] if self._has_marks(listing) else self._selected(listing).count()
 
     def page(self, listing: Listing) -> tuple[int, list[Any]]:
         """Return how many resources are selected, and the rows of the page. Counts only when the page does not tell."""
@@ -104,7 +106,7 @@ class Shelf:
 
     def _far_page(self, listing: Listing) -> tuple[int, list[Any]]:
         """Return the total and a page far from the beginning: from the last way-mark, or past ids alone."""
-        if not listing.is_plain:
+        if not self._has_marks(listing):
             total = self.total(listing)
             return total, [] if listing.start > total else self._rows(listing, listing.start - 1)
         marks, total = self._marks(listing)
@@ -121,6 +123,9 @@ class Shelf:
             chosen = listing.order.annotated(self.listed().filter(id__in=page.values("id")))
             page = listing.order.applied(chosen)
         return list(page.values_list(*self.fields, *listing.order.fields, named=True))
+
+    def _has_marks(self, listing: Listing) -> bool:
+        return self.has_stamp and listing.is_plain
 
     def _marks(self, listing: Listing) -> tuple[waymarks.Marks, int]:
         return waymarks.measured(self._selected(listing))

@@ -102,7 +102,7 @@ def _counted(rows: QuerySet[Any], known: Marks) -> tuple[str | None, int]:
 
 
 def _measure(rows: QuerySet[Any]) -> tuple[int, ...]:
-    numbered = rows.order_by("id").annotate(place=Window(RowNumber(), order_by=F("id")))
+    numbered = rows.order_by("id").annotate(place=Window(RowNumber(), order_by="id"))
     marks = numbered.annotate(nth=F("place") % STEP).filter(nth=0).values_list("id", "created_at")
     settled = _settled_before() - MARGIN
     return tuple(id_ for id_, _ in takewhile(lambda mark: mark[1] < settled, marks))
