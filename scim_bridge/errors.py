@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from pydantic import ValidationError
 from scim2_models import (
     Error,
     ForbiddenException,
     InvalidFilterException,
+    InvalidSyntaxException,
     InvalidValueException,
     NotFoundException,
     SCIMException,
@@ -81,6 +83,8 @@ def told(error: Exception) -> SCIMException:
     """Return what the client is told of any exception; what is not theirs is logged, and its text stays here."""
     if isinstance(error, SCIMException):
         return _plain(error)
+    if isinstance(error, SuspiciousOperation):  # Django's word for more parameters than it reads
+        return InvalidSyntaxException(detail="The request cannot be read: it has too many or broken parameters.")
     logger.error("A SCIM request failed.", exc_info=error)
     if isinstance(error, (OperationalError, InterfaceError)):
         return Unavailable(detail="The directory is not available now. Try again shortly.")

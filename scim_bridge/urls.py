@@ -26,5 +26,5 @@ urlpatterns = [
     re_path(r"^ResourceTypes(?:/(?P<uuid>[^/]+))?$", _view, name="resource-types"),
     re_path(r"^Schemas(?:/(?P<uuid>[^/]+))?$", _view, name="schemas"),
     re_path(r"^Bulk$", _view, name="bulk"),
-    re_path(r"^.*$", _view, name="unknown"),
+    re_path(r"^[\s\S]*$", _view, name="unknown"),  # a dot leaves out line feeds, which an address may hold
 ]
