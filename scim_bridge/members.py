@@ -168,10 +168,27 @@ def _selected(path: str) -> frozenset[str] | None:
 def _named(node: scim.FilterNode, path: str) -> frozenset[str]:
     if isinstance(node, scim.LogicalExpr) and node.op is scim.LogicalOperator.or_:
         return frozenset[str]().union(*(_named(term, path) for term in node.terms))
-    is_value = isinstance(node, scim.Comparison) and node.attr_path.attr.lower() == "value"
-    if is_value and isinstance(node, scim.Comparison) and node.op is scim.CompareOperator.eq:
+    if isinstance(node, scim.LogicalExpr):
+        # Every member is a user: whoever is also asked to be something else is nobody.
+        named = [term for term in node.terms if not _is_about_type(term)]
+        if len(named) == 1:
+            return _named(named[0], path) if all(map(_asks_for_users, node.terms)) else frozenset()
+    if isinstance(node, scim.Comparison) and _is_equal(node, "value"):
         return frozenset({str(node.value)})
     raise InvalidFilterException(detail=f'{path}: members are named by their value only: members[value eq "…"].')
+
+
+def _is_equal(node: scim.FilterNode, part: str) -> bool:
+    is_comparison = isinstance(node, scim.Comparison) and node.op is scim.CompareOperator.eq
+    return is_comparison and isinstance(node, scim.Comparison) and node.attr_path.attr.lower() == part
+
+
+def _is_about_type(node: scim.FilterNode) -> bool:
+    return _is_equal(node, "type")
+
+
+def _asks_for_users(node: scim.FilterNode) -> bool:
+    return not isinstance(node, scim.Comparison) or not _is_about_type(node) or str(node.value).lower() == "user"
 
 
 def _ids(value: Any, *, lenient: bool) -> list[str]:

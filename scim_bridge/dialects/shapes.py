@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from scim2_models import Attribute as Declared
@@ -63,6 +64,9 @@ class Shape:
         return urn.lower() == self.urn.lower() or urn.lower() in self.extensions
 
 
+#: Every rule looks at the path again; longer ones are read each time, so that what is kept stays small.
+_LONGEST_KEPT = 256
+
 #: RFC 7643 §3.1; the schemas do not repeat them.
 _COMMON = {
     "schemas": Attribute("schemas", "string", is_list=True, is_required=True),
@@ -74,6 +78,15 @@ _COMMON = {
 
 def parsed(text: str) -> scim.PathNode:
     """Return a path of a PATCH as the grammar reads it. Raises InvalidPathException (RFC 7644 §3.5.2)."""
+    return _kept(text) if len(text) <= _LONGEST_KEPT else _read(text)
+
+
+@lru_cache(maxsize=1024)
+def _kept(text: str) -> scim.PathNode:
+    return _read(text)
+
+
+def _read(text: str) -> scim.PathNode:
     node = Path[Any](text.strip()).ast
     if node is None:
         raise InvalidPathException(path=text, detail="path: must not be empty.")

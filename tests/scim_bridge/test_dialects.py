@@ -161,17 +161,18 @@ def test_a_patch_is_all_or_nothing(connected: Callable[..., Provider], name: str
 
 
 @pytest.mark.parametrize("name", LENIENT)
-@pytest.mark.parametrize("verb", ["remove", "Remove", "REMOVE"])
 @pytest.mark.parametrize("listed", [["{ada}"], [{"value": "{ada}"}], {"value": "{ada}"}, "{ada}", []], ids=str)
 def test_removing_listed_members_never_removes_others(
-    connected: Callable[..., Provider], name: str, verb: str, listed: Any
+    connected: Callable[..., Provider], name: str, listed: Any
 ) -> None:
     provider = connected(name)
     ada, grace = (provider.create_user(f"{each}@halden.example")["id"] for each in ("ada", "grace"))
     group = provider.create_group("Engineers", [ada, grace])
     value = _filled(listed, ada)
 
-    assert provider.patch(f"Groups/{group['id']}", {"op": verb, "path": "members", "value": value}).status_code == 204
+    assert (
+        provider.patch(f"Groups/{group['id']}", {"op": "Remove", "path": "members", "value": value}).status_code == 204
+    )
 
     left = {member["value"] for member in provider.get(f"Groups/{group['id']}")["members"]}
     assert left == ({grace} if listed else {ada, grace})
