@@ -126,11 +126,13 @@ def _keyed(operation: Operation, prefix: str = "") -> list[Operation]:
 def without_echo(target: Target, operation: Operation) -> list[Operation]:
     """Drop what only repeats what we returned. Raises MutabilityException for another `id`.
 
-    Okta's rename carries `id`, authentik sends the whole group with `schemas`, an echo of a user has `meta`, `groups`.
+    Okta's rename carries `id`, authentik sends the whole group with `schemas`, an echo of a user has `meta`, `groups`,
+    and Entra's dotted keys `manager.displayName`.
     """
-    attribute = target.shape.attributes.get((operation.path or "").lower())
-    if operation.verb == "remove" or attribute is None:
+    named = None if operation.verb == "remove" else _named(target.shape, operation.path)
+    if named is None:
         return [operation]
+    attribute, _ = named
     if attribute.path == "id" and target.id is not None:
         return _of_an_id(target.id, operation)
     is_echo = operation.is_keyed and (attribute.is_read_only or attribute.path == "schemas")
@@ -168,6 +170,20 @@ def with_brackets(rules: Iterable[FilterRule]) -> OperationRule:
         return [replace(operation, path=str(replace(node, val_filter=inside)))]
 
     return rule
+
+
+def whole_elements(target: Target, operation: Operation) -> list[Operation]:
+    """Add `emails.value` as an element of its own: without brackets the RFC names nothing to add to.
+
+    Hand-written mappings of Entra and JumpCloud send it; the engine would answer success and keep nothing of it.
+    """
+    node = None if operation.path is None or target.shape.knows(operation.path) else parsed(operation.path)
+    if operation.verb != "add" or not isinstance(node, scim.AttrPath) or node.sub_attr is None:
+        return [operation]
+    attribute = target.shape.find(node)
+    if attribute is None or not attribute.is_list or attribute.path in LONG_LISTS:
+        return [operation]
+    return [replace(operation, path=attribute.path, value=[{node.sub_attr: operation.value}])]
 
 
 def with_values(rules: Iterable[ValueRule]) -> OperationRule:
@@ -212,8 +228,12 @@ def blank_removes(target: Target, operation: Operation) -> list[Operation]:
 
     Entra clears attributes and the manager with `""`. A required attribute is left, and refused.
     """
+    if operation.verb == "remove" or not operation.is_blank:
+        return [operation]
+    if (operation.path or "").lower() in target.shape.extensions:
+        return [Operation("remove", operation.path)]
     named = _named(target.shape, operation.path)
-    if named is None or operation.verb == "remove" or not operation.is_blank:
+    if named is None:
         return [operation]
     attribute, is_element = named
     if attribute.is_required:

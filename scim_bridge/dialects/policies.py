@@ -99,6 +99,7 @@ _COMMON_VALUES: tuple[values.ValueRule, ...] = (
     values.lists_from_one,
     values.without_empty_elements,
     values.complex_from_text,
+    values.without_read_only_parts,
     values.blank_is_unassigned,
     values.booleans_from_text,
 )
@@ -118,6 +119,7 @@ def _operations(value_rules: tuple[values.ValueRule, ...]) -> tuple[operations.O
         operations.without_echo,
         operations.qualified,
         operations.without_unknown,
+        operations.whole_elements,
         operations.with_brackets(_FILTERS),
         operations.with_values(value_rules),
         operations.only_what_is_listed,

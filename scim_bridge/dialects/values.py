@@ -88,6 +88,8 @@ def lists_from_one(attribute: Attribute, value: Any) -> Any:
     """
     if not attribute.is_list or not attribute.is_complex or value is None:
         return value
+    if value == "":
+        return []
     elements = value if isinstance(value, list) else [value]
     return [{"value": each} if isinstance(each, str) and attribute.has_value else each for each in elements]
 
@@ -118,6 +120,21 @@ def simple_from_wrapped(attribute: Attribute, value: Any) -> Any:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value["value"] if isinstance(value, Mapping) and "value" in value else value
+
+
+def without_read_only_parts(attribute: Attribute, value: Any) -> Any:
+    """Leave out parts that are the server's: `manager.displayName` comes along with the reference (RFC 7643 §4.3).
+
+    A POST or PUT ignores them by itself (RFC 7644 §3.3, §3.5.1); a PATCH would be refused as a whole.
+    """
+    if attribute.is_list or attribute.is_read_only or not attribute.is_complex or not isinstance(value, Mapping):
+        return value
+    return {name: inner for name, inner in value.items() if not _is_read_only(attribute, name)}
+
+
+def _is_read_only(attribute: Attribute, name: str) -> bool:
+    part = attribute.parts.get(name.lower())
+    return part is not None and part.is_read_only
 
 
 def roles_from_packed(attribute: Attribute, value: Any) -> Any:
