@@ -42,6 +42,35 @@ def bars(values: Sequence[int], label: str, *, width: int = 220, height: int = 3
     )
 
 
+def requests(hours: Sequence[tuple[int, int]], label: str, *, width: int = 120, height: int = 24) -> SafeString:
+    """Return one bar for each hour (requests, errors): errors at the foot, in their own colour and with a gap above.
+
+    An hour with errors shows at least two pixels of them, however many requests there were.
+    """
+    top = max((requests for requests, _ in hours), default=0) or 1
+    step = width / max(len(hours), 1)
+    drawn: list[tuple[str, str, str, str, str]] = []
+    for at, (total, errors) in enumerate(hours):
+        x, wide = f"{at * step:.1f}", f"{step * 0.72:.1f}"
+        bad = max(2.0, errors / top * height) if errors else 0.0
+        good = max(2.0, total / top * height - bad) if total > errors else 0.0
+        foot = height - bad - (1 if bad and good else 0)
+        if bad:
+            drawn.append(("e", x, f"{height - bad:.1f}", wide, f"{bad:.1f}"))
+        if good:
+            drawn.append(("v", x, f"{max(foot - good, 0):.1f}", wide, f"{min(good, foot):.1f}"))
+        if not total:
+            drawn.append(("z", x, f"{height - 1:.1f}", wide, "1.0"))
+    return format_html(
+        '<svg class="chart chart-bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
+        "{}</svg>",
+        width,
+        height,
+        label,
+        format_html_join("", '<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>', drawn),
+    )
+
+
 def stacked(
     parts: Iterable[tuple[str, int]], total: int, label: str, *, width: int = 600, height: int = 8
 ) -> SafeString:

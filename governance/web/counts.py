@@ -15,6 +15,7 @@ from governance.core.clock import OPEN_END
 from governance.identity.models import Person, Status
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import person_of
+from governance.web.govern.connections_queries import failing, undecided
 from governance.web.govern.orphan_queries import unowned
 from governance.web.roles import Standing, standing_of
 
@@ -48,9 +49,12 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         counted["orphans"] = orphans(person, standing)
     if standing.is_security_admin or standing.is_owner:
         counted["operations"] = failed_operations(person, standing)
+    if standing.is_security_admin:
+        counted |= {"conflicts": undecided(), "failing": failing(clock.now())}
     columns = [_count(found) for found in counted.values()]
     numbers = Person.objects.filter(pk=person.pk).values_list(*columns).get()
-    return dict(zip(counted, numbers, strict=True))
+    work = dict(zip(counted, numbers, strict=True))
+    return work | {"connections": work.get("conflicts", 0) + work.get("failing", 0)}
 
 
 def waiting_for(person: Person, standing: Standing) -> QuerySet[AccessRequest]:

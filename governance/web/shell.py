@@ -59,6 +59,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("orphans", "Orphan accounts", "unlink", "/orphans/", frozenset({OWNER, ADMIN, AUDITOR}), "o"),
             Link("drift", "Drift", "circle-help", "/drift/", frozenset({OWNER, ADMIN, AUDITOR})),
             Link("operations", "Operations", "workflow", "/operations/", frozenset({OWNER, ADMIN})),
+            Link("connections", "Connections", "webhook", "/connections/", frozenset({ADMIN}), "n"),
             Link("policies", "Policies", "scale", "/policies/", frozenset({OWNER, ADMIN, AUDITOR})),
         ),
     ),

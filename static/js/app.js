@@ -7,6 +7,7 @@
 //   data-key="a"         this key clicks it       data-go="m"  `g` then this key follows it      data-slash  `/` focuses it
 //   data-region          a place whose content is swapped: focus goes to its first invalid field, else its [data-focus]
 //   data-mod-enter       a form that Ctrl Enter sends       data-draft="name"   what is typed in it survives a sign-out
+//   data-copy="id"       copies the value of that field   data-secret  its value goes when the page is left
 //   data-until="ISO"     its text is the time left          data-ends           its text is the end of the chosen length
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -272,6 +273,29 @@ function restoreDraft(root) {
   }
   if (isUsed) toast("We kept what you had written.");
 }
+
+// ---- Values to carry elsewhere
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(document.getElementById(button.dataset.copy));
+});
+
+async function copy(field) {
+  field.select();
+  // Without https there is no clipboard for pages: then the field stays selected for Ctrl C.
+  const isCopied = await (navigator.clipboard?.writeText(field.value) ?? Promise.reject()).then(
+    () => true,
+    () => false,
+  );
+  const label = field.labels[0].textContent;
+  toast(isCopied ? `${label} copied.` : `${label} is selected: press Ctrl C.`);
+}
+
+addEventListener("pagehide", () => {
+  // A page that the browser keeps for Back must not bring a secret back.
+  for (const field of $$("[data-secret]")) field.value = "";
+});
 
 // ---- Keyboard
 

@@ -18,6 +18,7 @@ from governance.access import grants
 from governance.catalog import actions as catalog
 from governance.catalog.models import Entitlement
 from governance.core.clock import now
+from governance.identity.connections import actions as connections
 from governance.identity.models import Person
 from tests.cast import TESTING
 
@@ -87,6 +88,23 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "operations/": (CHANGE, GET),
     "operations/<int:operation_id>/retry/": (CHANGE, POST),
     "operations/<int:operation_id>/confirm/": (CHANGE, POST),
+    "connections/": (ADMIN, GET),
+    "new-connection/": (ADMIN, BOTH),
+    "connections/<uuid:ref>/": (ADMIN, GET),
+    "connections/<uuid:ref>/steps/": (ADMIN, GET),
+    "connections/<uuid:ref>/first-request/": (ADMIN, GET),
+    "connections/<uuid:ref>/exchanges/": (ADMIN, GET),
+    "connections/<uuid:ref>/exchanges/<int:exchange_id>/": (ADMIN, GET),
+    "connections/<uuid:ref>/keys/": (ADMIN, GET),
+    "connections/<uuid:ref>/tokens/add/": (ADMIN, POST),
+    "connections/<uuid:ref>/tokens/rotate/": (ADMIN, POST),
+    "connections/<uuid:ref>/tokens/<int:token_id>/revoke/": (ADMIN, POST),
+    "connections/<uuid:ref>/clients/add/": (ADMIN, POST),
+    "connections/<uuid:ref>/clients/<int:client_pk>/revoke/": (ADMIN, POST),
+    "connections/<uuid:ref>/settings/": (ADMIN, BOTH),
+    "connections/<uuid:ref>/revoke/": (ADMIN, POST),
+    "conflicts/<int:conflict_id>/hand-over/": (ADMIN, POST),
+    "conflicts/<int:conflict_id>/leave/": (ADMIN, POST),
     "policies/": (GOVERN, GET),
     "policies/<slug:slug>/": (GOVERN, GET),
     "new-policy/": (ADMIN, BOTH),
@@ -136,6 +154,8 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
     catalog.save_birthright_rule("Snowflake", "active eq false", [analyst], slug="snowflake", actor=TESTING)
     new = grants.NewGrant(ada.pk, analyst.pk, analyst.application_id, "manual", now())
     (grant,) = grants.start_many([new], at=now(), actor=TESTING)
+    provider = connections.open_connection("okta", actor=TESTING)
+    exchange = provider.exchanges.create(at=now(), method="GET", path="/Users", status=200, milliseconds=4.0)
     return {
         "<slug:slug>": "snowflake",
         "<slug:role>": "analyst",
@@ -145,6 +165,11 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "<int:account_id>": "1",
         "<int:operation_id>": str(grant.give_operation_id),
         "<int:index>": "0",
+        "<int:exchange_id>": str(exchange.pk),
+        "<int:token_id>": "1",
+        "<int:client_pk>": "1",
+        "<int:conflict_id>": "1",
+        "connections/<uuid:ref>": f"connections/{provider.ref}",
         "<int:level>": "0",
         "<path:path>": "000",
     }
