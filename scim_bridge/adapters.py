@@ -17,6 +17,7 @@ from django_scim.adapters import SCIMGroup, SCIMUser
 from scim2_models import InvalidValueException
 
 from governance.core.actor import Actor
+from governance.identity.connections import ownership
 from governance.identity.models import Group, Person
 from governance.identity.profiles import Profile, profile_from_document
 from governance.lifecycle import actions as lifecycle
@@ -79,6 +80,10 @@ class Adapter:
         """Remove a locked resource from SCIM."""
         raise NotImplementedError
 
+    def claim(self) -> None:
+        """Let a locked resource that no live connection has belong to the one that writes to it."""
+        raise NotImplementedError
+
     def acting(self) -> Caller:
         """Return who acts; an adapter made for reading has nobody."""
         if self.caller is None:
@@ -119,13 +124,21 @@ class PersonAdapter(Adapter, SCIMUser):  # type: ignore[misc]  # published witho
         if self.obj is None:
             self.obj = lifecycle.join(self.profile, source=caller.source, actor=caller.actor)
         else:
+            self.claim()
             self.obj = lifecycle.update(self.obj, self.profile, actor=caller.actor)
         person: Person = self.obj
         return person
 
     def delete(self) -> None:
         """Let a locked person leave and the resource disappear."""
+        self.claim()
         lifecycle.leave(self.obj, unlist=True, actor=self.acting().actor)
+
+    def claim(self) -> None:
+        """Let a locked person that no live connection has belong to the one that writes to them."""
+        caller = self.acting()
+        if caller.connection_id is not None and self.obj.source != caller.source:
+            ownership.claim_person(self.obj, source=caller.source, actor=caller.actor)
 
 
 class GroupAdapter(Adapter, SCIMGroup):  # type: ignore[misc]  # published without types
@@ -163,6 +176,7 @@ class GroupAdapter(Adapter, SCIMGroup):  # type: ignore[misc]  # published witho
                 actor=caller.actor,
             )
         else:
+            self.claim()
             self.obj = lifecycle.replace_group(
                 self.obj,
                 name,
@@ -176,7 +190,14 @@ class GroupAdapter(Adapter, SCIMGroup):  # type: ignore[misc]  # published witho
 
     def delete(self) -> None:
         """Take everybody out of a locked group and remove it."""
+        self.claim()
         lifecycle.delete_group(self.obj, actor=self.acting().actor)
+
+    def claim(self) -> None:
+        """Let a locked group that no live connection has belong to the one that writes to it."""
+        caller = self.acting()
+        if caller.connection_id is not None and self.obj.source != caller.source:
+            ownership.claim_group(self.obj, source=caller.source, actor=caller.actor)
 
 
 def rfc3339(instant: datetime) -> str:

@@ -42,12 +42,18 @@ def locked_group(scim_id: uuid.UUID | str) -> Group:
     return _locked(Group, _LOCKED_GROUP, _uuid(scim_id), "group")
 
 
-def person_ids_by_scim_id(scim_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Return the primary keys of the listed people with these SCIM ids; unknown ones are missing. One statement."""
-    return dict(rows(_IDS, [list(scim_ids)]))
+def person_ids_by_scim_id(scim_ids: Iterable[uuid.UUID], *, not_from: Collection[str] = ()) -> dict[uuid.UUID, int]:
+    """Return the primary keys of the listed people with these SCIM ids; unknown ones are missing. One statement.
+
+    People of the sources in `not_from` are unknown too.
+    """
+    return dict(rows(_IDS, [list(scim_ids), list(not_from)]))
 
 
-_IDS = "SELECT scim_id, id FROM identity_person WHERE scim_id = ANY(%s::uuid[]) AND is_listed"
+_IDS = (
+    "SELECT scim_id, id FROM identity_person"
+    " WHERE scim_id = ANY(%s::uuid[]) AND is_listed AND source <> ALL(%s::text[])"
+)
 
 
 def roles_of(person_id: int) -> frozenset[str]:

@@ -28,6 +28,7 @@ from scim_bridge.errors import scim_error
 from scim_bridge.projection import Projection
 from scim_bridge.storage.catalogue import CATALOGUE
 from scim_bridge.storage.groups import Groups
+from scim_bridge.storage.ownership import NameTaken, told_of_conflict
 from scim_bridge.storage.paging import Position
 from scim_bridge.storage.searching import Found, Search
 from scim_bridge.storage.shelf import Shelf
@@ -72,6 +73,8 @@ class Directory(ScimStorage):
         try:
             with transaction.atomic():
                 yield
+        except NameTaken as error:
+            raise scim_error(told_of_conflict(error, self.users.caller)) from error
         except DomainError as error:
             raise scim_error(error) from error
 

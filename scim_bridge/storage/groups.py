@@ -21,6 +21,7 @@ from governance.lifecycle import actions as lifecycle
 from scim_bridge.adapters import GroupAdapter
 from scim_bridge.members import MemberChange
 from scim_bridge.projection import Projection
+from scim_bridge.storage.ownership import naming
 from scim_bridge.storage.paging import Order
 from scim_bridge.storage.shelf import Shelf, canonical_uuid
 
@@ -32,12 +33,13 @@ class Groups(Shelf):
     link = "members"
 
     def listed(self) -> QuerySet[Group]:
-        """Return every group the directory has."""
-        return Group.objects.filter(is_listed=True)
+        """Return every group the directory has, but those of other connections."""
+        groups = Group.objects.filter(is_listed=True)
+        return groups.exclude(source__in=self.caller.others) if self.caller.others else groups
 
     def condition(self, text: str) -> Matching:
         """Return a filter as an expression over groups."""
-        return matching(about_groups(text))
+        return matching(about_groups(text), hidden=self.caller.others)
 
     def order(self, name: str, *, descending: bool) -> Order:
         """Return the order by an attribute of groups."""
@@ -56,6 +58,8 @@ class Groups(Shelf):
         found: defaultdict[int, list[tuple[UUID, str | None]]] = defaultdict(list)
         with_names = projection.asks_for("members", "display")
         rows = Membership.objects.filter(group_id__in=ids, person__is_listed=True).order_by("id")
+        if self.caller.others:
+            rows = rows.exclude(person__source__in=self.caller.others)
         fields = ("group_id", "person__scim_id", *(("person__display_name",) if with_names else ()))
         for group_id, person_id, *name in rows.values_list(*fields):
             found[group_id].append((person_id, name[0] if name else None))
@@ -66,41 +70,55 @@ class Groups(Shelf):
         if canonical_uuid(scim_id) is None:
             raise self.missing(scim_id)
         try:
-            return locked_group(scim_id)
+            group = locked_group(scim_id)
         except NotFound as error:
             raise self.missing(scim_id) from error
+        if group.source in self.caller.others:
+            raise self.missing(scim_id)
+        return group
 
     def write(self, group: Group | None, document: Mapping[str, Any], members: Iterable[str] | None) -> Group:
         """Create or rewrite a (locked) group from a validated document; without `members` they stay."""
         adapter = self.adapter(group)
         adapter.from_dict(document)
-        return adapter.save(member_ids=None if members is None else _everybody(members))
+        chosen = None if members is None else [*self._everybody(members), *self._hidden_members(group)]
+        with naming(Group, str(adapter.document["displayName"])):
+            return adapter.save(member_ids=chosen)
 
     def change(self, group: Group, change: MemberChange) -> None:
         """Put people into and take people out of a locked group.
 
         Raises InvalidValueException when somebody to add is unknown; somebody to remove who is not there is fine.
         """
-        known = _known([*change.add, *change.remove])
+        known = self._known([*change.add, *change.remove])
         entering = _all_known(change.add, known)
         if change.empties:
             adapter = self.adapter(group)
             adapter.from_dict(group.document)
-            adapter.save(member_ids=entering)
+            adapter.save(member_ids=[*entering, *self._hidden_members(group)])
             return
         leaving = [known[id_] for id_ in change.remove if id_ in known]
+        self.adapter(group).claim()
         lifecycle.change_members(group, add=entering, remove=leaving, actor=self.caller.actor)
 
+    def _everybody(self, ids: Iterable[str]) -> list[int]:
+        wanted = list(ids)
+        return _all_known(wanted, self._known(wanted))
 
-def _everybody(ids: Iterable[str]) -> list[int]:
-    wanted = list(ids)
-    return _all_known(wanted, _known(wanted))
+    def _known(self, ids: Iterable[str]) -> dict[str, int]:
+        """Return the primary keys of those that this connection sees. One statement, or none for nobody."""
+        uuids = {uuid for id_ in ids if (uuid := canonical_uuid(id_)) is not None}
+        if not uuids:
+            return {}
+        found = person_ids_by_scim_id(uuids, not_from=self.caller.others)
+        return {str(uuid): key for uuid, key in found.items()}
 
-
-def _known(ids: Iterable[str]) -> dict[str, int]:
-    """Return the primary keys of those that are listed people. One statement, or none for nobody."""
-    uuids = {uuid for id_ in ids if (uuid := canonical_uuid(id_)) is not None}
-    return {str(uuid): key for uuid, key in person_ids_by_scim_id(uuids).items()} if uuids else {}
+    def _hidden_members(self, group: Group | None) -> list[int]:
+        """Return the members of other connections: who cannot see them does not take them out by not naming them."""
+        if group is None or not self.caller.others:
+            return []
+        hidden = Membership.objects.filter(group=group, person__source__in=self.caller.others)
+        return list(hidden.values_list("person_id", flat=True))
 
 
 def _all_known(ids: Iterable[str], known: Mapping[str, int]) -> list[int]:

@@ -164,8 +164,9 @@ def _conditions(shelves: Sequence[Shelf], text: str | None) -> Mapping[str, Any]
         return {shelves[0].name: shelves[0].condition(text)}
     others = [shelf for shelf in shelves if isinstance(shelf, Catalogue)]
     both = about_both(text, *(shelf.model for shelf in others))
+    hidden = shelves[0].caller.others
     return {
-        "User": matching(both[About.PEOPLE]),
-        "Group": matching(both[About.GROUPS]),
+        "User": matching(both[About.PEOPLE], hidden=hidden),
+        "Group": matching(both[About.GROUPS], hidden=hidden),
         **{shelf.name: shelf.condition(text, is_among_others=True) for shelf in others},
     }

@@ -18,6 +18,7 @@ from governance.identity.models import Membership, Person
 from governance.identity.queries import locked_person
 from scim_bridge.adapters import PersonAdapter
 from scim_bridge.projection import Projection
+from scim_bridge.storage.ownership import naming
 from scim_bridge.storage.paging import Order
 from scim_bridge.storage.shelf import Shelf, canonical_uuid
 
@@ -29,12 +30,13 @@ class Users(Shelf):
     link = "groups"
 
     def listed(self) -> QuerySet[Person]:
-        """Return every listed person, those who left included: an inactive user stays readable."""
-        return Person.objects.filter(is_listed=True)
+        """Return every listed person but those of other connections; who left stays, inactive users are readable."""
+        people = Person.objects.filter(is_listed=True)
+        return people.exclude(source__in=self.caller.others) if self.caller.others else people
 
     def condition(self, text: str) -> Matching:
         """Return a filter as an expression over people."""
-        return matching(about_people(text))
+        return matching(about_people(text), hidden=self.caller.others)
 
     def order(self, name: str, *, descending: bool) -> Order:
         """Return the order by an attribute of people."""
@@ -52,6 +54,8 @@ class Users(Shelf):
         """Return the groups of these people."""
         found: defaultdict[int, list[tuple[UUID, str]]] = defaultdict(list)
         rows = Membership.objects.filter(person_id__in=ids, group__is_listed=True).order_by("id")
+        if self.caller.others:
+            rows = rows.exclude(group__source__in=self.caller.others)
         for person_id, group_id, name in rows.values_list("person_id", "group__scim_id", "group__display_name"):
             found[person_id].append((group_id, name))
         return found
@@ -61,12 +65,16 @@ class Users(Shelf):
         if canonical_uuid(scim_id) is None:
             raise self.missing(scim_id)
         try:
-            return locked_person(scim_id)
+            person = locked_person(scim_id)
         except NotFound as error:
             raise self.missing(scim_id) from error
+        if person.source in self.caller.others:
+            raise self.missing(scim_id)
+        return person
 
     def write(self, person: Person | None, document: Mapping[str, Any]) -> Person:
         """Create or rewrite a (locked) person from a validated document."""
         adapter = self.adapter(person)
         adapter.from_dict(document)
-        return adapter.save()
+        with naming(Person, adapter.profile.user_name):
+            return adapter.save()

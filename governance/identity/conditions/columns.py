@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from governance.identity.conditions.document import DocumentSource
@@ -68,6 +68,8 @@ class MembershipSource:
     #: FROM and the join condition, with the other side called `other`.
     rows: str
     parts: Mapping[str, Column]
+    #: Sources whose people or groups are not there for the asker.
+    hidden: tuple[str, ...] = ()
 
     def compare(self, comparison: Comparison) -> Fragment:
         """Return the comparison with any row; every row has every part, so "no value" means no row."""
@@ -87,6 +89,8 @@ class MembershipSource:
         return self.parts[attribute.part or "value"]
 
     def _any(self, inner: Fragment) -> Fragment:
+        if self.hidden:
+            inner = Fragment(f"other.source <> ALL(%s::text[]) AND ({inner.sql})", (list(self.hidden), *inner.params))
         sql = f"EXISTS (SELECT 1 FROM {self.rows} AND ({inner.sql}))"  # noqa: S608 - constants; values are parameters
         return Fragment(sql, inner.params)
 
@@ -130,10 +134,19 @@ _COLUMNS: Mapping[About, Mapping[str, Source]] = {
 _DOCUMENT = DocumentSource()
 
 
-def finder(about: About) -> Callable[[Attribute], Source]:
-    """Return what tells where the values of an attribute of people (or of groups) are."""
+def finder(about: About, *, hidden: tuple[str, ...] = ()) -> Callable[[Attribute], Source]:
+    """Return what tells where the values of an attribute of people (or of groups) are.
+
+    Memberships with what carries a source in `hidden` are not there.
+    """
     columns = _COLUMNS[about]
+    if hidden:
+        columns = {name: _without(source, hidden) for name, source in columns.items()}
     return lambda attribute: columns.get(attribute.name, _DOCUMENT) if not _in_extension(attribute) else _DOCUMENT
+
+
+def _without(source: Source, hidden: tuple[str, ...]) -> Source:
+    return replace(source, hidden=hidden) if isinstance(source, MembershipSource) else source
 
 
 def _in_extension(attribute: Attribute) -> bool:

@@ -20,9 +20,12 @@ from governance.identity.conditions.fragments import compiled
 from governance.identity.conditions.terms import Condition
 
 
-def matching(condition: Condition) -> Matching:
-    """Return the condition as a boolean expression over Person (or Group) for `filter`, `exclude` and `annotate`."""
-    fragment = compiled(condition.term, finder(condition.about))
+def matching(condition: Condition, *, hidden: tuple[str, ...] = ()) -> Matching:
+    """Return the condition as a boolean expression over Person (or Group) for `filter`, `exclude` and `annotate`.
+
+    Memberships with what carries a source in `hidden` do not count; the rows themselves are the caller's to choose.
+    """
+    fragment = compiled(condition.term, finder(condition.about, hidden=hidden))
     return Matching(fragment.sql, fragment.params)
 
 
