@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict
-from governance.demo import groups, history, mishaps, people, shelf, story
+from governance.demo import connections, groups, history, mishaps, people, shelf, story
 from governance.demo.asking import Desk
 from governance.demo.birthright import give_birthright
 from governance.demo.granting import write_answers, write_grants
@@ -75,6 +75,7 @@ def make(at: datetime) -> World:
     seen = observe(world, company, offered, orders)
     write_accounts(world, seen, write_readings(world, seen))
     record_orders(world, orders)
+    connections.connect(world, company)
     world.record(
         DEMO_LOADED,
         Subject("demo", "halden-health"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 
 from governance.access import birthright, queries, sweep
 from governance.access.models import AccessRequest, Approval, Grant, GrantRevision, RequestState
@@ -20,7 +21,18 @@ from governance.core.actor import Actor
 from governance.core.clock import OPEN_END
 from governance.demo import staff
 from governance.demo.loading import Loaded, load
-from governance.identity.models import Group, Membership, Person, PersonRevision, RoleAssignment, Status
+from governance.identity.models import (
+    Connection,
+    ConnectionConflict,
+    ConnectionExchange,
+    ConnectionHour,
+    Group,
+    Membership,
+    Person,
+    PersonRevision,
+    RoleAssignment,
+    Status,
+)
 from governance.identity.profiles import profile_from_document
 from governance.ledger.models import Disclosure, Pending
 from governance.provisioning.models import Account, AccountKind, Holding, Operation, SyncRun
@@ -49,6 +61,10 @@ def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[Loaded]:
 RUNNING = Q(starts_at__lte=AT, ends_at__gt=AT)
 HERE = Q(gone_at__isnull=True)
 WITHIN_AN_HOUR = Q(ends_at__gt=AT, ends_at__lte=AT + timedelta(hours=1))
+
+
+#: What those carry whom the holder of a conflict brought.
+HOLDER = Concat(Value("scim:"), "holder__name")
 
 
 def _covering() -> Exists:
@@ -118,6 +134,13 @@ KINDS: dict[str, tuple[int, Callable[[], QuerySet]]] = {  # type: ignore[type-ar
     "incomplete readings": (1, lambda: SyncRun.objects.filter(is_complete=False, received__gt=0)),
     "refused readings": (3, lambda: SyncRun.objects.filter(is_complete=False, received=0).exclude(error="")),
     "private texts": (500, Disclosure.objects.all),
+    "connections": (2, lambda: Connection.objects.filter(revoked_at=None)),
+    "people a connection brought": (40, lambda: Person.objects.filter(source__startswith="scim:", is_listed=True)),
+    "people no connection brought yet": (100, lambda: Person.objects.filter(source="demo")),
+    "hours with requests": (48, ConnectionHour.objects.all),
+    "exchanges": (30, lambda: ConnectionExchange.objects.filter(status__lt=400)),
+    "rejected exchanges": (2, lambda: ConnectionExchange.objects.filter(status__gte=400).exclude(section="")),
+    "open conflicts": (1, lambda: ConnectionConflict.objects.filter(resolution="", person__source=HOLDER)),
 }
 
 

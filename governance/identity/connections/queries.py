@@ -205,7 +205,8 @@ def connection_detail(ref: UUID | str) -> ConnectionDetail:
     at = now()
     tokens = list(ServiceToken.objects.filter(connection_link__connection=row).order_by("-pk"))
     clients = list(row.clients.order_by("-pk"))
-    names = names_by_ref({each.created_by_ref for each in (*tokens, *clients)})
+    makers = {token.created_by_ref for token in tokens} | {client.created_by_ref for client in clients}
+    names = names_by_ref(makers)
     return ConnectionDetail(
         line=_lines([row])[0],
         note=row.note,
