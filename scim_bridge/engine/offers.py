@@ -67,6 +67,14 @@ _SCHEMES: tuple[Mapping[str, Any], ...] = (
         "specUri": "https://www.rfc-editor.org/info/rfc6750",
         "primary": True,
     },
+    {
+        "type": "oauth2",
+        "name": "OAuth 2.0 client credentials",
+        "description": "An access token of an hour, for the client ID and secret of this connection, from "
+        "/scim/oauth/token (RFC 6749 §4.4); sent in the Authorization header.",
+        "specUri": "https://www.rfc-editor.org/info/rfc6749",
+        "primary": False,
+    },
 )
 
 

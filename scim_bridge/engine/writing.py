@@ -56,7 +56,9 @@ class Writer:
         if resource_type.name == "Group":
             return self.storage.groups.write(row, document(replacement), members)
         # Left out, `active` keeps its value: a PUT that does not mention it must not bring a leaver back.
-        return self.storage.users.write(row, {"active": row.is_active, **document(replacement)})
+        # Once removed by a PATCH it stays unassigned, so that what was read can be sent back unchanged.
+        kept = {"active": row.is_active} if "active" in row.document else {}
+        return self.storage.users.write(row, {**kept, **document(replacement)})
 
     def patch(self, resource_type: ResourceType, scim_id: str, raw: Any, conditions: Conditions) -> Any:
         """Return the row of a modified resource (RFC 7644 §3.5.2)."""
@@ -91,8 +93,8 @@ class Writer:
         operations = None if raw is None else self.service.patch_op(resource_type, raw)
         row = self._locked(resource_type, scim_id, conditions, "PATCH")
         new = self._patched(resource_type, row, operations, raw)
-        # Removed, `active` keeps its value, as in a PUT that leaves it out: a person always is or is not.
-        return row if new is None else self.storage.users.write(row, {"active": row.is_active, **new})
+        # Removed, `active` reads as unassigned and the person stays what they are (RFC 7644 §3.5.2.2).
+        return row if new is None else self.storage.users.write(row, new)
 
     def _patched_group(self, resource_type: ResourceType, scim_id: str, raw: Any, conditions: Conditions) -> Any:
         change, rest = NO_CHANGE, None

@@ -194,7 +194,8 @@ def test_the_configuration_advertises_what_works(strict: Provider) -> None:
     assert config["changePassword"] == {"supported": False}
     assert config["pagination"]["defaultPaginationMethod"] == "index"
     assert config["pagination"]["cursor"] is config["pagination"]["index"] is True
-    assert config["authenticationSchemes"][0]["type"] == "oauthbearertoken"
+    schemes = config["authenticationSchemes"]
+    assert [(each["type"], each["primary"]) for each in schemes] == [("oauthbearertoken", True), ("oauth2", False)]
     assert Client().get("/scim/v2/ServiceProviderConfig").status_code == 200
 
 
@@ -343,6 +344,20 @@ def test_versions_are_entity_tags(strict: Provider, ada: dict[str, Any]) -> None
     Provider.refused(strict.ask("DELETE", address, **old), 412)
     assert strict.patch(address, change, **{"If-Match": f'"other", {tag}'}).status_code == 200
     assert strict.ask("DELETE", address, **{"If-Match": "*"}).status_code == 204
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_active_that_is_removed_is_unassigned_and_the_person_stays_what_they_are(
+    strict: Provider, active: bool
+) -> None:
+    user = strict.create_user("ada", active=active)
+
+    patched = _patched(strict, user, {"op": "remove", "path": "active"})
+    again = _put(strict, user)
+
+    assert "active" not in patched
+    assert "active" not in again
+    assert Person.objects.get().is_active is active
 
 
 def test_what_changes_nothing_keeps_the_version(strict: Provider, ada: dict[str, Any]) -> None:
