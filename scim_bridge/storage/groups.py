@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from scim2_models import InvalidValueException
 
 from governance.core.errors import NotFound
+from governance.core.statements import rows
 from governance.identity.conditions.language import about_groups
 from governance.identity.conditions.ordering import ordered_by
 from governance.identity.conditions.sql import Matching, matching
@@ -57,12 +58,9 @@ class Groups(Shelf):
         """Return the members of these groups; their names only when asked for, which costs more to read."""
         found: defaultdict[int, list[tuple[UUID, str | None]]] = defaultdict(list)
         with_names = projection.asks_for("members", "display")
-        rows = Membership.objects.filter(group_id__in=ids, person__is_listed=True).order_by("id")
-        if self.caller.others:
-            rows = rows.exclude(person__source__in=self.caller.others)
-        fields = ("group_id", "person__scim_id", *(("person__display_name",) if with_names else ()))
-        for group_id, person_id, *name in rows.values_list(*fields):
-            found[group_id].append((person_id, name[0] if name else None))
+        sql = _NAMED_MEMBERS if with_names else _MEMBERS
+        for group_id, person_id, name in rows(sql, [list(ids), list(self.caller.others)]):
+            found[group_id].append((person_id, name))
         return found
 
     def locked(self, scim_id: str) -> Group:
@@ -127,3 +125,11 @@ def _all_known(ids: Iterable[str], known: Mapping[str, int]) -> list[int]:
         more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         raise InvalidValueException(detail=f"members: there is no user with the id {', '.join(unknown[:3])}{more}.")
     return [known[id_] for id_ in ids]
+
+
+_MEMBERS = """
+SELECT link.group_id, person.scim_id, NULL
+FROM identity_membership link JOIN identity_person person ON person.id = link.person_id
+WHERE link.group_id = ANY(%s::bigint[]) AND person.is_listed AND person.source <> ALL(%s::text[]) ORDER BY link.id
+"""
+_NAMED_MEMBERS = _MEMBERS.replace("NULL", "person.display_name")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
 from scim2_models import NotFoundException
 
+from governance.identity.conditions.sql import Matching
 from scim_bridge.adapters import Adapter, Caller
 from scim_bridge.projection import Projection
 from scim_bridge.storage import waymarks
-from scim_bridge.storage.paging import Key, Listing, Order
+from scim_bridge.storage.compiled import ANY_ID, ANY_UUID, Statement, open_condition, read_document, remembered
+from scim_bridge.storage.paging import BY_ID, Key, Listing, Order
 
 #: The fields a reader needs. Rows, not model objects: a page of 100 costs half.
 FIELDS = ("id", "scim_id", "document", "version", "created_at", "modified_at")
@@ -34,13 +38,11 @@ class Shelf:
 
     def row(self, scim_id: str) -> Any:
         """Return the fields of one resource. Raises NotFoundException."""
-        found = canonical_uuid(scim_id)
-        row = None
-        if found is not None:
-            row = self.listed().filter(scim_id=found).values_list(*self.fields, named=True).first()
-        if row is None:
+        uuid = canonical_uuid(scim_id)
+        found = [] if uuid is None else self._read(self._statement("row", self._one), uuid=uuid)
+        if not found:
             raise self.missing(scim_id)
-        return row
+        return found[0]
 
     def missing(self, scim_id: str) -> NotFoundException:
         """Return the error that says that there is no such resource."""
@@ -68,10 +70,17 @@ class Shelf:
 
     def beside(self, listing: Listing, key: Key | None, *, backwards: bool, limit: int) -> list[Any]:
         """Return the rows that follow a key (or the beginning), or precede it (or the end), the nearest first."""
-        ordered = listing.order.applied(self._selected(listing), backwards=backwards)
-        if key is not None:
-            ordered = ordered.filter(listing.order.beyond(key, backwards=backwards))
-        return list(ordered.values_list(*self.fields, *listing.order.fields, named=True)[:limit])
+        if not _is_by_id(listing):
+            return list(self._beside(listing, key, backwards=backwards, limit=limit))
+        condition = listing.condition
+        return self._read(
+            self._statement(
+                ("beside", _shape(condition), key is None, backwards, limit),
+                lambda: self._beside(_opened(listing), key and Key(ANY_ID), backwards=backwards, limit=limit),
+            ),
+            condition,
+            id=0 if key is None else key.id,
+        )
 
     def listed(self) -> QuerySet[Any]:
         """Return every resource that SCIM shows to this connection."""
@@ -114,7 +123,24 @@ class Shelf:
         return total, [] if listing.start > total else self._rows(listing, listing.start - 1 - passed, after=after)
 
     def _rows(self, listing: Listing, skipped: int, *, after: int = 0) -> list[Any]:
-        """Return the rows behind those skipped; what is skipped is read from the index, without its documents."""
+        """Return the rows behind those skipped."""
+        if not _is_by_id(listing):
+            return list(self._page(listing, skipped, after))
+        name = ("page", _shape(listing.condition), skipped, listing.count, after > 0)
+        make = lambda: self._page(_opened(listing), skipped, ANY_ID if after else 0)  # noqa: E731 - made once for a name
+        return self._read(self._statement(name, make), listing.condition, id=after)
+
+    def _one(self) -> QuerySet[Any]:
+        return self.listed().filter(scim_id=ANY_UUID).values_list(*self.fields)
+
+    def _beside(self, listing: Listing, key: Key | None, *, backwards: bool, limit: int) -> QuerySet[Any]:
+        ordered = listing.order.applied(self._selected(listing), backwards=backwards)
+        if key is not None:
+            ordered = ordered.filter(listing.order.beyond(key, backwards=backwards))
+        return ordered.values_list(*self.fields, *listing.order.fields, named=True)[:limit]
+
+    def _page(self, listing: Listing, skipped: int, after: int) -> QuerySet[Any]:
+        """Return a page behind what is skipped, which is read from the index, without its documents."""
         ordered = self._ordered(listing)
         if after:
             ordered = ordered.filter(id__gt=after)
@@ -122,13 +148,31 @@ class Shelf:
         if skipped:
             chosen = listing.order.annotated(self.listed().filter(id__in=page.values("id")))
             page = listing.order.applied(chosen)
-        return list(page.values_list(*self.fields, *listing.order.fields, named=True))
+        return page.values_list(*self.fields, *listing.order.fields, named=True)
 
     def _has_marks(self, listing: Listing) -> bool:
         return self.has_stamp and listing.is_plain
 
     def _marks(self, listing: Listing) -> tuple[waymarks.Marks, int]:
-        return waymarks.measured(self._selected(listing))
+        make = lambda: waymarks.WholeList.of(self._selected(listing))  # noqa: E731 - made once for a name
+        return waymarks.measured(remembered(self._name("whole"), make))
+
+    def _name(self, what: Any) -> tuple[Any, ...]:
+        """Return a name for SQL of this shelf: all that `listed` may depend on is in it."""
+        caller = self.caller
+        return type(self), caller.source, caller.connection_id, caller.others, what
+
+    def _statement(self, what: Any, make: Callable[[], QuerySet[Any]]) -> Statement:
+        return remembered(self._name(what), lambda: Statement.of(make()))
+
+    def _read(self, statement: Statement, condition: Any = None, **values: Any) -> list[Any]:
+        """Return the rows of a statement as those of the ORM are: with named fields, documents as Python has them."""
+        make = row_type(self.fields)
+        found = statement.rows(() if condition is None else condition.params, **values)
+        if "document" not in self.fields:
+            return [make(*each) for each in found]
+        place = self.fields.index("document")
+        return [make(*each[:place], read_document(each[place]), *each[place + 1 :]) for each in found]
 
     def _selected(self, listing: Listing) -> QuerySet[Any]:
         listed = self.listed() if listing.condition is None else self.listed().filter(listing.condition)
@@ -136,6 +180,27 @@ class Shelf:
 
     def _ordered(self, listing: Listing) -> QuerySet[Any]:
         return listing.order.applied(self._selected(listing))
+
+
+@cache
+def row_type(fields: tuple[str, ...]) -> Callable[..., Any]:
+    """Return what makes a row with these fields."""
+    return namedtuple("Row", fields)  # type: ignore[misc]
+
+
+def _is_by_id(listing: Listing) -> bool:
+    """Tell whether the SQL of a listing can be kept: no value of it is part of its order."""
+    return listing.order.by is None and isinstance(listing.condition, Matching | None)
+
+
+def _shape(condition: Any) -> Any:
+    return None if condition is None else (condition.template, len(condition.params))
+
+
+def _opened(listing: Listing) -> Listing:
+    condition = listing.condition
+    opened = open_condition(condition) if isinstance(condition, Matching) else None
+    return Listing(opened, BY_ID, listing.start, listing.count)
 
 
 def canonical_uuid(text: str) -> UUID | None:

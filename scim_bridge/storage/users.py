@@ -10,11 +10,12 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from governance.core.errors import NotFound
+from governance.core.statements import rows
 from governance.identity.conditions.language import about_people
 from governance.identity.conditions.ordering import ordered_by
 from governance.identity.conditions.sql import Matching, matching
 from governance.identity.conditions.terms import About
-from governance.identity.models import Membership, Person
+from governance.identity.models import Person
 from governance.identity.queries import locked_person
 from scim_bridge.adapters import PersonAdapter
 from scim_bridge.projection import Projection
@@ -53,10 +54,7 @@ class Users(Shelf):
     def links(self, ids: Collection[int], projection: Projection) -> Mapping[int, list[tuple[UUID, str]]]:
         """Return the groups of these people."""
         found: defaultdict[int, list[tuple[UUID, str]]] = defaultdict(list)
-        rows = Membership.objects.filter(person_id__in=ids, group__is_listed=True).order_by("id")
-        if self.caller.others:
-            rows = rows.exclude(group__source__in=self.caller.others)
-        for person_id, group_id, name in rows.values_list("person_id", "group__scim_id", "group__display_name"):
+        for person_id, group_id, name in rows(_GROUPS, [list(ids), list(self.caller.others)]):
             found[person_id].append((group_id, name))
         return found
 
@@ -78,3 +76,10 @@ class Users(Shelf):
         adapter.from_dict(document)
         with naming(Person, adapter.profile.user_name):
             return adapter.save()
+
+
+_GROUPS = """
+SELECT link.person_id, grouped.scim_id, grouped.display_name
+FROM identity_membership link JOIN identity_group grouped ON grouped.id = link.group_id
+WHERE link.person_id = ANY(%s::bigint[]) AND grouped.is_listed AND grouped.source <> ALL(%s::text[]) ORDER BY link.id
+"""

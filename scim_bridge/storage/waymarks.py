@@ -25,6 +25,8 @@ from django.db import connection
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
+from scim_bridge.storage.compiled import ANY_ID, Statement
+
 #: Rows from one mark to the next.
 STEP = 1000
 #: How much older than every running transaction a row has to be to carry a mark: more than any two clocks differ by.
@@ -39,7 +41,7 @@ _SETTLED_BEFORE = """
     SELECT LEAST(statement_timestamp(), min(xact_start)) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_xid IS NOT NULL
 """
-_STAMP = "SELECT string_agg(stamp::text, ' ' ORDER BY slot) FROM identity_listingstamp WHERE table_name = %s"
+_STAMP = "SELECT string_agg(stamp::text, ' ' ORDER BY slot) FROM identity_listingstamp WHERE table_name = %(table)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,38 @@ class Marks:
         return (self.ids[number - 1], number * STEP) if number else (0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class WholeList:
+    """A whole list, with the SQL that counts what is behind a mark, made once."""
+
+    rows: QuerySet[Any]
+    counting: Statement
+    sql: str
+
+    @classmethod
+    def of(cls, rows: QuerySet[Any]) -> WholeList:
+        """Return the list of these rows."""
+        behind = Statement.of(rows.filter(id__gt=ANY_ID).order_by().values("id"))
+        counting = f"SELECT ({_STAMP}), (SELECT count(*) FROM ({behind.sql}) AS behind)"  # noqa: S608 - Django's SQL
+        fixed = {**behind.fixed, "table": rows.model._meta.db_table}
+        return cls(rows, Statement(counting, fixed), f"{behind.sql} {sorted(behind.fixed.items())}")
+
+
 _remembered: OrderedDict[tuple[str, str], Marks] = OrderedDict()
 
 
-def measured(rows: QuerySet[Any]) -> tuple[Marks, int]:
+def measured(whole: WholeList) -> tuple[Marks, int]:
     """Return the marks of a whole list, ordered by primary key, and how many rows it has.
 
     One statement; a second measures the list, when nothing is remembered or what is remembered no longer holds.
     """
-    name = (connection.settings_dict["NAME"], str(rows.order_by().values("id").query))
+    name = (connection.settings_dict["NAME"], whole.sql)
     known = _remembered.get(name) or Marks(None, (), 0.0)
-    stamp, behind = _counted(rows, known)
+    stamp, behind = _counted(whole, known)
     if _is_due(known, stamp, behind):
-        known = Marks(stamp, _measure(rows), monotonic())
+        known = Marks(stamp, _measure(whole.rows), monotonic())
         _remember(name, known)
-        stamp, behind = _counted(rows, known)
+        stamp, behind = _counted(whole, known)
     return known, len(known.ids) * STEP + behind
 
 
@@ -91,14 +110,10 @@ def _is_due(known: Marks, stamp: str | None, behind: int) -> bool:
     return behind >= 2 * STEP and age > MEASURED_EVERY.total_seconds()
 
 
-def _counted(rows: QuerySet[Any], known: Marks) -> tuple[str | None, int]:
+def _counted(whole: WholeList, known: Marks) -> tuple[str | None, int]:
     """Return the stamp now, and how many rows are behind the last mark."""
-    behind, params = rows.filter(id__gt=known.last).order_by().values("id").query.sql_with_params()
-    table = rows.model._meta.db_table
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT ({_STAMP}), (SELECT count(*) FROM ({behind}) AS behind)", (table, *params))  # noqa: S608 - Django's SQL
-        found: tuple[str | None, int] = cursor.fetchone()
-    return found
+    stamp, behind = whole.counting.rows(id=known.last)[0]
+    return stamp, behind
 
 
 def _measure(rows: QuerySet[Any]) -> tuple[int, ...]:

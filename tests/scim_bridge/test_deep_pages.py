@@ -75,7 +75,7 @@ def _unlisted(*names: str) -> None:
 
 def test_every_page_is_what_counting_would_say(shelf: Users) -> None:
     assert _holds(shelf)
-    marks, total = waymarks.measured(shelf.listed())
+    marks, total = waymarks.measured(waymarks.WholeList.of(shelf.listed()))
     assert (len(marks.ids), total) == (9, 97)
 
 
@@ -95,16 +95,16 @@ def test_who_comes_in_is_counted_behind_the_last_mark(shelf: Users) -> None:
     _joined(range(100, 125))
 
     assert _holds(shelf)
-    assert waymarks.measured(shelf.listed())[1] == 122
+    assert waymarks.measured(waymarks.WholeList.of(shelf.listed()))[1] == 122
 
 
 def test_who_changes_hands_moves_the_marks(shelf: Users) -> None:
     ours = shelf.listed().filter(source="file")
-    assert waymarks.measured(ours)[1] == 97
+    assert waymarks.measured(waymarks.WholeList.of(ours))[1] == 97
 
     Person.objects.filter(user_name__in=["u3", "u30"]).update(source="scim:other")
 
-    marks, total = waymarks.measured(ours)
+    marks, total = waymarks.measured(waymarks.WholeList.of(ours))
     assert total == 95
     assert list(ours.filter(id__lte=marks.ids[2]).order_by("id")) == list(ours.order_by("id")[:30])
 
@@ -119,22 +119,22 @@ def test_a_row_that_is_gone_moves_the_marks(shelf: Users) -> None:
 
 def test_what_changes_no_list_moves_no_mark(shelf: Users) -> None:
     assert _holds(shelf)
-    before, _ = waymarks.measured(shelf.listed())
+    before, _ = waymarks.measured(waymarks.WholeList.of(shelf.listed()))
 
     Person.objects.filter(user_name="u20").update(title="Countess", version=2)
 
-    assert waymarks.measured(shelf.listed())[0] is before
+    assert waymarks.measured(waymarks.WholeList.of(shelf.listed()))[0] is before
 
 
 def test_ground_that_may_still_move_carries_no_mark(shelf: Users) -> None:
     Person.objects.filter(user_name="u25").update(created_at=datetime.now(UTC))
 
-    marks, total = waymarks.measured(shelf.listed())
+    marks, total = waymarks.measured(waymarks.WholeList.of(shelf.listed()))
 
     assert len(marks.ids) == 9, "u25 is no mark itself"
     Person.objects.filter(id=marks.ids[3]).update(created_at=datetime.now(UTC))
     waymarks.forget()
-    marks, total = waymarks.measured(shelf.listed())
+    marks, total = waymarks.measured(waymarks.WholeList.of(shelf.listed()))
     assert (len(marks.ids), total) == (3, 97)
     assert _holds(shelf)
 

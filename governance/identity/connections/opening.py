@@ -8,9 +8,8 @@ from hmac import compare_digest
 from typing import Any
 from uuid import UUID
 
-from django.db import connection as database
-
 from governance.core.clock import now
+from governance.core.statements import row as first
 from governance.identity.roles import digest
 
 
@@ -94,10 +93,7 @@ def opened_by_secret(client_id: str, secret: str) -> Opened | None:
 def _row(sql: str, key: str) -> tuple[Any, ...] | None:
     if "\x00" in key:
         return None
-    with database.cursor() as cursor:
-        cursor.execute(sql, [key])
-        found: tuple[Any, ...] | None = cursor.fetchone()
-        return found
+    return first(sql, [key])
 
 
 def _opened(row: tuple[Any, ...], *, is_token: bool) -> Opened:
