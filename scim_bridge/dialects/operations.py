@@ -123,6 +123,18 @@ def _keyed(operation: Operation, prefix: str = "") -> list[Operation]:
     return [replace(operation, path=key, value=value, is_keyed=True) for key, value in named if _is_path(key)]
 
 
+def colon_after_urn(target: Target, operation: Operation) -> list[Operation]:
+    """Read `urn:…:User.department` as `urn:…:User:department`.
+
+    Entra's jobs named `customappsso` put a dot between schema and attribute (list of SCIM compliance issues, 2018).
+    """
+    path = (operation.path or "").lower()
+    urn = next((each for each in target.shape.extensions if path.startswith(f"{each}.")), None)
+    if urn is None or operation.path is None:
+        return [operation]
+    return [replace(operation, path=f"{operation.path[: len(urn)]}:{operation.path[len(urn) + 1 :]}")]
+
+
 def without_echo(target: Target, operation: Operation) -> list[Operation]:
     """Drop what only repeats what we returned. Raises MutabilityException for another `id`.
 

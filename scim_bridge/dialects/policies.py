@@ -116,6 +116,7 @@ def _operations(value_rules: tuple[values.ValueRule, ...]) -> tuple[operations.O
     """Return the rules for a PATCH, in their order."""
     return (
         operations.split_by_key,
+        operations.colon_after_urn,
         operations.without_echo,
         operations.qualified,
         operations.without_unknown,

@@ -113,7 +113,8 @@ def complex_from_text(attribute: Attribute, value: Any) -> Any:
 def simple_from_wrapped(attribute: Attribute, value: Any) -> Any:
     """Read a simple attribute from `[{"value": x}]`, `{"value": x}` or `[x]`.
 
-    Entra's 2018 job (`AzureAdScimPatch2017`) wraps every value like a reference.
+    Entra wraps the values of custom attributes so when it takes them for lists (Microsoft Learn, question 1693075); no
+    simple attribute is an object, so nothing else can be meant.
     """
     if attribute.is_list or attribute.kind == "complex":
         return value

@@ -162,6 +162,8 @@ def keyed(verb: str, path: str, value: Any) -> Operation:
         (operations.split_by_key, op("replace", None, {"no name": 1, "title": "T"}), [keyed("replace", "title", "T")]),
         (operations.split_by_key, op("replace", None, [1]), [op("replace", None, [1])]),
         (operations.split_by_key, op("remove", None, {"a": 1}), [op("remove", None, {"a": 1})]),
+        (operations.colon_after_urn, op("add", f"{ENTERPRISE}.manager", "D"), [op("add", MANAGER, "D")]),
+        (operations.colon_after_urn, op("add", f"{MANAGER}.value", "m"), [op("add", f"{MANAGER}.value", "m")]),
         (operations.without_echo, keyed("replace", "id", "me"), []),
         (operations.without_echo, op("replace", "id", "me"), []),
         (operations.without_echo, keyed("replace", "meta", {"version": "1"}), []),

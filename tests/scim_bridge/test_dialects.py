@@ -236,6 +236,46 @@ def test_nothing_left_to_do_on_nobody_is_still_not_found(anybody: Provider) -> N
     anybody.refused(anybody.patch("Users/00000000-0000-4000-8000-00000000dead", operation), 404)
 
 
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+
+
+@pytest.mark.parametrize("name", LENIENT)
+def test_what_comes_in_bulk_is_read_as_what_comes_alone(connected: Callable[..., Provider], name: str) -> None:
+    provider = connected(name)
+    emails = {"value": "ada@halden.example", "primary": "True"}
+    user = {"schemas": ["urn:scim:schemas:core:1.0"], "userName": "ada@halden.example", "emails": emails}
+    grace = provider.create_user("grace@halden.example")
+    leave = {"Operations": [{"op": "Replace", "path": "active", "value": "False"}]}
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": "ada", "data": user},
+        {"method": "PATCH", "path": f"/Users/{grace['id']}", "data": leave},
+        {"method": "POST", "path": "/Groups", "bulkId": "g", "data": {"displayName": "G", "members": ["bulkId:ada"]}},
+    ]
+
+    answer = provider.done(provider.ask("POST", "Bulk", {"schemas": [BULK], "Operations": operations}), 200)
+
+    assert [each["status"] for each in answer["Operations"]] == ["201", "200", "201"]
+    ada, grace = (provider.find("Users", f'userName sw "{each}"')[0] for each in ("ada", "grace"))
+    assert (ada["emails"][0]["primary"], grace["active"]) == (True, False)
+    assert [group["display"] for group in ada["groups"]] == ["G"]
+
+
+@pytest.mark.parametrize("name", LENIENT)
+@pytest.mark.parametrize("address", ["Users/.search", ".search"])
+def test_a_filter_in_a_body_is_read_as_one_in_the_address(
+    connected: Callable[..., Provider], name: str, address: str
+) -> None:
+    provider = connected(name)
+    ada = provider.create_user("ada@halden.example", roles=[{"value": "Admin", "primary": True}])
+    provider.create_user("grace@halden.example")
+
+    body = {"schemas": [SEARCH], "filter": 'active eq "True" and roles[primary eq "True"].value eq "admin"'}
+    found = provider.done(provider.ask("POST", address, body), 200)
+
+    assert [each["id"] for each in found["Resources"]] == [ada["id"]]
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["", "True", "false", "{}"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
