@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from governance.core.actor import Actor, Door
@@ -159,3 +161,47 @@ def test_a_page_far_back_costs_four_statements_and_skips_less_than_one_step(stri
     assert len(statements) <= 4
     assert not any("OFFSET 8" in sql for sql in statements)
     assert sum("OFFSET 7" in sql for sql in statements) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_leaves_while_marks_are_measured_is_gone_from_them_once_it_is_committed(transactional_db: None) -> None:
+    _joined(range(97))
+    shelf = Users(Caller("scim:test", Actor.service("test", door=Door.SCIM)))
+    is_open, is_measured = threading.Event(), threading.Event()
+
+    def leave() -> None:
+        try:
+            with transaction.atomic():
+                _unlisted("u5")
+                is_open.set()
+                is_measured.wait(30)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        leaving = pool.submit(leave)
+        is_open.wait(30)
+        assert _page(shelf, 31) == (97, [f"u{n}" for n in range(30, 37)])
+        is_measured.set()
+        leaving.result(30)
+
+    assert _page(shelf, 31) == (96, [f"u{n}" for n in range(31, 38)])
+    assert _holds(shelf)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_deletions_at_once_do_not_wait_for_each_other_or_lose_a_move(transactional_db: None) -> None:
+    _joined(range(97))
+    shelf = Users(Caller("scim:test", Actor.service("test", door=Door.SCIM)))
+    assert _holds(shelf)
+
+    def leave(number: int) -> None:
+        try:
+            _unlisted(f"u{number}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(leave, range(0, 97, 4)))
+
+    assert _holds(shelf)

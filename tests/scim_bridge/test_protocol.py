@@ -7,9 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from governance.identity.models import Person
+from scim_bridge.storage.directory import Directory
 from tests.scim_bridge.conftest import ENTERPRISE, GROUP, PATCH, USER, Provider
 
 LENIENT = ["default", "okta", "entra", "onelogin", "jumpcloud", "google", "ping", "authentik", "keycloak"]
@@ -554,3 +557,63 @@ def test_patch_without_operations_is_refused(strict: Provider, ada: dict[str, An
     for body in ({"schemas": [PATCH]}, {"schemas": [PATCH], "Operations": []}, {"schemas": [PATCH], "Operations": {}}):
         answer = strict.ask("PATCH", f"Users/{ada['id']}", body)
         assert answer.status_code == 400, answer.content
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "header"),
+    [
+        (OperationalError("connection to server at 10.0.0.1 failed"), 503, ("Retry-After", "5")),
+        (RuntimeError("the secret is hunter2"), 500, None),
+    ],
+)
+def test_what_goes_wrong_here_is_a_scim_error_that_tells_nothing_of_the_inside(
+    strict: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    status: int,
+    header: tuple[str, str] | None,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Directory, "found", fail)
+
+    answer = strict.ask("GET", "Users")
+
+    detail = Provider.refused(answer, status)
+    assert not {"hunter2", "10.0.0.1"} & set(detail.split())
+    assert header is None or answer[header[0]] == header[1]
+
+
+def _statements(act: Callable[[], object]) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return [each["sql"] for each in captured if "SAVEPOINT" not in each["sql"]]
+
+
+def test_reads_cost_few_statements_and_no_transaction(strict: Provider, ada: dict[str, Any]) -> None:
+    strict.create_group("Crew", [ada["id"]])
+    address = f"/scim/v2/Users?filter=userName%20eq%20%22{ada['userName']}%22"
+    strict.get("Users")  # notes that the token was used
+
+    with CaptureQueriesContext(connection) as captured:
+        strict.get(f"Users/{ada['id']}")
+    assert len(captured) <= 3, "the token, the user, the groups"
+    assert not any("SAVEPOINT" in each["sql"] for each in captured)
+    assert len(_statements(lambda: strict.get("Users?count=100"))) <= 4
+    assert len(_statements(lambda: strict.get("Groups?excludedAttributes=members"))) <= 2
+    found = _statements(lambda: strict.client.get(address, headers={"Authorization": f"Bearer {strict.token}"}))
+    assert len(found) <= 3
+
+
+def test_one_member_costs_few_statements(strict: Provider, ada: dict[str, Any]) -> None:
+    grace = strict.create_user("grace")
+    group = strict.create_group("Crew", [grace["id"]])
+    address = f"Groups/{group['id']}"
+    strict.get("Users")
+
+    add = {"op": "add", "path": "members", "value": [{"value": ada["id"]}]}
+    remove = {"op": "remove", "path": f'members[value eq "{ada["id"]}"]'}
+    costs = [len(_statements(lambda change=change: strict.patch(address, change))) for change in (add, remove, remove)]
+
+    assert max(costs) <= 8
