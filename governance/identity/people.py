@@ -56,7 +56,7 @@ def add(profile: Profile, *, source: str, at: datetime, actor: Actor) -> Person:
     Raises Conflict when a listed person already has the user name.
     """
     person = new_person(profile, source=source, at=at)
-    person.manager_id = resolve_manager(profile.manager_hint)
+    person.manager_id = resolve_manager(profile.manager_hint, source=source)
     person_rows.insert([person], Revision("joined", at, actor))
     if person.pk is None:
         raise Conflict(f"The user name {person.user_name} is already taken.")
@@ -82,7 +82,7 @@ def rewrite(person: Person, profile: Profile, *, at: datetime, actor: Actor) -> 
     old_keys = (person.external_id, person.employee_number, person.user_name_key)
     _fill(person, profile)
     if person.manager_hint != old_hint or (person.manager_id is None and person.manager_hint):
-        manager_id = resolve_manager(person.manager_hint)
+        manager_id = resolve_manager(person.manager_hint, source=person.source)
         person.manager_id = manager_id if manager_id != person.id else None
     is_revised = person_rows.revised(person) != before
     if person.document == old_document and not is_revised:
@@ -130,20 +130,29 @@ def mark_returned(person: Person, *, source: str, at: datetime, actor: Actor) ->
     _rename(person, Revision("rejoined", at, actor))
 
 
-def resolve_manager(hint: str) -> int | None:
-    """Return the id of the person a directory means: by its id, external id, user name or employee number."""
+def resolve_manager(hint: str, *, source: str) -> int | None:
+    """Return the id of the person a directory means: by its id, external id, user name or employee number.
+
+    External ids and employee numbers mean what they mean to the connection that says them (RFC 7643 §3.1): they find
+    only people of the same source, and those that no live connection has.
+    """
     if not hint:
         return None
-    found = row(_MANAGER, {"hint": hint, "key": key(hint), "id": _uuid(hint)})
+    found = row(_MANAGER, {"hint": hint, "key": key(hint), "id": _uuid(hint), "source": source})
     return int(found[0]) if found else None
 
 
-_MANAGER = """
+#: Nobody else's: of the same source, or of one that is no live connection's.
+_SEEN = """(source = %(source)s::text OR NOT EXISTS (
+    SELECT 1 FROM identity_connection c WHERE c.revoked_at IS NULL AND 'scim:' || c.name = {holder}))"""
+_MANAGER = f"""
 SELECT id FROM identity_person
-WHERE is_listed AND (scim_id = %(id)s OR (external_id = %(hint)s AND external_id <> '') OR user_name_key = %(key)s
-    OR (employee_number = %(hint)s AND employee_number <> ''))
+WHERE is_listed AND (scim_id = %(id)s OR user_name_key = %(key)s
+    OR (external_id = %(hint)s AND external_id <> '' AND {_SEEN.format(holder="identity_person.source")})
+    OR (employee_number = %(hint)s AND employee_number <> ''
+        AND {_SEEN.format(holder="identity_person.source")}))
 ORDER BY scim_id IS DISTINCT FROM %(id)s, external_id <> %(hint)s, user_name_key <> %(key)s, id LIMIT 1
-"""
+"""  # noqa: S608 - made of constants; values are parameters
 
 
 def _uuid(text: str) -> uuid.UUID | None:
@@ -156,14 +165,17 @@ def _uuid(text: str) -> uuid.UUID | None:
 
 def adopt_reports(person: Person) -> None:
     """Give a person the reports that named them as manager before they were known."""
-    names = {str(person.scim_id), person.external_id, person.user_name, person.user_name_key, person.employee_number}
-    rows(_ADOPT, [person.pk, sorted(names - {""}), person.pk])
+    everywhere = {str(person.scim_id), person.user_name, person.user_name_key}
+    names = everywhere | {person.external_id, person.employee_number}
+    said = {"names": sorted(names - {""}), "everywhere": sorted(everywhere), "id": person.pk, "source": person.source}
+    rows(_ADOPT, said)
 
 
-_ADOPT = """
-UPDATE identity_person SET manager_id = %s
-WHERE manager_hint = ANY(%s::text[]) AND manager_hint <> '' AND manager_id IS NULL AND id <> %s
-"""
+_ADOPT = f"""
+UPDATE identity_person SET manager_id = %(id)s
+WHERE manager_hint = ANY(%(names)s::text[]) AND manager_hint <> '' AND manager_id IS NULL AND id <> %(id)s
+    AND (manager_hint = ANY(%(everywhere)s::text[]) OR {_SEEN.format(holder="%(source)s::text")})
+"""  # noqa: S608 - made of constants; values are parameters
 
 
 def _fill(person: Person, profile: Profile) -> None:

@@ -13,7 +13,7 @@ from governance.identity.connections import actions, ownership, queries
 from governance.identity.models import Connection, ConnectionConflict, Group, Membership, Person
 from governance.ledger.models import Pending
 from tests.cast import TESTING, hire
-from tests.scim_bridge.conftest import GROUP, USER, Provider
+from tests.scim_bridge.conftest import ENTERPRISE, GROUP, USER, Provider
 
 
 @pytest.fixture
@@ -272,3 +272,32 @@ def _cost(ask: Callable[[], object]) -> int:
     with CaptureQueriesContext(database) as captured:
         ask()
     return len(captured)
+
+
+@pytest.mark.parametrize("manager_first", [True, False])
+@pytest.mark.parametrize(("whose", "is_found"), [("first", True), ("second", False)])
+def test_an_external_id_names_a_manager_only_to_the_connection_that_gave_it(
+    first: Provider, second: Provider, manager_first: bool, whose: str, is_found: bool
+) -> None:
+    report = {"schemas": [USER, ENTERPRISE], ENTERPRISE: {"manager": {"value": "g-1"}}}
+    asking = first if whose == "first" else second
+
+    if manager_first:
+        first.create_user("grace@halden.example", externalId="g-1")
+        asking.create_user("ada@halden.example", **report)
+    else:
+        asking.create_user("ada@halden.example", **report)
+        first.create_user("grace@halden.example", externalId="g-1")
+
+    assert (Person.objects.get(user_name="ada@halden.example").manager is not None) is is_found
+
+
+def test_a_user_name_names_a_manager_of_any_connection(first: Provider, second: Provider) -> None:
+    first.create_user("grace@halden.example")
+
+    manager = {"manager": {"value": "grace@halden.example"}}
+    second.create_user("ada@halden.example", **{"schemas": [USER, ENTERPRISE], ENTERPRISE: manager})
+
+    manager_of = Person.objects.select_related("manager").get(user_name="ada@halden.example").manager
+    assert manager_of is not None
+    assert manager_of.user_name == "grace@halden.example"
