@@ -7,97 +7,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from scim2_models import InvalidPathException, InvalidSyntaxException, MutabilityException
+from scim2_models import InvalidPathException, MutabilityException
 from scim2_models import path as scim
 
 from scim_bridge.dialects.filters import FilterRule, normalised_brackets
+from scim_bridge.dialects.patches import ABSENT, Operation, OperationRule, Target, lowered
 from scim_bridge.dialects.shapes import Attribute, Shape, head, parsed
 from scim_bridge.dialects.unknown import is_unknown
 from scim_bridge.dialects.values import LONG_LISTS, ValueRule, normalised, normalised_element
 
 logger = logging.getLogger(__name__)
-
-PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-_VERBS = ("add", "remove", "replace")
-_ABSENT: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation with its verb in lower case. `path` None: the whole resource; `value` absent is not null."""
-
-    verb: str
-    path: str | None = None
-    value: Any = _ABSENT
-    #: It was a key of a value without a path.
-    is_keyed: bool = False
-
-    @property
-    def has_value(self) -> bool:
-        """Tell whether a value was sent, null included."""
-        return self.value is not _ABSENT
-
-    @property
-    def is_blank(self) -> bool:
-        """Tell whether the value sent means "no value"."""
-        return self.has_value and (self.value is None or self.value in ("", []))
-
-    def as_sent(self) -> dict[str, Any]:
-        """Return the operation as it stands in a PATCH."""
-        path = {} if self.path is None else {"path": self.path}
-        return {"op": self.verb, **path, **({"value": self.value} if self.has_value else {})}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The resource a PATCH is about."""
-
-    shape: Shape
-    #: None where the id is not known before the write (none today).
-    id: str | None = None
-
-
-OperationRule = Callable[[Target, Operation], list[Operation]]
-
-
-def normalised_patch(target: Target, raw: Any, rules: Iterable[OperationRule]) -> dict[str, Any] | None:
-    """Return the body of a PATCH after all rules; None when nothing is left that could change anything.
-
-    Raises InvalidSyntax, InvalidPath, InvalidValue and Mutability exceptions of scim2-models.
-    """
-    operations = _operations(raw)
-    for rule in rules:
-        operations = [each for operation in operations for each in rule(target, operation)]
-    sent = [operation.as_sent() for operation in operations]
-    return {"schemas": [PATCH_OP], "Operations": sent} if sent else None
-
-
-def _operations(raw: Any) -> list[Operation]:
-    if not isinstance(raw, Mapping):
-        raise InvalidSyntaxException(detail="The body must be a PatchOp object.")
-    listed = _lowered(raw).get("operations")
-    if not isinstance(listed, list) or not listed:
-        raise InvalidSyntaxException(detail="Operations: must be a list of one or more operations.")
-    return [_operation(each) for each in listed]
-
-
-def _operation(raw: Any) -> Operation:
-    """Read an operation whose verb and keys may have any letter case (Entra: `Add`, `Replace`, `Remove`)."""
-    if not isinstance(raw, Mapping):
-        raise InvalidSyntaxException(detail="Operations: every operation must be an object.")
-    named = _lowered(raw)
-    verb = named.get("op")
-    if not isinstance(verb, str) or verb.lower() not in _VERBS:
-        raise InvalidSyntaxException(detail=f"op: {verb!r} is not one of add, remove, replace.")
-    path = named.get("path")
-    if path is not None and not isinstance(path, str):
-        raise InvalidPathException(path=str(path), detail="path: must be a text.")
-    return Operation(verb.lower(), path.strip() or None if path else None, named.get("value", _ABSENT))
 
 
 def split_by_key(target: Target, operation: Operation) -> list[Operation]:
@@ -226,7 +149,7 @@ def only_what_is_listed(target: Target, operation: Operation) -> list[Operation]
         return []
     named = _named(target.shape, operation.path)
     if named is None or operation.value is None or not named[0].is_list or named[1]:
-        return [replace(operation, value=_ABSENT)]
+        return [replace(operation, value=ABSENT)]
     attribute, _ = named
     if attribute.path in LONG_LISTS:
         return [operation]  # `scim_bridge.members` reads it the same way
@@ -278,9 +201,9 @@ def merged_additions(target: Target, operation: Operation) -> list[Operation]:
 
 
 def _addition(operation: Operation, element: Any) -> Operation:
-    if not isinstance(element, Mapping) or not isinstance(_lowered(element).get("value"), str):
+    if not isinstance(element, Mapping) or not isinstance(lowered(element).get("value"), str):
         return replace(operation, value=[element])
-    named = _lowered(element)
+    named = lowered(element)
     keys = [key for key in ("value", "type") if isinstance(named.get(key), str)]
     return replace(operation, path=f"{operation.path}[{_equal(named, keys)}]", value=element)
 
@@ -323,7 +246,7 @@ def _selection(attribute: Attribute, value: Any) -> str:
         return f"value eq {json.dumps(value)}" if attribute.has_value else ""
     if not isinstance(value, Mapping):
         return ""
-    named = _lowered(value)
+    named = lowered(value)
     if isinstance(named.get("value"), str):
         return _equal(named, ["value", *(["type"] if isinstance(named.get("type"), str) else [])])
     return _equal(named, [key for key, inner in named.items() if key in attribute.parts and inner not in ("", None)])
@@ -344,7 +267,3 @@ def _is_path(text: str) -> bool:
     except InvalidPathException:
         return False
     return True
-
-
-def _lowered(raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(name).lower(): value for name, value in raw.items()}

@@ -15,7 +15,7 @@ from typing import Any
 from scim2_models import ScimPolicy
 
 from governance.identity.conditions.folding import folded
-from scim_bridge.dialects import documents, filters, operations, unknown, values
+from scim_bridge.dialects import documents, filters, operations, patches, unknown, values
 from scim_bridge.dialects.shapes import SHAPES
 
 
@@ -34,7 +34,7 @@ class Dialect:
     is_lenient_about_members: bool
     document_rules: tuple[documents.DocumentRule, ...] = ()
     value_rules: tuple[values.ValueRule, ...] = ()
-    operation_rules: tuple[operations.OperationRule, ...] = ()
+    operation_rules: tuple[patches.OperationRule, ...] = ()
     filter_rules: tuple[filters.FilterRule, ...] = ()
 
     def document(self, type_name: str, raw: Any) -> Any:
@@ -58,7 +58,7 @@ class Dialect:
         shape = SHAPES.get(type_name)
         if shape is None or not self.operation_rules:
             return raw
-        return operations.normalised_patch(operations.Target(shape, resource_id), raw, self.operation_rules)
+        return patches.normalised_patch(patches.Target(shape, resource_id), raw, self.operation_rules)
 
     def kept(self, type_name: str, patch: Any, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a patched document with what a PATCH (as `patch` returned it) says about unknown attributes.
@@ -112,7 +112,7 @@ _ENTRA_VALUES: tuple[values.ValueRule, ...] = (
 )
 
 
-def _operations(value_rules: tuple[values.ValueRule, ...]) -> tuple[operations.OperationRule, ...]:
+def _operations(value_rules: tuple[values.ValueRule, ...]) -> tuple[patches.OperationRule, ...]:
     """Return the rules for a PATCH, in their order."""
     return (
         operations.split_by_key,

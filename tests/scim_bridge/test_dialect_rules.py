@@ -12,7 +12,7 @@ from scim2_models import InvalidPathException, InvalidSyntaxException, InvalidVa
 
 from governance.identity.connections.dialects import DIALECTS as OFFERED
 from scim_bridge.dialects import documents, filters, operations, values
-from scim_bridge.dialects.operations import Operation, Target
+from scim_bridge.dialects.patches import Operation, OperationRule, Target
 from scim_bridge.dialects.policies import DIALECTS
 from scim_bridge.dialects.shapes import SHAPES
 from scim_bridge.dialects.unknown import with_unknown
@@ -247,9 +247,7 @@ def keyed(verb: str, path: str, value: Any) -> Operation:
         (operations.without_unknown, op("remove", None), [op("remove", None)]),
     ],
 )
-def test_an_operation_is_read_as_it_was_meant(
-    rule: operations.OperationRule, sent: Operation, meant: list[Operation]
-) -> None:
+def test_an_operation_is_read_as_it_was_meant(rule: OperationRule, sent: Operation, meant: list[Operation]) -> None:
     assert rule(Target(SHAPE, "me"), sent) == meant
 
 
