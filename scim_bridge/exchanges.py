@@ -15,6 +15,7 @@ import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from multiprocessing.util import Finalize
 from typing import Any
 from urllib.parse import parse_qsl
@@ -61,8 +62,8 @@ class _Buffers:
     rings: defaultdict[int, deque[Noted]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=KEPT_EXCHANGES))
     )
-    #: (connection, hours since 1970) → requests, errors.
-    counts: defaultdict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    #: (connection, hours since 1970) → requests, errors, refused for the limit.
+    counts: defaultdict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
     connections: dict[int, float] = field(default_factory=dict)
     tokens: dict[int, float] = field(default_factory=dict)
     clients: dict[int, float] = field(default_factory=dict)
@@ -82,7 +83,7 @@ class Recorder:
         self._stopping = threading.Event()
         self._buffers = _Buffers()
         self._thread: threading.Thread | None = None
-        #: (connection, hour) → when we last wrote, and how many requests of all processes there were by then.
+        #: (connection, hour) → when we last wrote, and how many requests all processes had answered by then.
         self._known: dict[tuple[int, datetime], tuple[float, int]] = {}
 
     def note(self, opened: Opened, noted: Noted) -> None:
@@ -94,6 +95,7 @@ class Recorder:
             count = buffers.counts[key]
             count[0] += 1
             count[1] += noted.status >= 400
+            count[2] += noted.status == HTTPStatus.TOO_MANY_REQUESTS
             buffers.connections[opened.id] = noted.at
             if opened.token_id is not None:
                 buffers.tokens[opened.token_id] = noted.at
@@ -124,7 +126,7 @@ class Recorder:
                 continue
             looked_at, before = self._known.get(key, (0.0, 0))
             if at - looked_at <= FRESH_SECONDS:
-                LIMITER.take_off(count.connection_id, totals[key] - before - count.requests, at=at)
+                LIMITER.take_off(count.connection_id, totals[key] - before - count.answered, at=at)
             self._known[key] = (at, totals[key])
         self._known = {key: seen for key, seen in self._known.items() if at - seen[0] <= FRESH_SECONDS}
 
@@ -172,8 +174,7 @@ def _activity(buffers: _Buffers) -> Activity:
     return Activity(
         exchanges=[_seen(id_, noted) for id_, ring in buffers.rings.items() for noted in ring],
         counts=[
-            Counted(id_, _instant(hour * 3600), requests, errors)
-            for (id_, hour), (requests, errors) in sorted(buffers.counts.items())
+            Counted(id_, _instant(hour * 3600), *counted) for (id_, hour), counted in sorted(buffers.counts.items())
         ],
         connections=_instants(buffers.connections),
         tokens=_instants(buffers.tokens),

@@ -352,6 +352,10 @@ class ConnectionHour(models.Model):
     hour = models.DateTimeField(help_text="When the hour began, UTC")
     requests = models.PositiveBigIntegerField(default=0)
     errors = models.PositiveBigIntegerField(default=0, help_text="Those answered with 400 and above")
+    #: They are no use of the allowance: whoever is refused is not kept out for longer by asking.
+    limited = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="Refused for asking too often (429)"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["connection", "hour"], name="connection_hour_once")]

@@ -263,6 +263,23 @@ def test_what_other_processes_answered_counts_against_the_limit(strict: Provider
     assert LIMITER.refused_for(opened.id, 60, at=time.monotonic()) >= 1
 
 
+def test_what_other_processes_refused_does_not(strict: Provider) -> None:
+    opened = _opened(strict)
+    other = Recorder()
+    LIMITER.refused_for(opened.id, 60, at=time.monotonic())
+    RECORDER.note(opened, _noted())
+    RECORDER.flush()
+    for number in range(500):
+        other.note(opened, _noted(number, status=429))
+    other.flush()
+
+    RECORDER.note(opened, _noted())
+    RECORDER.flush()
+
+    assert LIMITER.refused_for(opened.id, 60, at=time.monotonic()) == 0
+    assert ConnectionHour.objects.values_list("requests", "errors", "limited").get() == (502, 500, 500)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_thread_writes_by_itself_and_what_is_left_at_the_end(
     connected: Callable[..., Provider], settings: object

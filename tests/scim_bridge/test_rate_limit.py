@@ -69,7 +69,7 @@ def test_whatever_others_answered_the_wait_is_about_a_minute_at_most() -> None:
 
 
 def test_too_many_requests_are_told_when_to_come_back(
-    connected: Callable[..., Provider], monkeypatch: pytest.MonkeyPatch
+    connected: Callable[..., Provider], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider = connected("strict", "busy")
     ref = Connection.objects.get(name="busy").ref
@@ -78,10 +78,12 @@ def test_too_many_requests_are_told_when_to_come_back(
     for _ in range(10):
         provider.get("Users?count=0")
 
+    caplog.clear()
     with CaptureQueriesContext(database) as captured:
         answer = provider.ask("GET", "Users?count=0")
 
     assert "60 requests in a minute" in Provider.refused(answer, 429)
     assert answer["Retry-After"] == "1"
+    assert not caplog.records
     assert len(captured) == 1
     assert captured[0]["sql"].lstrip().startswith("SELECT")

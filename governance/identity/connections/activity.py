@@ -42,12 +42,18 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many requests and errors a connection had in the hour that began then."""
+    """How many requests a connection had in the hour that began then, errors and those over its limit among them."""
 
     connection_id: int
     hour: datetime
     requests: int
     errors: int
+    limited: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Return how many used up the allowance."""
+        return self.requests - self.limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Activity:
 
 @transaction.atomic
 def keep(activity: Activity) -> dict[tuple[int, datetime], int]:
-    """Write down what a process saw; return the requests of each hour that it counted in, those of others included.
+    """Write down what a process saw; return how many requests all processes answered in each hour that it counted in.
 
     What belongs to a connection that does not exist is left out. Of each connection the last 200 exchanges stay.
     """
@@ -98,15 +104,17 @@ def forget(*, at: datetime) -> int:
 
 
 _COUNT = """
-INSERT INTO identity_connectionhour (connection_id, hour, requests, errors)
-SELECT said.connection_id, said.hour, said.requests, said.errors
-FROM jsonb_to_recordset(%s::jsonb) AS said (connection_id bigint, hour timestamptz, requests bigint, errors bigint)
+INSERT INTO identity_connectionhour (connection_id, hour, requests, errors, limited)
+SELECT said.connection_id, said.hour, said.requests, said.errors, said.limited
+FROM jsonb_to_recordset(%s::jsonb)
+    AS said (connection_id bigint, hour timestamptz, requests bigint, errors bigint, limited bigint)
 JOIN identity_connection c ON c.id = said.connection_id
 ORDER BY said.connection_id, said.hour
 ON CONFLICT (connection_id, hour) DO UPDATE SET
     requests = identity_connectionhour.requests + excluded.requests,
-    errors = identity_connectionhour.errors + excluded.errors
-RETURNING connection_id, hour, requests
+    errors = identity_connectionhour.errors + excluded.errors,
+    limited = identity_connectionhour.limited + excluded.limited
+RETURNING connection_id, hour, requests - limited
 """
 _INSERT = """
 INSERT INTO identity_connectionexchange
@@ -141,7 +149,7 @@ def _count(cursor: CursorWrapper, counts: Sequence[Counted]) -> dict[tuple[int, 
     if not counts:
         return {}
     cursor.execute(_COUNT, [_json([asdict(each) for each in counts])])
-    return {(connection_id, hour): requests for connection_id, hour, requests in cursor.fetchall()}
+    return {(connection_id, hour): answered for connection_id, hour, answered in cursor.fetchall()}
 
 
 def _note_use(cursor: CursorWrapper, table: str, used: Mapping[int, datetime]) -> None:
