@@ -39,6 +39,8 @@ from scim_traffic import Act, Client, Outcome, WrongAnswer, run  # noqa: E402
 from governance.catalog import actions as catalog  # noqa: E402
 from governance.config import postgres  # noqa: E402
 from governance.core.actor import Actor, Door  # noqa: E402
+from governance.identity.connections.actions import LIMIT_RANGE  # noqa: E402
+from governance.identity.models import Connection  # noqa: E402
 from scim_bridge.connections import open_connection  # noqa: E402
 
 ACTOR = Actor.system("bench", door=Door.COMMAND)
@@ -497,7 +499,10 @@ def _prepare_ours() -> str:
     call_command("migrate", verbosity=0)
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         call_command("ledger_key", "create", stdout=nowhere)
-    return open_connection("bench", dialect="okta", actor=ACTOR)
+    token = open_connection("bench", dialect="okta", actor=ACTOR)
+    # As many requests as may be allowed: the limit is not what is measured.
+    Connection.objects.update(requests_per_minute=LIMIT_RANGE[1])
+    return token
 
 
 @contextmanager

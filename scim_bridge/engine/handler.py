@@ -13,6 +13,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 
+from governance.identity.conditions.language import is_plain_equality
 from scim_bridge.dialects.policies import Dialect
 from scim_bridge.engine.bulk import BulkRun
 from scim_bridge.engine.plan import BulkRequest
@@ -114,7 +115,8 @@ class Handler(ScimHandler):
 
     def _listed(self, asked: Asked) -> ScimResponse:
         text = asked.text
-        if text is not None:
+        # A plain equality means the same in every dialect.
+        if text is not None and not is_plain_equality(text):
             text = self.dialect.filter(tuple(str(each.name) for each in asked.types), text)
         found = self.storage.found(asked.types, text, asked.search, asked.projection, position=asked.position)
         body: dict[str, Any] = {"schemas": [LIST_RESPONSE]}

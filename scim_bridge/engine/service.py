@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any, cast
 
@@ -28,11 +28,12 @@ from scim2_models import (
     default_comparison_key,
 )
 from scim2_server.requests import ScimRequest
-from scim2_server.routing import ROUTES, Operation, Route, match_pattern
+from scim2_server.routing import ROUTES, Operation, Route, Target, match, match_pattern
 from scim2_server.service import SEARCH_REQUEST_PARAMETERS, ScimService, scim_exception_of
 from scim2_server.utils import parametrize
 
 from scim_bridge.engine.offers import CURSOR_TIMEOUT, READ_ONLY, provider_for
+from scim_bridge.engine.simple import simple_page
 from scim_bridge.projection import Projection
 
 WRITES = frozenset({Operation.create, Operation.replace, Operation.patch, Operation.delete})
@@ -53,6 +54,9 @@ class Service(ScimService):
         # cannot be compared: nine tenths of a validation. There is no such text here, `folded` takes any.
         self._reading = provider.policy.model_copy(update={"comparison_key": default_comparison_key})
         self._types = {self.endpoint_of(each).casefold(): each for each in provider.resource_types}
+        #: The methods of one resource, by its endpoint: they are asked for with every request.
+        self._allowed: dict[str, set[str]] = {}
+        self._allowed = {name: self.allowed_at(f"{name}/-") for name in map(self.endpoint_of, provider.resource_types)}
 
     def get_resource_type_by_endpoint(self, endpoint: str) -> ResourceType | None:
         """Return the resource type an endpoint serves, if any."""
@@ -60,9 +64,20 @@ class Service(ScimService):
 
     def allowed_at(self, path: str) -> set[str]:
         """Return the methods of an address; none when there is no such address."""
+        endpoint, _, rest = path.strip("/").partition("/")
+        if endpoint in self._allowed and rest and "/" not in rest and rest != ".search":
+            return self._allowed[endpoint]
         segments = path.strip("/").split("/") if path.strip("/") else []
         allowed = {route.method for route in ROUTES if self._is_served(route, match_pattern(route.pattern, segments))}
         return {*allowed, "OPTIONS", *(("HEAD",) if "GET" in allowed else ())} if allowed else set()
+
+    @staticmethod
+    def match(request: ScimRequest) -> Target:
+        """Return what a request asks for. The address of one resource is read once for each type."""
+        endpoint, _, resource_id = request.path.strip("/").partition("/")
+        if not resource_id or "/" in resource_id or resource_id == ".search":
+            return match(request.method.upper(), request.path)
+        return replace(_matched(request.method.upper(), endpoint), resource_id=resource_id)
 
     def validated(self, model: type[Any], raw: Any, context: Context) -> Any:
         """Return the model of a parsed body. Raises the SCIM error of the first thing that is wrong with it."""
@@ -94,11 +109,19 @@ class Service(ScimService):
             raw: Any = {name: request.query[name] for name in SEARCH_REQUEST_PARAMETERS if name in request.query}
         else:
             raw = self.decode_body(request.body, request.header("Content-Type"))
+        if operation is Operation.search and (page := simple_page(raw)) is not None:
+            return self._simply_asked(types, raw.get("filter"), *page)
         text, raw = _taken(raw, "filter", InvalidFilterException(detail="filter: must be a text."))
         cursor, raw = _taken(raw, "cursor", InvalidCursorException())
         search, _ = self.read_search(types, raw if cursor is None else {**raw, "cursor": ""})
         asked = Asked(types, text, search, Projection.asked(raw))
         return replace(asked, position=self._opened(asked, cursor)) if cursor else asked
+
+    def _simply_asked(self, types: list[ResourceType], text: str | None, start: int, count: int | None) -> Asked:
+        """Return a search by index without sorting or projection, which needs no model to be read."""
+        search = SearchRequest[Any].model_construct(start_index=start, count=count)
+        self._bound_count(search)
+        return Asked(types, text, search, Projection())
 
     def sealed(self, asked: Asked, position: Any) -> str | None:
         """Return the cursor of a position, or None when there is no such page."""
@@ -119,6 +142,11 @@ class Service(ScimService):
         if self._cursors is None:
             raise InvalidCursorException
         return self._cursors.open(cursor, asked.digest, asked.search.count, CURSOR_TIMEOUT)
+
+
+@lru_cache(maxsize=256)
+def _matched(method: str, endpoint: str) -> Target:
+    return match(method, f"{endpoint}/-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ hold it against the engine. Everything else takes the long way: `None` never mea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,11 @@ from governance.identity.conditions.schemas import ENTERPRISE_USER, USER
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
+#: So many elements of a list, and operations of a PATCH, are simple; more take the long way, which has bounds.
+FEW = 50
+
 Check = Callable[[Any], bool]
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def is_simple_user(raw: Any) -> bool:
@@ -33,7 +38,7 @@ def simple_changes(raw: Any) -> dict[str, Any] | None:
     if not isinstance(raw, dict) or raw.keys() != {"schemas", "Operations"} or raw["schemas"] != [PATCH_OP]:
         return None
     operations = raw["Operations"]
-    if not isinstance(operations, list) or not operations:
+    if not isinstance(operations, list) or not 0 < len(operations) <= FEW:
         return None
     changes: dict[str, Any] = {}
     for operation in operations:
@@ -58,6 +63,16 @@ def changed(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     if ENTERPRISE_USER in new:
         new["schemas"] = _BOTH
     return new
+
+
+def simple_page(raw: Mapping[str, Any]) -> tuple[int, int | None] | None:
+    """Return `startIndex` and `count` of a search in the address that says nothing else but a filter, or None."""
+    if not raw.keys() <= {"filter", "startIndex", "count"}:
+        return None
+    start, count = raw.get("startIndex", "1"), raw.get("count")
+    if not _NUMBER.fullmatch(start) or not (count is None or _NUMBER.fullmatch(count)):
+        return None
+    return max(int(start), 1), None if count is None else int(count)
 
 
 def _said(operation: Any) -> dict[str, Any] | None:
@@ -107,7 +122,7 @@ def _is_manager(value: Any) -> bool:
 
 def _is_list(value: Any) -> bool:
     """Tell whether it is a list of values with at most one primary (RFC 7643 §2.4)."""
-    if type(value) is not list or not value or not all(_is_object(each, _ELEMENT) for each in value):
+    if type(value) is not list or not 0 < len(value) <= FEW or not all(_is_object(each, _ELEMENT) for each in value):
         return False
     return sum(each.get("primary", False) for each in value) <= 1 and all("value" in each for each in value)
 

@@ -15,6 +15,7 @@ from scim2_server.errors import MethodNotAllowedException
 from scim_bridge.dialects.policies import Dialect
 from scim_bridge.engine.offers import READ_ONLY
 from scim_bridge.engine.service import Service
+from scim_bridge.engine.simple import changed, is_simple_user, simple_changes
 from scim_bridge.members import NO_CHANGE, split_members, split_operations
 from scim_bridge.storage.directory import Directory, document, resource
 
@@ -31,6 +32,8 @@ class Writer:
 
     def create(self, resource_type: ResourceType, raw: Any) -> Any:
         """Return the row of a new resource (RFC 7644 §3.3)."""
+        if resource_type.name == "User" and is_simple_user(raw):
+            return self.storage.users.write(None, {"active": True, **raw})
         self._refuse_read_only(resource_type)
         model = self.service.get_model(resource_type)
         raw = self.dialect.document(str(resource_type.name), raw)
@@ -62,6 +65,10 @@ class Writer:
 
     def patch(self, resource_type: ResourceType, scim_id: str, raw: Any, conditions: Conditions) -> Any:
         """Return the row of a modified resource (RFC 7644 §3.5.2)."""
+        if resource_type.name == "User" and (changes := simple_changes(raw)) is not None:
+            row = self._locked(resource_type, scim_id, conditions, "PATCH")
+            if (new := changed(row.document, changes)) is not None:
+                return row if new == row.document else self.storage.users.write(row, new)
         self._refuse_read_only(resource_type)
         raw = self.dialect.patch(str(resource_type.name), raw, scim_id)
         if resource_type.name == "User":

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scim2_models import Context, SCIMException
+from scim2_server.requests import ScimRequest
+from scim2_server.routing import Operation
 
+from governance.identity.conditions.language import about_groups, about_people, is_plain_equality
 from governance.identity.conditions.schemas import ENTERPRISE_USER, USER
+from governance.identity.conditions.terms import About
 from scim_bridge.adapters import stored_form
 from scim_bridge.dialects.policies import DIALECTS
 from scim_bridge.engine.service import service_for
-from scim_bridge.engine.simple import PATCH_OP, changed, is_simple_user, simple_changes
+from scim_bridge.engine.simple import PATCH_OP, changed, is_simple_user, simple_changes, simple_page
 from scim_bridge.storage.directory import document, resource
 
 TEXT = st.one_of(
@@ -161,6 +165,58 @@ def test_what_providers_send_all_day_is_simple() -> None:
         changes = simple_changes({"schemas": [PATCH_OP], "Operations": operations})
         assert changes is not None
         assert changed(user, changes) is not None
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@given(
+    attribute=st.sampled_from(["userName", "externalId", "displayName", "id"]),
+    value=st.one_of(
+        TEXT, st.sampled_from(["True", "false", "null", "a b", "[x]", "%", "a and b", "(a)"])
+    ),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_plain_equality_means_the_same_in_every_dialect(dialect: str, attribute: str, value: str) -> None:
+    text = f'{attribute} eq "{value}"'
+    if not is_plain_equality(text):
+        return
+
+    assert DIALECTS[dialect].filter(("User", "Group"), text) == text
+    for about, read in ((About.PEOPLE, about_people), (About.GROUPS, about_groups)):
+        if (about, attribute) != (About.GROUPS, "userName"):
+            # Written otherwise, the same condition is parsed.
+            parsed = read(f"({text})")
+            assert read(text).term == parsed.term
+
+
+@pytest.mark.parametrize(
+    ("raw", "page"),
+    [
+        ({}, (1, None)),
+        ({"filter": "x"}, (1, None)),
+        ({"startIndex": "0", "count": "5"}, (1, 5)),
+        ({"startIndex": "101", "count": "0"}, (101, 0)),
+        ({"count": "-1"}, None),
+        ({"count": "ten"}, None),
+        ({"count": "٣"}, None),
+        ({"sortBy": "userName"}, None),
+        ({"cursor": ""}, None),
+        ({"attributes": "id"}, None),
+    ],
+)
+def test_a_simple_page_is_a_number_and_a_count(raw: dict[str, str], page: tuple[int, int | None] | None) -> None:
+    assert simple_page(raw) == page
+
+
+def test_a_simple_search_asks_what_the_models_read() -> None:
+    service = service_for("strict")
+    for query in ({}, {"count": "7"}, {"startIndex": "3", "count": "99999"}, {"count": "0"}, {"startIndex": "0"}):
+        request = ScimRequest("GET", "http://scim.example", "/Users", query)
+        with service.provider:
+            simply = service.asked(request, Operation.search)
+            read, _ = service.read_search(simply.types, dict(query))
+
+        assert (simply.search.start_index, simply.search.count) == (read.start_index, read.count)
+        assert simply.search.model_dump() == read.model_dump()
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", {}, {"schemas": [USER]}, {"schemas": [USER], "userName": ["a"]}])

@@ -9,6 +9,7 @@ Beyond the RFC: a bare name that the core schema lacks is looked up in the enter
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,12 +59,12 @@ class UnknownAttribute(InvalidCondition):
 
 def about_people(text: str) -> Condition:
     """Return the condition about people that `text` spells, or raise InvalidCondition."""
-    return _condition(About.PEOPLE, text, _refuse_unknown)
+    return _plain_equality(About.PEOPLE, text) or _condition(About.PEOPLE, text, _refuse_unknown)
 
 
 def about_groups(text: str) -> Condition:
     """Return the condition about groups that `text` spells, or raise InvalidCondition."""
-    return _condition(About.GROUPS, text, _refuse_unknown)
+    return _plain_equality(About.GROUPS, text) or _condition(About.GROUPS, text, _refuse_unknown)
 
 
 def about_both(text: str, *others: type[Resource[AnyType]]) -> Mapping[About, Condition]:
@@ -93,6 +94,32 @@ def attribute_of(about: About, name: str) -> Attribute:
     if not isinstance(term, terms.Comparison):
         raise InvalidCondition(f"{name!r} is not the name of one attribute.")
     return term.attribute
+
+
+def is_plain_equality(text: str) -> bool:
+    """Tell whether a condition compares one name or id with a plain text: what providers ask before each write."""
+    return _EQUALITY.fullmatch(text) is not None
+
+
+_EQUALITY = re.compile(r'(userName|externalId|displayName|id) eq "([^"\\\x00-\x1f\ud800-\udfff]{1,320})"')
+
+
+def _plain_equality(about: About, text: str) -> Condition | None:
+    """Return the condition of a plain equality without parsing it: the grammar takes longer than the question."""
+    found = _EQUALITY.fullmatch(text)
+    attribute = _equality_attribute(about, found[1]) if found else None
+    if found is None or attribute is None:
+        return None
+    return Condition(about, text, terms.Comparison(attribute, Operator.EQ, found[2]))
+
+
+@cache
+def _equality_attribute(about: About, name: str) -> Attribute | None:
+    """Return the attribute, or None when this type lacks it."""
+    try:
+        return attribute_of(about, name)
+    except UnknownAttribute:
+        return None
 
 
 def _refuse_unknown(name: str) -> Term:

@@ -1,0 +1,38 @@
+"""Machines come in by a way of their own: past sessions, forms, pages and their policies, which they do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
+from scim2_models import InvalidValueException
+
+from scim_bridge.answers import error_answer
+from scim_bridge.views import Endpoint
+
+BASE = "/scim/v2/"
+
+
+class MachineDoor:
+    """Answer what is asked below the base; everything else goes on to the middleware of the pages.
+
+    It stands behind Django's SecurityMiddleware, whose headers and redirection hold here as well.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.answered: Callable[[HttpRequest], HttpResponse] = Endpoint.as_view()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(BASE):
+            return self.get_response(request)
+        try:
+            request.get_host()
+        except DisallowedHost:
+            response = error_answer(InvalidValueException(detail="This server does not answer to that host."))
+        else:
+            response = self.answered(request)
+        if not response.has_header("Content-Length"):
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
