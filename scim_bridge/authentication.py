@@ -20,6 +20,8 @@ from scim_bridge.rate_limit import LIMITER
 #: Where a request without a connection comes from: only `/ServiceProviderConfig` is open.
 ANYBODY = Caller("scim:anybody", Actor.service("anybody", door=Door.SCIM))
 
+_PUBLIC = "/scim/v2/ServiceProviderConfig"
+
 
 class BearerCheck(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # published without types
     """Find the connection a token opens, or answer 401 or 429 with a SCIM error; note every exchange of a connection.
@@ -57,7 +59,7 @@ class BearerCheck(SCIMAuthCheckMiddleware):  # type: ignore[misc]  # published w
             RECORDER.note(visit.opened, _noted(request, response, visit))
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             # Django's own mark against its line in the log for each refusal: a flood is counted and shown instead.
-            response._has_been_logged = True  # noqa: SLF001
+            response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
 
@@ -73,7 +75,7 @@ class _Visit:
 
 
 def _is_public(request: HttpRequest) -> bool:
-    return request.method == "GET" and request.path.rstrip("/").endswith("/ServiceProviderConfig")
+    return request.method in ("GET", "HEAD") and request.path_info.rstrip("/") == _PUBLIC
 
 
 def _opened(request: HttpRequest) -> Opened:

@@ -200,6 +200,9 @@ def test_the_configuration_advertises_what_works(strict: Provider) -> None:
     schemes = config["authenticationSchemes"]
     assert [(each["type"], each["primary"]) for each in schemes] == [("oauthbearertoken", True), ("oauth2", False)]
     assert Client().get("/scim/v2/ServiceProviderConfig").status_code == 200
+    assert Client().head("/scim/v2/ServiceProviderConfig").status_code == 200
+    for address in ("Users/ServiceProviderConfig", "Schemas/ServiceProviderConfig", "x/ServiceProviderConfig/"):
+        assert Client().get(f"/scim/v2/{address}").status_code == 401
 
 
 def test_the_published_size_of_a_page_is_kept(strict: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
