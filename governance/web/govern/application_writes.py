@@ -50,8 +50,8 @@ class RoleForm(forms.Form):
 class ChangeRoleForm(RoleForm):
     """What can be changed of a role: what it is in the application stays, because accounts there hold it."""
 
-    kind = None
-    target_ref = None
+    kind = None  # type: ignore[assignment]  # how Django takes a field out of a form
+    target_ref = None  # type: ignore[assignment]
 
 
 @needs(RoleName.SECURITY_ADMIN)
