@@ -109,7 +109,20 @@ def test_the_first_contact_is_the_earliest_exchange_that_is_kept() -> None:
     contact = queries.first_contact(okta.ref)
 
     assert contact is not None
-    assert (contact.at, contact.user_agent) == (AT - timedelta(minutes=5), "First")
+    assert (contact.at, contact.user_agent, contact.is_first) == (AT - timedelta(minutes=5), "First", True)
+
+
+@pytest.mark.parametrize(("exchanges", "days"), [(200, 0), (1, 8)], ids=["as many as are kept", "older than is kept"])
+def test_an_exchange_before_which_others_may_be_gone_is_not_called_the_first(exchanges: int, days: int) -> None:
+    okta = opened()
+    Connection.objects.filter(pk=okta.pk).update(created_at=AT - timedelta(days=days))
+    said = {"at": AT, "method": "GET", "path": "/Users", "status": 200, "milliseconds": 4.0}
+    ConnectionExchange.objects.bulk_create([ConnectionExchange(connection=okta, **said) for _ in range(exchanges)])
+
+    contact = queries.first_contact(okta.ref)
+
+    assert contact is not None
+    assert not contact.is_first
 
 
 def test_a_connection_whose_exchanges_are_gone_was_seen_at_its_last_use() -> None:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, DateTimeField, F, Q, QuerySet, Value
+from django.db.models import Count, DateTimeField, F, Q, QuerySet, Value, Window
 
 from governance.core.clock import now
 from governance.core.errors import NotFound
+from governance.identity.connections.activity import KEPT_EXCHANGES
 from governance.identity.connections.dialects import label_of
 from governance.identity.models import (
     Connection,
@@ -106,9 +107,13 @@ class ClientLine:
 
 @dataclass(frozen=True, slots=True)
 class FirstContact:
-    """When a connection was first seen, as far as that is still known. Without an exchange only the last use is."""
+    """When a connection was first seen, as far as that is still known.
+
+    `is_first`: no earlier exchange can be gone. Without an exchange only the last use is known.
+    """
 
     at: datetime
+    is_first: bool = False
     user_agent: str = ""
     exchange_id: int | None = None
     problem: str = ""
@@ -224,9 +229,10 @@ def first_contact(ref: UUID | str) -> FirstContact | None:
     Raises NotFound.
     """
     row = _one(ref)
-    first = row.exchanges.order_by("at", "id").first()
+    first = row.exchanges.annotate(kept=Window(Count("*"))).order_by("at", "id").first()
     if first is not None:
-        return FirstContact(first.at, first.user_agent, first.pk, first.problem)
+        is_first = first.kept < KEPT_EXCHANGES and row.created_at >= _keeps_since(row)
+        return FirstContact(first.at, is_first, first.user_agent, first.pk, first.problem)
     return FirstContact(row.last_used_at) if row.last_used_at else None
 
 

@@ -46,6 +46,7 @@ def exchange(request: HttpRequest, ref: UUID, exchange_id: int) -> HttpResponse:
     context = {
         "page": "connections",
         "exchange": found,
+        "changed_something": found.line.status < 400 and found.line.method != "GET",
         "section_url": section_url(found.section),
         "request_text": body_text(found.request_body),
         "response_text": body_text(found.response_body),

@@ -16,16 +16,18 @@ LIFETIMES = [
     ("180", "180 days"),
     ("365", "A year"),
     ("730", "Two years"),
-    ("", "Until somebody revokes it"),
+    ("none", "Until somebody revokes it"),
 ]
+
+
+def _days(chosen: str) -> int | None:
+    return None if chosen == "none" else int(chosen)
 
 
 def _lifetime() -> forms.TypedChoiceField:
     return forms.TypedChoiceField(
         choices=LIFETIMES,
-        coerce=int,
-        empty_value=None,
-        required=False,
+        coerce=_days,
         initial="365",
         label="How long the token lives",
         help_text="Gatehouse says so two weeks before it ends.",
@@ -116,6 +118,7 @@ class RevokeForm(forms.Form):
     def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._name = name
+        self.fields["typed"].help_text = f"Type {name} to show that you mean this one."
 
     def clean_typed(self) -> str:
         """Refuse any other name."""
