@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -16,17 +18,22 @@ HINT_LENGTH = 12
 
 
 @transaction.atomic
-def open_connection(name: str, *, dialect: str | None = None, days: int | None = None, actor: Actor) -> str:
+def open_connection(
+    name: str, *, dialect: str | None = None, limit: int | None = None, days: int | None = None, actor: Actor
+) -> str:
     """Return a new token for the connection called `name`, which is made when there is none.
 
     A second token leaves the earlier ones alone, so that an identity provider can be moved over and the old token
-    revoked after. Raises Invalid for a bad name, dialect or number of days, and Conflict for another dialect.
+    revoked after. `limit` is how many requests it may send in a minute. Raises Invalid for a bad name, dialect, limit
+    or number of days, and Conflict for another dialect.
     """
     connection = Connection.objects.filter(name=name).first()
     if connection is None:
         connection = actions.open_connection(name, actions.Terms(dialect=dialect or "strict"), actor=actor)
     elif dialect is not None and connection.dialect != dialect:
         raise Conflict(f"The connection {name} speaks {connection.dialect}; change it, or choose another name.")
+    if limit is not None:
+        actions.change(connection.ref, replace(actions.terms_of(connection), requests_per_minute=limit), actor=actor)
     return actions.give_token(connection.ref, days=days, actor=actor).token
 
 

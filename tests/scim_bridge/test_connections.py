@@ -40,9 +40,22 @@ def test_create_without_a_dialect_is_strict_and_again_adds_a_token(db: None) -> 
     assert ServiceToken.objects.count() == 2
 
 
+def test_create_can_set_how_often_it_may_ask_and_leaves_the_rest(db: None) -> None:
+    _run("create", "okta", "--dialect", "okta", "--limit", "60000")
+    _run("create", "okta")
+
+    assert Connection.objects.values_list("dialect", "requests_per_minute").get() == ("okta", 60_000)
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("create", "okta", "--dialect", "entra"), ("create", " "), ("create", "x", "--days", "0"), ("revoke", "nobody")],
+    [
+        ("create", "okta", "--dialect", "entra"),
+        ("create", " "),
+        ("create", "x", "--days", "0"),
+        ("create", "x", "--limit", "1"),
+        ("revoke", "nobody"),
+    ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(db: None, arguments: tuple[str, ...]) -> None:
     _run("create", "okta", "--dialect", "okta")

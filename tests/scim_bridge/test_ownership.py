@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection as database
+from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 
 from governance.core.errors import Conflict
@@ -245,6 +248,49 @@ def test_nothing_is_handed_over_that_the_holder_does_not_have_any_more(first: Pr
 
     with pytest.raises(Conflict, match="does not belong"):
         ownership.hand_over(_conflict().pk, actor=TESTING)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_write_first_at_once_one_has_the_person_and_the_other_sees_nobody(
+    connected: Callable[..., Provider],
+) -> None:
+    providers = [connected("strict", name) for name in ("first", "second")]
+    grace = hire("Grace Hopper")
+    Person.objects.update(source="page")
+    change = {"op": "replace", "path": "title", "value": "Admiral"}
+
+    answers = at_once([lambda one=one: one.patch(f"Users/{grace.scim_id}", change) for one in providers])
+
+    assert sorted(answer.status_code for answer in answers) == [200, 404]
+    assert Person.objects.get().source in {"scim:first", "scim:second"}
+    assert _events().count("person.claimed") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_conflicts_noted_at_once_are_one_row(connected: Callable[..., Provider]) -> None:
+    first, second = (connected("strict", name) for name in ("first", "second"))
+    first.create_user("ada@halden.example")
+    body = {"schemas": [USER], "userName": "ada@halden.example"}
+
+    answers = at_once([lambda: second.ask("POST", "Users", body) for _ in range(4)])
+
+    assert [answer.status_code for answer in answers] == [409] * 4
+    assert _conflict().count == 4
+
+
+def at_once(acts: list[Callable[[], HttpResponse]]) -> list[HttpResponse]:
+    """Return what several threads got that began together."""
+
+    def run(act: Callable[[], HttpResponse]) -> HttpResponse:
+        barrier.wait()
+        try:
+            return act()
+        finally:
+            database.close()
+
+    barrier = threading.Barrier(len(acts))
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
 
 
 def test_ownership_costs_no_statement(first: Provider, connected: Callable[..., Provider]) -> None:

@@ -37,6 +37,11 @@ class Terms:
     note: str = ""
 
 
+def terms_of(connection: Connection) -> Terms:
+    """Return the terms a connection follows now."""
+    return Terms(**{field: getattr(connection, field) for field in Terms.__slots__})
+
+
 @dataclass(frozen=True, slots=True)
 class NewToken:
     """A token that was just made. `token` is shown once and not kept."""

@@ -25,6 +25,7 @@ class Command(BaseCommand):
         create = verbs.add_parser("create", help="make a token; again with the same name adds one, for rotation")
         create.add_argument("name")
         create.add_argument("--dialect", choices=list(DIALECTS), help="which identity provider (default: strict)")
+        create.add_argument("--limit", type=int, help="how many requests it may send in a minute (default: 6000)")
         create.add_argument("--days", type=int, help="how long the token is valid (default: until it is revoked)")
         verbs.add_parser("list", help="show every connection and its tokens")
         revoke = verbs.add_parser("revoke", help="end the tokens of a connection")
@@ -37,7 +38,9 @@ class Command(BaseCommand):
         try:
             match verb:
                 case "create":
-                    self._create(options["name"], options["dialect"], options["days"], actor)
+                    self._create(
+                        options["name"], actor, **{each: options[each] for each in ("dialect", "limit", "days")}
+                    )
                 case "list":
                     self._list()
                 case _:
@@ -46,8 +49,8 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(str(error)) from error
 
-    def _create(self, name: str, dialect: str | None, days: int | None, actor: Actor) -> None:
-        token = connections.open_connection(name, dialect=dialect, days=days, actor=actor)
+    def _create(self, name: str, actor: Actor, **terms: Any) -> None:
+        token = connections.open_connection(name, **terms, actor=actor)
         self.stderr.write(f"The token for {name}. It is not shown again:")
         self.stdout.write(token)
 
