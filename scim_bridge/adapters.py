@@ -23,6 +23,8 @@ from governance.identity.profiles import Profile, profile_from_document
 from governance.lifecycle import actions as lifecycle
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+#: Of one list of a document; members are not part of it. Every later PATCH compares all of them.
+MAX_ELEMENTS = 2000
 #: What the server makes or must not keep; never part of a stored document.
 NOT_STORED = frozenset({"id", "meta", "groups", "members", "password"})
 
@@ -245,6 +247,8 @@ def _fault(value: Any) -> str | None:
                 return f"{twice!r} twice, in different letter case"
             return next((fault for pair in value.items() for each in pair if (fault := _fault(each))), None)
         case list():
+            if len(value) > MAX_ELEMENTS:
+                return f"a list of {len(value)} values, and at most {MAX_ELEMENTS} are kept"
             return next((fault for each in value if (fault := _fault(each))), None)
     return None
 

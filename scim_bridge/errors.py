@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
+from psycopg.errors import QueryCanceled
 from pydantic import ValidationError
 from scim2_models import (
     Error,
@@ -16,6 +17,7 @@ from scim2_models import (
     InvalidValueException,
     NotFoundException,
     SCIMException,
+    TooManyException,
     UnauthorizedException,
     UniquenessException,
 )
@@ -85,6 +87,8 @@ def told(error: Exception) -> SCIMException:
         return _plain(error)
     if isinstance(error, SuspiciousOperation):  # Django's word for more parameters than it reads
         return InvalidSyntaxException(detail="The request cannot be read: it has too many or broken parameters.")
+    if isinstance(error.__cause__, QueryCanceled):
+        return TooManyException(detail="The filter takes too long to answer. Use fewer comparisons, or eq.")
     logger.error("A SCIM request failed.", exc_info=error)
     if isinstance(error, (OperationalError, InterfaceError)):
         return Unavailable(detail="The directory is not available now. Try again shortly.")

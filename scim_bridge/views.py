@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django_scim.utils import get_base_scim_location_getter
 from django_scim.views import SCIMView
 from scim2_models import InvalidSyntaxException
+from scim2_server.errors import UnsupportedMediaTypeException
 from scim2_server.requests import ScimRequest
 
 from governance.core.actor import acting_as
@@ -65,6 +66,9 @@ def _body(request: HttpRequest) -> bytes:
     Bulk has a limit of its own, which is published (RFC 7644 §3.7.4). Django's DATA_UPLOAD_MAX_MEMORY_SIZE is meant for
     forms and does not hold here.
     """
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):  # unpacking would let a small body be an endless one
+        raise UnsupportedMediaTypeException(detail=f"Content-Encoding: {encoding} is not read; send the body as it is.")
     is_bulk = request.path.rstrip("/").endswith("/Bulk")
     limit: int = settings.SCIM_MAX_BULK_BYTES if is_bulk else settings.SCIM_MAX_BODY_BYTES
     too_large = TooLarge(detail=f"The body is larger than {limit} bytes.")

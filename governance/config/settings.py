@@ -59,6 +59,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "scim_bridge.middleware.scim_answers",
     "django.middleware.security.SecurityMiddleware",
     "scim_bridge.shortcut.MachineDoor",
     "whitenoise.middleware.WhiteNoiseMiddleware",

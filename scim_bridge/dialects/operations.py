@@ -22,6 +22,9 @@ from scim_bridge.dialects.values import LONG_LISTS, ValueRule, normalised, norma
 
 logger = logging.getLogger(__name__)
 
+#: Elements of one `add` that are merged with the elements that are there.
+MERGED_AT_MOST = 50
+
 
 def split_by_key(target: Target, operation: Operation) -> list[Operation]:
     """Make one operation of each key of a value without a path: dotted and URN keys are paths (RFC 7644 §3.10).
@@ -189,13 +192,14 @@ def merged_additions(target: Target, operation: Operation) -> list[Operation]:
     """Add to the element with the same value and type when there is one, so that a repeat changes nothing.
 
     RFC 7644 §3.5.2.1: adding a value that is there changes nothing; RFC 7643 §2.4: no (type, value) pair twice.
-    Entra and JumpCloud repeat an `add` after a time-out, with more or fewer parts than before.
+    Entra and JumpCloud repeat an `add` after a time-out, with more or fewer parts than before. A long list is added as
+    it is: one operation for each element would take time in proportion to its square.
     """
     named = _named(target.shape, operation.path)
     if operation.verb != "add" or named is None or named[1] or not isinstance(operation.value, list):
         return [operation]
     attribute, _ = named
-    if not attribute.has_value or attribute.path in LONG_LISTS:
+    if not attribute.has_value or attribute.path in LONG_LISTS or len(operation.value) > MERGED_AT_MOST:
         return [operation]
     return [_addition(operation, element) for element in operation.value]
 

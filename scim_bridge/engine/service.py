@@ -32,6 +32,7 @@ from scim2_server.routing import ROUTES, Operation, Route, Target, match, match_
 from scim2_server.service import SEARCH_REQUEST_PARAMETERS, ScimService, scim_exception_of
 from scim2_server.utils import parametrize
 
+from scim_bridge.engine.bounds import check_search
 from scim_bridge.engine.offers import CURSOR_TIMEOUT, READ_ONLY, provider_for
 from scim_bridge.engine.simple import simple_page
 from scim_bridge.projection import Projection
@@ -109,6 +110,7 @@ class Service(ScimService):
             raw: Any = {name: request.query[name] for name in SEARCH_REQUEST_PARAMETERS if name in request.query}
         else:
             raw = self.decode_body(request.body, request.header("Content-Type"))
+            check_search(raw)
         if operation is Operation.search and (page := simple_page(raw)) is not None:
             return self._simply_asked(types, raw.get("filter"), *page)
         text, raw = _taken(raw, "filter", InvalidFilterException(detail="filter: must be a text."))

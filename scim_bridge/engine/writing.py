@@ -13,6 +13,7 @@ from scim2_server.conditions import Conditions
 from scim2_server.errors import MethodNotAllowedException
 
 from scim_bridge.dialects.policies import Dialect
+from scim_bridge.engine.bounds import check_names, check_operations, check_steps
 from scim_bridge.engine.offers import READ_ONLY
 from scim_bridge.engine.service import Service
 from scim_bridge.engine.simple import changed, is_simple_user, simple_changes
@@ -35,6 +36,7 @@ class Writer:
         if resource_type.name == "User" and is_simple_user(raw):
             return self.storage.users.write(None, {"active": True, **raw})
         self._refuse_read_only(resource_type)
+        check_names(raw)
         model = self.service.get_model(resource_type)
         raw = self.dialect.document(str(resource_type.name), raw)
         if resource_type.name == "User":
@@ -48,6 +50,7 @@ class Writer:
         """Return the row of a replaced resource (RFC 7644 §3.5.1)."""
         self._refuse_read_only(resource_type)
         row = self._locked(resource_type, scim_id, conditions, "PUT")
+        check_names(raw)
         model = self.service.get_model(resource_type)
         raw = self.dialect.document(str(resource_type.name), raw)
         current = self._current(resource_type, row)
@@ -70,6 +73,7 @@ class Writer:
             if (new := changed(row.document, changes)) is not None:
                 return row if new == row.document else self.storage.users.write(row, new)
         self._refuse_read_only(resource_type)
+        check_operations(raw)
         raw = self.dialect.patch(str(resource_type.name), raw, scim_id)
         if resource_type.name == "User":
             return self._patched_user(resource_type, scim_id, raw, conditions)
@@ -122,6 +126,7 @@ class Writer:
         """Return the document after the operations, unknown attributes included; None when nothing changed."""
         if operations is None:
             return None
+        check_steps(raw, row.document)
         current = self._current(resource_type, row)
         is_changed = operations.patch(current)
         patched = document(current)
