@@ -15,6 +15,7 @@ from governance.web.kinds import KINDS
 from governance.web.roles import needs
 
 _USE = (5, 9, 4, 0, 3, 6, 6, 8, 2, 0, 0, 7, 5)
+_HOURS = [(hour * 9 % 84 if hour < 19 else 0, 4 if hour in (9, 10) else 0) for hour in range(24)]
 _STEPS = 4
 
 
@@ -55,6 +56,7 @@ def _sample() -> dict[str, object]:
         "github": SimpleNamespace(name="GitHub", icon="github"),
         "netsuite": SimpleNamespace(name="NetSuite", icon=""),
         "use": charts.bars(_USE, "Use per week over the last 13 weeks"),
+        "hours": charts.requests(_HOURS, "783 requests in the last 24 hours, 8 refused", width=220, height=36),
         "peers": charts.dots(3, 6),
         "progress": charts.stacked([("keep", 5), ("revoke", 4)], 50, "9 of 50 decided"),
         "cells": cells,

@@ -19,7 +19,7 @@ from governance.web import charts
 from governance.web.actor import actor_of
 from governance.web.govern.connections_forms import OpenForm
 from governance.web.govern.connections_keys import Made, shown_once
-from governance.web.govern.connections_words import State, chart_label, place_of, states_of
+from governance.web.govern.connections_words import State, chart_label, has_errors, place_of, states_of
 from governance.web.govern.pages import add_errors
 from governance.web.roles import needs
 
@@ -30,6 +30,7 @@ class Row:
 
     line: queries.ConnectionLine
     states: list[State]
+    has_errors: bool
     chart: SafeString
 
 
@@ -41,7 +42,7 @@ def connections(request: HttpRequest) -> HttpResponse:
     lines = sorted(queries.every_connection(), key=lambda line: place_of(line, at))
     context = {
         "page": "connections",
-        "rows": [Row(line, states_of(line, at), _small_chart(line)) for line in lines],
+        "rows": [Row(line, states_of(line, at), has_errors(line), _small_chart(line)) for line in lines],
         "conflicts": queries.open_conflicts(),
         "back_to": "",
     }

@@ -26,7 +26,7 @@ from governance.identity.models import (
     Person,
     ServiceToken,
 )
-from governance.web import counts
+from governance.web import charts, counts
 from governance.web.govern import connections_steps, connections_words
 from tests import cast
 from tests.web import stories
@@ -339,6 +339,18 @@ def test_a_connection_is_revoked_only_when_its_name_was_typed(admin: Client, okt
     assert "cannot be opened again" in shown(admin, f"/connections/{okta.ref}/settings/")
 
 
+@pytest.mark.parametrize(("address", "name"), [("tokens/add/", "token_form"), ("clients/add/", "client_form")])
+def test_a_revoked_connection_gets_no_key(address: str, name: str, admin: Client, okta: Connection) -> None:
+    form = keys_form(admin, okta.ref, name)
+    actions.revoke_connection(okta.ref, actor=cast.TESTING)
+
+    answer = admin.post(f"/connections/{okta.ref}/{address}", form)
+
+    assert answer.status_code == 409
+    assert "The connection okta was revoked" in answer.content.decode()
+    assert "Add token" not in shown(admin, f"/connections/{okta.ref}/keys/")
+
+
 # ---- Conflicts
 
 
@@ -519,6 +531,27 @@ def test_those_that_need_somebody_come_first(admin: Client, okta: Connection, en
 )
 def test_a_section_has_its_address(section: str, address: str) -> None:
     assert connections_words.section_url(section) == address
+
+
+# ---- The chart
+
+
+def test_the_chart_shows_every_error_and_escapes_its_label() -> None:
+    chart = charts.requests([(0, 0), (1000, 1), (3, 3)], stories.HOSTILE)
+
+    assert re.findall(r'class="(\w)"', chart) == ["z", "e", "v", "e"]
+    assert 'height="2.0"' in chart
+    assert "<img" not in chart
+
+
+@pytest.mark.parametrize("hours", [[], [(0, 0)], [(5, 5)], [(10**9, 1)]], ids=["nothing", "zero", "errors", "many"])
+def test_the_chart_can_be_drawn_of_anything_and_stays_inside(hours: list[tuple[int, int]]) -> None:
+    chart = charts.requests(hours, "Requests")
+
+    for y, height in re.findall(r'y="([\d.-]+)" width="[\d.]+" height="([\d.-]+)"', chart):
+        assert float(y) >= 0
+        assert float(height) >= 0
+        assert float(y) + float(height) <= 24.05
 
 
 # ---- Cost
