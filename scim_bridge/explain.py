@@ -109,6 +109,10 @@ def _writes(told: Told) -> bool:
 
 
 def _sentences(told: Told) -> list[str]:
+    if isinstance(told.request, Mapping) and told.request.get("kept") is False:
+        return [f"A {told.method} with a body of {told.request.get('bytes')} bytes, which is too large to be kept."]
+    if isinstance(told.request, Mapping) and told.request.get("json") is False:
+        return [f"A {told.method} with a body that is not JSON."]
     parts = [part for part in told.path.split("/") if part]
     place = parts[0].lower() if parts else ""
     if parts and parts[-1] == ".search":
@@ -250,6 +254,9 @@ def _bulk(told: Told) -> list[str]:
     if not isinstance(operations, list):
         return ["Several operations in one request, but the body holds none."]
     said = [f"{len(operations)} operation{'' if len(operations) == 1 else 's'} in one request."]
+    answered = _lowered(told.response).get("operations")
+    refused = sum(_is_refused(each) for each in answered) if isinstance(answered, list) else 0
+    said += [f"{refused} of them {'was' if refused == 1 else 'were'} refused."] if refused else []
     for each in operations[:MAX_SENTENCES]:
         operation = _lowered(each)
         method, path = str(operation.get("method", "")).upper(), str(operation.get("path", ""))
@@ -266,6 +273,10 @@ _METHODS: Mapping[str, Callable[[str, str, Told], list[str]]] = {
     "PATCH": _patch,
     "DELETE": _delete,
 }
+
+
+def _is_refused(outcome: Any) -> bool:
+    return str(_lowered(outcome).get("status", ""))[:1] in {"4", "5"}
 
 
 def _active(value: Any) -> str:

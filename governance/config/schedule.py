@@ -22,6 +22,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver-due-operations": _every(1, "provisioning.deliver_due"),
     # Readings are due every 15 minutes each, or at once when somebody asks; the tick only looks whose turn it is.
     "read-due-applications": _every(5, "provisioning.sync_due"),
+    # A conflict between connections that is none any more stays on a page for a minute. One query.
+    "settle-conflicts": _every(60, "identity.settle_conflicts"),
     # Exchanges of SCIM connections are kept for days, and nobody is shown an older one: an hour late is early enough.
     "forget-exchanges": _every(3600, "identity.forget_exchanges"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.

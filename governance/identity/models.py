@@ -353,9 +353,7 @@ class ConnectionHour(models.Model):
     requests = models.PositiveBigIntegerField(default=0)
     errors = models.PositiveBigIntegerField(default=0, help_text="Those answered with 400 and above")
     #: They are no use of the allowance: whoever is refused is not kept out for longer by asking.
-    limited = models.PositiveBigIntegerField(
-        default=0, db_default=0, help_text="Refused for asking too often (429)"
-    )
+    limited = models.PositiveBigIntegerField(default=0, db_default=0, help_text="Refused for asking too often (429)")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["connection", "hour"], name="connection_hour_once")]
@@ -403,6 +401,7 @@ class ConnectionConflict(models.Model):
         OPEN = "", "Open"
         HANDED_OVER = "handed_over", "Handed over"
         DISMISSED = "dismissed", "Dismissed"
+        SETTLED = "settled", "Settled by itself"
 
     #: The one that wants.
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="conflicts")

@@ -78,6 +78,21 @@ def test_an_operation_is_said_in_words(operation: Any, sentence: str) -> None:
             Told("POST", "/Bulk", 200, request={"Operations": [{"method": "DELETE", "path": f"/Groups/{ID}"}]}),
             ["1 operation in one request.", f"Delete the group {ID}: everybody in it leaves it."],
         ),
+        (
+            Told(
+                "POST",
+                "/Bulk",
+                200,
+                request={"Operations": [{"method": "POST", "path": "/Groups", "data": {"displayName": "Cr…"}}, {}]},
+                response={"Operations": [{"status": "409"}, {"status": "201"}]},
+            ),
+            ["2 operations in one request.", "1 of them was refused.", "Create the group Cr…."],
+        ),
+        (
+            Told("PUT", f"/Groups/{ID}", 200, request={"bytes": 480000, "kept": False}),
+            ["A PUT with a body of 480000 bytes, which is too large to be kept."],
+        ),
+        (Told("POST", "/Users", 400, request={"bytes": 1, "json": False}), ["A POST with a body that is not JSON."]),
         (Told("BREW", "/Users", 405), []),
         (Told("GET", "/Nothing", 404), []),
     ],

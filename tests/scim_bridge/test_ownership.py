@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from governance.core.errors import Conflict
 from governance.identity.connections import actions, ownership, queries
 from governance.identity.models import Connection, ConnectionConflict, Group, Membership, Person
+from governance.identity.tasks import settle_conflicts
 from governance.ledger.models import Pending
 from tests.cast import TESTING, hire
 from tests.scim_bridge.conftest import ENTERPRISE, GROUP, USER, Provider
@@ -239,6 +240,28 @@ def test_a_conflict_is_decided_once(first: Provider, second: Provider, decide: C
     for again in (ownership.hand_over, ownership.dismiss):
         with pytest.raises(Conflict, match="decided at"):
             again(_conflict().pk, actor=TESTING)
+
+
+@pytest.mark.parametrize("end", ["deleted", "holder revoked", "claimant revoked", "not at all"])
+@pytest.mark.parametrize("kind", ["Users", "Groups"])
+def test_a_conflict_that_is_none_any_more_settles_by_itself(
+    first: Provider, second: Provider, end: str, kind: str
+) -> None:
+    body = {"schemas": [USER], "userName": "ada"} if kind == "Users" else {"schemas": [GROUP], "displayName": "Crew"}
+    made = first.done(first.ask("POST", kind, body), 201)
+    second.ask("POST", kind, body)
+    match end:
+        case "deleted":
+            first.ask("DELETE", f"{kind}/{made['id']}")
+        case "holder revoked" | "claimant revoked":
+            name = "first" if end.startswith("holder") else "second"
+            actions.revoke_connection(Connection.objects.get(name=name).ref, actor=TESTING)
+
+    settled = settle_conflicts()
+
+    assert settled == (0 if end == "not at all" else 1)
+    assert _conflict().resolution == ("" if end == "not at all" else "settled")
+    assert (second.ask("POST", kind, body).status_code == 201) is (end == "deleted")
 
 
 def test_nothing_is_handed_over_that_the_holder_does_not_have_any_more(first: Provider, second: Provider) -> None:

@@ -8,6 +8,7 @@ writes to it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection as database
 from django.db import transaction
@@ -125,6 +126,33 @@ def dismiss(conflict_id: int, *, actor: Actor) -> None:
     _resolve(conflict, ConnectionConflict.Resolution.DISMISSED)
     data = {"stays_with": conflict.holder.source, "refused": conflict.connection.source}
     record(events.CONFLICT_DISMISSED, actor=actor, subjects=_subjects(conflict), data=data)
+
+
+@transaction.atomic
+def settle(*, at: datetime) -> int:
+    """Close open conflicts that are none any more; return how many.
+
+    The thing left the list or changed hands, or one of the two connections was revoked: nothing stands in the way of
+    the one that asked, or it will not ask again. If it does, and somebody has the name, the conflict is open again.
+    """
+    with database.cursor() as cursor:
+        cursor.execute(_SETTLE, [at])
+        settled: int = cursor.rowcount
+    return settled
+
+
+_SETTLE = """
+UPDATE identity_connectionconflict q SET resolution = 'settled', resolved_at = %s
+FROM identity_connection claimant, identity_connection holder
+WHERE q.resolution = '' AND claimant.id = q.connection_id AND holder.id = q.holder_id AND (
+    claimant.revoked_at IS NOT NULL OR holder.revoked_at IS NOT NULL
+    OR NOT EXISTS (
+        SELECT 1 FROM identity_person p WHERE p.id = q.person_id AND p.is_listed AND p.source = 'scim:' || holder.name
+        UNION ALL
+        SELECT 1 FROM identity_group g WHERE g.id = q.group_id AND g.is_listed AND g.source = 'scim:' || holder.name
+    )
+)
+"""
 
 
 def _held(claimant_id: int, about: type[Person] | type[Group], name: str) -> Held | None:
