@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from governance.access import events, subjects
 from governance.access.models import EndCause, Grant, GrantRevision
 from governance.core.actor import Actor
+from governance.core.statements import rows
+from governance.core.tables import insert_rows, update_rows
 from governance.identity.models import Person
 from governance.identity.queries import refs_of
 from governance.ledger.recording import Record, record_many
@@ -20,9 +22,15 @@ from governance.provisioning.models import OperationKind
 
 def end_all_of_leaver(person: Person, *, at: datetime, actor: Actor) -> int:
     """End every grant of a locked person who leaves, also those that would begin later; return how many."""
+    if not rows(_OPEN, [person.pk, at]):
+        return 0
     grants = list(Grant.objects.select_for_update(no_key=True).filter(person=person, ends_at__gt=at).order_by("id"))
     end_many(grants, cause=EndCause.LEFT, at=at, actor=actor)
     return len(grants)
+
+
+#: Most who leave have something, but a directory that is loaded anew brings many who left long ago.
+_OPEN = "SELECT 1 FROM access_grant WHERE person_id = %s AND ends_at > %s LIMIT 1"
 
 
 def end_many(grants: Sequence[Grant], *, cause: EndCause, at: datetime, actor: Actor) -> None:
@@ -33,21 +41,8 @@ def end_many(grants: Sequence[Grant], *, cause: EndCause, at: datetime, actor: A
         grant.ends_at = max(at, grant.starts_at)
         grant.end_cause = cause
         grant.revision += 1
-    Grant.objects.bulk_update(grants, ["ends_at", "end_cause", "revision"])
-    GrantRevision.objects.bulk_create(
-        GrantRevision(
-            grant=grant,
-            number=grant.revision,
-            starts_at=grant.starts_at,
-            ends_at=grant.ends_at,
-            recorded_at=at,
-            change=cause,
-            actor_kind=actor.kind,
-            actor_ref=actor.ref,
-            correlation_id=actor.correlation_id,
-        )
-        for grant in grants
-    )
+    update_rows(Grant, [columns(grant, ("id", "ends_at", "end_cause", "revision")) for grant in grants])
+    revise_many(grants, cause, at=at, actor=actor)
     order_ends(grants, at=at, actor=actor)
 
 
@@ -59,11 +54,7 @@ def order_ends(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
     if not grants:
         return
     people = {grant.person_id for grant in grants}
-    live = set(
-        Grant.objects.filter(person_id__in=people, starts_at__lte=at, ends_at__gt=at).values_list(
-            "person_id", "entitlement_id", "application_id"
-        )
-    )
+    live = rows(_LIVE, [list(people), at, at])
     supported = {(person, entitlement) for person, entitlement, _ in live}
     in_use = {(person, application) for person, _, application in live}
     falling = [
@@ -87,13 +78,45 @@ def order_ends(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
             for grant in falling
         ]
     )
-    by_key = {operation.idempotency_key: operation.pk for operation in operations}
     for grant in grants:
         grant.end_ordered_at = at
         grant.end_cause = grant.end_cause or EndCause.EXPIRED
-        grant.take_operation_id = by_key.get(f"grant:{grant.pk}:take:{grant.revision}")
-    Grant.objects.bulk_update(grants, ["end_ordered_at", "end_cause", "take_operation"])
+        grant.take_operation_id = operations.get(f"grant:{grant.pk}:take:{grant.revision}")
+    ordered = ("id", "end_ordered_at", "end_cause", "take_operation_id")
+    update_rows(Grant, [columns(grant, ordered) for grant in grants])
     _record_ends(grants, people=people, actor=actor)
+
+
+_LIVE = """
+SELECT DISTINCT person_id, entitlement_id, application_id FROM access_grant
+WHERE person_id = ANY(%s::bigint[]) AND starts_at <= %s AND ends_at > %s
+"""
+
+
+def revise_many(grants: Sequence[Grant], change: str, *, at: datetime, actor: Actor) -> None:
+    """Write a revision of each grant that says what it is now."""
+    insert_rows(
+        GrantRevision,
+        [
+            {
+                "grant_id": grant.pk,
+                "number": grant.revision,
+                "starts_at": grant.starts_at,
+                "ends_at": grant.ends_at,
+                "recorded_at": at,
+                "change": change,
+                "actor_kind": actor.kind,
+                "actor_ref": actor.ref,
+                "correlation_id": actor.correlation_id,
+            }
+            for grant in grants
+        ],
+    )
+
+
+def columns(grant: Grant, names: Iterable[str]) -> dict[str, object]:
+    """Return these columns of a grant as it is in memory."""
+    return {name: getattr(grant, name) for name in names}
 
 
 def _record_ends(grants: Sequence[Grant], *, people: set[int], actor: Actor) -> None:

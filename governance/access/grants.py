@@ -12,10 +12,12 @@ from datetime import datetime
 from django.db import transaction
 
 from governance.access import endings, events, subjects
-from governance.access.models import EndCause, Grant, GrantCause, GrantRevision
+from governance.access.endings import columns, revise_many
+from governance.access.models import EndCause, Grant, GrantCause
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END, is_open_ended, now
 from governance.core.errors import Conflict, Invalid, Reason, Refused
+from governance.core.tables import insert_rows, update_rows
 from governance.identity.models import Person
 from governance.identity.queries import refs_of
 from governance.ledger.recording import Record, record, record_many
@@ -37,6 +39,23 @@ class NewGrant:
     rule_version_id: int | None = None
 
 
+#: What a grant is inserted with; all other columns are empty at first.
+_INSERTED = (
+    "person_id",
+    "entitlement_id",
+    "application_id",
+    "cause",
+    "starts_at",
+    "ends_at",
+    "request_id",
+    "rule_version_id",
+    "end_cause",
+    "revision",
+    "created_at",
+    "correlation_id",
+)
+
+
 def start_many(new: Sequence[NewGrant], *, at: datetime, actor: Actor) -> list[Grant]:
     """Write grants with their first revisions, order what starts now, record all. A fixed number of statements.
 
@@ -44,7 +63,7 @@ def start_many(new: Sequence[NewGrant], *, at: datetime, actor: Actor) -> list[G
     """
     if not new:
         return []
-    grants = Grant.objects.bulk_create(
+    grants = [
         Grant(
             person_id=one.person_id,
             entitlement_id=one.entitlement_id,
@@ -58,8 +77,10 @@ def start_many(new: Sequence[NewGrant], *, at: datetime, actor: Actor) -> list[G
             correlation_id=actor.correlation_id,
         )
         for one in new
-    )
-    GrantRevision.objects.bulk_create(revision_of(grant, "started", at=at, actor=actor) for grant in grants)
+    ]
+    for grant, key in zip(grants, insert_rows(Grant, [columns(grant, _INSERTED) for grant in grants]), strict=True):
+        grant.pk = key
+    revise_many(grants, "started", at=at, actor=actor)
     order_starts([grant for grant in grants if grant.starts_at <= at], at=at, actor=actor)
     refs = refs_of({grant.person_id for grant in grants})
     record_many(
@@ -101,11 +122,10 @@ def order_starts(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None
             for grant in grants
         ]
     )
-    by_key = {operation.idempotency_key: operation.pk for operation in operations}
     for grant in grants:
         grant.start_ordered_at = at
-        grant.give_operation_id = by_key[f"grant:{grant.pk}:give:{grant.revision}"]
-    Grant.objects.bulk_update(grants, ["start_ordered_at", "give_operation"])
+        grant.give_operation_id = operations[f"grant:{grant.pk}:give:{grant.revision}"]
+    update_rows(Grant, [columns(grant, ("id", "start_ordered_at", "give_operation_id")) for grant in grants])
 
 
 @transaction.atomic
@@ -171,21 +191,6 @@ def locked(grant: Grant) -> Grant:
     return Grant.objects.select_for_update(no_key=True).get(pk=grant.pk)
 
 
-def revision_of(grant: Grant, change: str, *, at: datetime, actor: Actor) -> GrantRevision:
-    """Return the unsaved revision that says what the grant is now."""
-    return GrantRevision(
-        grant=grant,
-        number=grant.revision,
-        starts_at=grant.starts_at,
-        ends_at=grant.ends_at,
-        recorded_at=at,
-        change=change,
-        actor_kind=actor.kind,
-        actor_ref=actor.ref,
-        correlation_id=actor.correlation_id,
-    )
-
-
 def _end_now(grant: Grant, *, cause: EndCause, actor: Actor) -> Grant:
     at = now()
     grant = locked(grant)
@@ -200,7 +205,7 @@ def _move_end(grant: Grant, *, ends_at: datetime, change: str, event: str, at: d
     grant.ends_at = ends_at
     grant.revision += 1
     grant.save(update_fields=["ends_at", "revision"])
-    revision_of(grant, change, at=at, actor=actor).save(force_insert=True)
+    revise_many([grant], change, at=at, actor=actor)
     refs = refs_of([grant.person_id])
     record(
         event,

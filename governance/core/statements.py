@@ -8,23 +8,33 @@ connection. The text must be a constant of the code, or made of constants: every
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import ServerBindingCursor  # type: ignore[attr-defined]  # not in the stubs
-from django.db.backends.utils import CursorWrapper
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 def rows(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-    """Run a statement and return what it gives back; JSON columns are texts, as PostgreSQL wrote them."""
-    with _cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall() if cursor.description else []
+    """Run a statement and return what it gives back; JSON columns are texts, as PostgreSQL wrote them.
+
+    While statements are logged, or somebody wraps them, Django's own cursor runs it, so that they see it.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.queries_logged or database.execute_wrappers:
+        with database.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        bound = ServerBindingCursor(database.connection)
+        bound.execute(sql, parameters)
+        return bound.fetchall() if bound.description else []
 
 
 def row(sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
@@ -40,21 +50,3 @@ def as_json(value: object) -> str:
     except orjson.JSONEncodeError:
         # Integers beyond 64 bits, which PostgreSQL keeps and orjson refuses.
         return json.dumps(value, default=str)
-
-
-@contextmanager
-def _cursor() -> Iterator[CursorWrapper]:
-    """Have a cursor that binds in the server, with everything Django does around its own.
-
-    While statements are logged the client binds, so that the log shows them with their values.
-    """
-    if connection.queries_logged:
-        with connection.cursor() as cursor:
-            yield cursor
-        return
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        raw = ServerBindingCursor(connection.connection)
-    with connection.make_cursor(raw) as cursor:
-        yield cursor

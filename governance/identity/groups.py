@@ -6,10 +6,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from governance.core.actor import Actor
 from governance.core.errors import Conflict, Invalid
+from governance.core.statements import rows
 from governance.identity.models import Group, Membership
 from governance.identity.profiles import key, normalised
 
@@ -50,7 +51,9 @@ def rewrite(group: Group, display_name: str, *, external_id: str, document: dict
     _fill(group, display_name, external_id, document)
     if (group.display_name, group.external_id, group.document) == before:
         return False
-    touch(group, at=at)
+    group.version += 1
+    group.modified_at = at
+    _guarded(group, insert=False)
     return True
 
 
@@ -58,7 +61,10 @@ def touch(group: Group, *, at: datetime) -> None:
     """Move a locked group's version."""
     group.version += 1
     group.modified_at = at
-    _guarded(group, insert=False)
+    rows(_TOUCH, [group.version, at, group.pk])
+
+
+_TOUCH = "UPDATE identity_group SET version = %s, modified_at = %s WHERE id = %s"
 
 
 def enter(group: Group, person_ids: Collection[int], *, at: datetime, actor: Actor) -> list[int]:
@@ -67,11 +73,11 @@ def enter(group: Group, person_ids: Collection[int], *, at: datetime, actor: Act
         """
         WITH entered AS (
             INSERT INTO identity_membership (group_id, person_id, since)
-            SELECT %(group)s, person_id, %(at)s FROM unnest(%(people)s::bigint[]) AS person_id
+            SELECT %(group)s::bigint, person_id, %(at)s::timestamptz FROM unnest(%(people)s::bigint[]) AS person_id
             ON CONFLICT (group_id, person_id) DO NOTHING RETURNING person_id
         ), noted AS (
             INSERT INTO identity_membershiprevision (group_id, person_id, entered, recorded_at, correlation_id)
-            SELECT %(group)s, person_id, true, %(at)s, %(correlation)s FROM entered
+            SELECT %(group)s::bigint, person_id, true, %(at)s::timestamptz, %(correlation)s FROM entered
         )
         SELECT person_id FROM entered
         """,
@@ -91,7 +97,7 @@ def exit_(group: Group, person_ids: Collection[int], *, at: datetime, actor: Act
             WHERE group_id = %(group)s AND person_id = ANY(%(people)s::bigint[]) RETURNING person_id
         ), noted AS (
             INSERT INTO identity_membershiprevision (group_id, person_id, entered, recorded_at, correlation_id)
-            SELECT %(group)s, person_id, false, %(at)s, %(correlation)s FROM gone
+            SELECT %(group)s::bigint, person_id, false, %(at)s::timestamptz, %(correlation)s FROM gone
         )
         SELECT person_id FROM gone
         """,
@@ -113,6 +119,7 @@ def unlist(group: Group, *, at: datetime) -> None:
     group.is_listed = False
     group.removed_at = at
     touch(group, at=at)
+    Group.objects.filter(pk=group.pk).update(is_listed=False, removed_at=at)
 
 
 def _fill(group: Group, display_name: str, external_id: str, document: dict[str, Any]) -> None:
@@ -136,8 +143,5 @@ def _guarded(group: Group, *, insert: bool) -> None:
 def _changed(sql: str, group: Group, person_ids: Collection[int], at: datetime, actor: Actor) -> list[int]:
     if not person_ids:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql, {"group": group.pk, "people": list(person_ids), "at": at, "correlation": actor.correlation_id}
-        )
-        return [row[0] for row in cursor.fetchall()]
+    said = {"group": group.pk, "people": list(person_ids), "at": at, "correlation": actor.correlation_id}
+    return [key for (key,) in rows(sql, said)]

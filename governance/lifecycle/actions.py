@@ -57,6 +57,8 @@ def update(person: Person, profile: Profile, *, actor: Actor) -> Person:
     Raises Invalid for a profile that cannot be stored and Conflict when the user name is taken.
     """
     people.check_profile(profile)
+    if person.status == Status.ACTIVE and people.says_only_that_they_left(person, profile):
+        return leave(person, actor=actor)
     at = now()
     returns = profile.is_active and person.status == Status.LEFT
     if returns:

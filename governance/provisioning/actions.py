@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,11 +11,13 @@ from django.db import transaction
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict
+from governance.core.statements import rows
+from governance.core.tables import insert_rows
 from governance.core.wakeup import wake
 from governance.identity.models import Person
 from governance.ledger.recording import Subject, record
 from governance.provisioning import events
-from governance.provisioning.models import Account, Connector, ConnectorKind, Operation, OperationState
+from governance.provisioning.models import Account, Operation, OperationState
 from governance.provisioning.settling import subjects_of
 
 WAKE = "provisioning.deliver_due"
@@ -36,35 +38,43 @@ class Order:
     closes_account: bool = False
 
 
-def order_many(orders: Sequence[Order]) -> list[Operation]:
-    """Write orders in the caller's transaction and return their rows; one already written is returned as it is.
+def order_many(orders: Sequence[Order]) -> Mapping[str, int]:
+    """Write orders in the caller's transaction; return the primary key of each by its `key`.
 
-    Two statements and a wake-up after the commit, however many.
+    One that was written before stays as it is. Three statements and a wake-up after the commit, however many.
     """
     if not orders:
-        return []
+        return {}
     by_hand = _worked_by_hand({order.application_id for order in orders})
-    Operation.objects.bulk_create(
-        (
-            Operation(
-                application_id=order.application_id,
-                person_id=order.person_id,
-                entitlement_id=order.entitlement_id,
-                kind=order.kind,
-                origin=order.origin,
-                idempotency_key=order.key,
-                closes_account=order.closes_account,
-                correlation_id=order.actor.correlation_id,
-                ordered_at=order.at,
-                next_attempt_at=order.at,
-                next_step=by_hand.get(order.application_id, ""),
-            )
+    insert_rows(
+        Operation,
+        [
+            {
+                "application_id": order.application_id,
+                "person_id": order.person_id,
+                "entitlement_id": order.entitlement_id,
+                "kind": order.kind,
+                "state": OperationState.WAITING,
+                "origin": order.origin,
+                "idempotency_key": order.key,
+                "closes_account": order.closes_account,
+                "correlation_id": order.actor.correlation_id,
+                "ordered_at": order.at,
+                "attempts": 0,
+                "next_attempt_at": order.at,
+                "claimed_by": "",
+                "last_error": "",
+                "next_step": by_hand.get(order.application_id, ""),
+            }
             for order in orders
-        ),
+        ],
         ignore_conflicts=True,
     )
     wake(WAKE)
-    return list(Operation.objects.filter(idempotency_key__in=[order.key for order in orders]))
+    return dict(rows(_WRITTEN, [[order.key for order in orders]]))
+
+
+_WRITTEN = "SELECT idempotency_key, id FROM provisioning_operation WHERE idempotency_key = ANY(%s::text[])"
 
 
 @transaction.atomic
@@ -145,6 +155,10 @@ def link_account(account: Account, person: Person, *, actor: Actor) -> Account:
 
 def _worked_by_hand(application_ids: set[int]) -> dict[int, str]:
     """Return what a person has to do, for each application that no connector reaches."""
-    reached = Connector.objects.filter(application_id__in=application_ids).exclude(kind=ConnectorKind.MANUAL)
-    by_hand = application_ids - set(reached.values_list("application_id", flat=True))
+    by_hand = application_ids - {key for (key,) in rows(_REACHED, [sorted(application_ids)])}
     return dict.fromkeys(by_hand, "Do this in the application by hand, then tick it off.")
+
+
+_REACHED = """
+SELECT application_id FROM provisioning_connector WHERE application_id = ANY(%s::bigint[]) AND kind <> 'manual'
+"""

@@ -55,9 +55,12 @@ class Service(ScimService):
         # cannot be compared: nine tenths of a validation. There is no such text here, `folded` takes any.
         self._reading = provider.policy.model_copy(update={"comparison_key": default_comparison_key})
         self._types = {self.endpoint_of(each).casefold(): each for each in provider.resource_types}
-        #: The methods of one resource, by its endpoint: they are asked for with every request.
-        self._allowed: dict[str, set[str]] = {}
-        self._allowed = {name: self.allowed_at(f"{name}/-") for name in map(self.endpoint_of, provider.resource_types)}
+        #: The methods of a list and of one resource, by endpoint: they are asked for with every request.
+        self._allowed: dict[str, tuple[set[str], set[str]]] = {}
+        self._allowed = {
+            name: (self.allowed_at(name), self.allowed_at(f"{name}/-"))
+            for name in map(self.endpoint_of, provider.resource_types)
+        }
 
     def get_resource_type_by_endpoint(self, endpoint: str) -> ResourceType | None:
         """Return the resource type an endpoint serves, if any."""
@@ -66,8 +69,8 @@ class Service(ScimService):
     def allowed_at(self, path: str) -> set[str]:
         """Return the methods of an address; none when there is no such address."""
         endpoint, _, rest = path.strip("/").partition("/")
-        if endpoint in self._allowed and rest and "/" not in rest and rest != ".search":
-            return self._allowed[endpoint]
+        if endpoint in self._allowed and "/" not in rest and rest != ".search":
+            return self._allowed[endpoint][bool(rest)]
         segments = path.strip("/").split("/") if path.strip("/") else []
         allowed = {route.method for route in ROUTES if self._is_served(route, match_pattern(route.pattern, segments))}
         return {*allowed, "OPTIONS", *(("HEAD",) if "GET" in allowed else ())} if allowed else set()
@@ -76,9 +79,11 @@ class Service(ScimService):
     def match(request: ScimRequest) -> Target:
         """Return what a request asks for. The address of one resource is read once for each type."""
         endpoint, _, resource_id = request.path.strip("/").partition("/")
-        if not resource_id or "/" in resource_id or resource_id == ".search":
+        if not endpoint or "/" in resource_id or resource_id == ".search":
             return match(request.method.upper(), request.path)
-        return replace(_matched(request.method.upper(), endpoint), resource_id=resource_id)
+        if not resource_id:
+            return _matched(request.method.upper(), endpoint)
+        return replace(_matched(request.method.upper(), f"{endpoint}/-"), resource_id=resource_id)
 
     def validated(self, model: type[Any], raw: Any, context: Context) -> Any:
         """Return the model of a parsed body. Raises the SCIM error of the first thing that is wrong with it."""
@@ -147,8 +152,8 @@ class Service(ScimService):
 
 
 @lru_cache(maxsize=256)
-def _matched(method: str, endpoint: str) -> Target:
-    return match(method, f"{endpoint}/-")
+def _matched(method: str, path: str) -> Target:
+    return match(method, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def order(kind: str, person: Person, role: Entitlement, *, key: str = "", closes
         actor=TESTING,
         closes_account=closes,
     )
-    return order_many([wanted])[0]
+    return Operation.objects.get(pk=order_many([wanted])[wanted.key])
 
 
 def deliver() -> int:
