@@ -19,18 +19,40 @@ MAX_ITEMS = 50
 MAX_KEY = 120
 MAX_WORD = 300
 
-#: Keys whose texts are the protocol's, not a person's.
-_WORDS = frozenset(
-    {
-        "op", "schemas", "schema", "type", "method", "bulkid", "resourcetype", "created", "lastmodified", "version",
-        "status", "scimtype", "attributes", "excludedattributes", "sortby", "sortorder", "endpoint",
-    }
-)  # fmt: skip
+_NAMES = r"[\w:.$\-, ]{1,300}"
+_INSTANT = r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)"
+#: Keys whose texts are the protocol's and not a person's, each with the form that its texts have then.
+_WORDS: Mapping[str, re.Pattern[str]] = {
+    name: re.compile(form, re.ASCII)
+    for name, form in {
+        "op": r"[A-Za-z]{1,10}",
+        "type": r"[\w\-]{1,40}",
+        "method": r"[A-Za-z]{1,10}",
+        "bulkid": r"[\w\-]{1,64}",
+        "schemas": r"urn:[\w:.\-]{1,200}",
+        "schema": r"urn:[\w:.\-]{1,200}",
+        "resourcetype": r"\w{1,40}",
+        "created": _INSTANT,
+        "lastmodified": _INSTANT,
+        "version": r'(W/)?"\w{1,40}"',
+        "status": r"\d{3}",
+        "scimtype": r"[A-Za-z]{1,40}",
+        "attributes": _NAMES,
+        "excludedattributes": _NAMES,
+        "sortby": _NAMES,
+        "sortorder": r"[a-z]{1,12}",
+        "endpoint": r"/[\w.]{1,40}",
+    }.items()
+}
 _NUMBERS = frozenset({"totalresults", "startindex", "itemsperpage", "count", "failonerrors", "status", "bytes"})
 _PATHS = frozenset({"path", "filter"})
 _LINKS = frozenset({"$ref", "location"})
 _SECRET = re.compile(r"passw|secret|token|credential|api_?key|authorization|private_?key", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_TOKENS = re.compile(r'"((?:[^"\\]|\\.)*)"?|\s+|[()\[\]]|[^\s()\[\]"]+')
+_ATTRIBUTE = re.compile(r"[A-Za-z.$][\w:.$\-]*", re.ASCII)
+_OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"})
+_CONSTANTS = frozenset({"true", "false", "null"})
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"?')
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _SEGMENTS = frozenset(
@@ -81,8 +103,27 @@ def cut(value: Any) -> Any:
 
 
 def masked_filter(text: str) -> str:
-    """Return a filter or a path of a PATCH with its literals shortened; ids of our own stay."""
-    return clean(_QUOTED.sub(lambda found: f'"{_literal(found[1])}"', text))[:MAX_WORD]
+    """Return a filter or a path of a PATCH with its literals shortened; ids of our own and names of attributes stay.
+
+    Also a literal that somebody forgot to quote is one: what follows an operator, and what no attribute is named.
+    """
+    kept: list[str] = []
+    is_after_operator = False
+    for found in _TOKENS.finditer(text):
+        token = found[0]
+        if token.isspace():
+            kept.append(token)
+            continue
+        kept.append(_masked_token(token, found[1] or "", is_after_operator=is_after_operator))
+        is_after_operator = token.lower() in _OPERATORS
+    return clean("".join(kept))[:MAX_WORD]
+
+
+def _masked_token(token: str, quoted: str, *, is_after_operator: bool) -> str:
+    if token.startswith('"'):
+        return f'"{_literal(quoted)}"'
+    is_name = _ATTRIBUTE.fullmatch(token) is not None and not is_after_operator
+    return token if is_name or token in "()[]" or token.lower() in _CONSTANTS else shortened(token)
 
 
 def masked_path(path: str) -> str:
@@ -97,11 +138,13 @@ def masked_query(query: str) -> str:
 
 def personal_texts(value: Any, key: str = "", depth: int = 0) -> Iterator[str]:
     """Yield the texts of a body that an error sentence might repeat. Of paths and filters those are their literals."""
-    if depth > MAX_DEPTH or key in _WORDS:
+    if depth > MAX_DEPTH:
         return
     if isinstance(value, str):
         said = [found[1] for found in _QUOTED.finditer(value)] if key in _PATHS else [value]
-        yield from (text for text in said if len(text) > 2 and _masked_text(text, "") != text)
+        yield from (
+            text for text in said if len(text) > 2 and not _is_word(key, text) and _masked_text(text, "") != text
+        )
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             yield from personal_texts(inner, str(name).lower(), depth + 1)
@@ -132,13 +175,17 @@ def _masked_object(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
 def _masked_text(text: str, key: str) -> str:
     if _UUID.fullmatch(text) or text.lower() in {"true", "false", ""}:
         return text
-    if key in _WORDS:
-        return clean(text)[:MAX_WORD]
+    if _is_word(key, text):
+        return text
     if key in _PATHS:
         return masked_path(text) if text.startswith("/") else masked_filter(text)
     if key in _LINKS and _UUID.fullmatch(text.rsplit("/", 1)[-1]):
         return clean(text)[:MAX_WORD]
     return shortened(text)
+
+
+def _is_word(key: str, text: str) -> bool:
+    return key in _WORDS and _WORDS[key].fullmatch(text) is not None
 
 
 def _masked_number(value: Any, key: str) -> Any:
@@ -163,6 +210,6 @@ def _parameter(name: str, value: str) -> str:
         return REMOVED
     if lowered == "filter":
         return masked_filter(value)
-    if lowered in _WORDS or (lowered in _NUMBERS and value.lstrip("-").isdigit()):
-        return clean(value)[:MAX_WORD]
+    if _is_word(lowered, value) or (lowered in _NUMBERS and value.isascii() and value.lstrip("-").isdigit()):
+        return value[:MAX_WORD]
     return shortened(value)

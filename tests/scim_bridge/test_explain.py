@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scim_bridge.explain import MAX_SENTENCES, Told, explained
 from scim_bridge.masking import cut, masked, masked_filter, masked_path, masked_query, shortened, without
@@ -172,6 +176,36 @@ def test_structure_and_words_of_the_protocol_stay(value: Any, kept: Any) -> None
     assert masked(value) == kept
 
 
+_KEYS = st.sampled_from(
+    ["userName", "emails", "value", "type", "status", "version", "schemas", "op", "path", "filter", "note", "x", "$ref"]
+)
+_PERSONAL = st.text(alphabet="jklm", min_size=6, max_size=12).map(lambda text: f"Zoë {text}@halden.example")
+_DOCUMENTS = st.recursive(
+    st.one_of(
+        _PERSONAL, _PERSONAL.map(lambda text: f'emails[value eq "{text}"]'), st.booleans(), st.none(), st.integers()
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_KEYS, inner, max_size=5)),
+    max_leaves=12,
+)
+
+
+@given(document=_DOCUMENTS)
+def test_whatever_a_document_holds_and_wherever_nobody_is_named(document: Any) -> None:
+    kept = masked(document)
+    told = explained(Told("PATCH", f"/Users/{ID}", 400, request={"Operations": [kept]}, response=kept))
+
+    said = json.dumps([kept, cut(kept), list(told.sentences), told.problem], ensure_ascii=False)
+    assert "halden" not in said
+    assert "Zoë" not in said
+
+
+@given(value=st.recursive(st.none() | st.booleans() | st.text() | st.floats(), st.lists, max_leaves=8), key=st.text())
+def test_any_value_can_be_masked_and_stored(value: Any, key: str) -> None:
+    said = orjson.dumps(masked({key: value}))  # refuses half a pair, which neither UTF-8 nor PostgreSQL holds
+
+    assert b"\\u0000" not in said
+
+
 def test_a_long_list_is_cut_and_says_how_long_it_was() -> None:
     assert cut([1] * 60) == [1] * 50 + ["… and 10 more"]
 
@@ -181,6 +215,10 @@ def test_a_long_list_is_cut_and_says_how_long_it_was() -> None:
     [
         ('userName eq "ada" and active eq true', 'userName eq "… (3 characters)" and active eq true'),
         ('title eq "say \\"hi\\" now"', 'title eq "sa… (14 characters)"'),
+        ("userName eq ada@halden.example", "userName eq ad… (18 characters)"),
+        ("userName eq ada and (active eq TRUE)", "userName eq … (3 characters) and (active eq TRUE)"),
+        ("employeeNumber gt 4711", "employeeNumber gt 47… (4 characters)"),
+        ("urn:a:2.0:User:manager.value pr", "urn:a:2.0:User:manager.value pr"),
         ('title eq "never closed', 'title eq "ne… (12 characters)"'),
     ],
 )
