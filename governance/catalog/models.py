@@ -191,3 +191,109 @@ class BirthrightRuleVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id} v{self.number}"
+
+
+class SodRule(models.Model):
+    """A named rule about which duties nobody should unite; what it says stands in its versions."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    #: The name of its latest version.
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SodEffect(models.TextChoices):
+    """What happens when somebody asks for what would break a rule."""
+
+    BLOCK = "block", "Refuse it"
+    WARN = "warn", "Warn who decides"
+
+
+class SodSide(models.TextChoices):
+    """Where a role stands in a rule. A rule with a limit has one side only."""
+
+    FIRST = "a", "First set"
+    SECOND = "b", "Second set"
+
+
+class SodRuleVersion(models.Model):
+    """What a rule says from `effective_at` on. Insert-only.
+
+    With `at_most`, nobody has more of the first set than that; without, nobody has one of the first together with one
+    of the second.
+    """
+
+    rule = models.ForeignKey(SodRule, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    created_by_ref = models.CharField(max_length=120)
+    name = models.CharField(max_length=120)
+    #: One plain sentence: what somebody with both could do.
+    why = models.CharField(max_length=300)
+    at_most = models.PositiveSmallIntegerField(null=True, blank=True)
+    severity = models.PositiveSmallIntegerField(choices=Risk.choices, default=Risk.HIGH)
+    effect = models.CharField(max_length=8, choices=SodEffect.choices, default=SodEffect.BLOCK)
+    #: Who answers for the rule.
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["rule", "number"], name="sod_rule_version_number_once"),
+            models.CheckConstraint(
+                condition=Q(at_most__isnull=True) | Q(at_most__gte=1), name="sod_rule_version_limit_leaves_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} v{self.number}"
+
+
+class SodMember(models.Model):
+    """A role on a side of a version of a rule. Insert-only."""
+
+    version = models.ForeignKey(SodRuleVersion, on_delete=models.PROTECT, related_name="members")
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="+")
+    side = models.CharField(max_length=1, choices=SodSide.choices)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "entitlement"], name="sod_member_on_one_side_only")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}{self.side}: {self.entitlement_id}"
+
+
+class SodException(models.Model):
+    """A person may break a rule until `ends_at`, and somebody else answers for it."""
+
+    rule = models.ForeignKey(SodRule, on_delete=models.PROTECT, related_name="exceptions")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="sod_exceptions")
+    reason = models.TextField(max_length=2000)
+    granted_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    #: When somebody ended it before its time, and who.
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=models.F("starts_at")), name="sod_exception_ends_after_it_starts"
+            ),
+            models.CheckConstraint(
+                condition=~Q(granted_by=models.F("person")), name="sod_exception_not_granted_to_oneself"
+            ),
+            models.CheckConstraint(
+                condition=~Q(owner=models.F("person")), name="sod_exception_answered_for_by_another"
+            ),
+        ]
+        indexes = [models.Index(fields=["person", "ends_at"], name="sod_exception_person")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id}: {self.person_id}"

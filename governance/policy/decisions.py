@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from governance.core.errors import Reason
 from governance.policy.durations import SHORTEST, spoken
+from governance.policy.duties import DutyConflict, refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class DecisionFacts:
     chosen_duration: timedelta | None
     reason: str
     approves: bool
+    #: The rules about duties that a yes would break now.
+    duties: tuple[DutyConflict, ...] = ()
 
 
 def refuse_decision(facts: DecisionFacts) -> tuple[Reason, ...]:
@@ -53,6 +56,7 @@ def _conditions(facts: DecisionFacts) -> Iterator[Reason]:
         yield Reason("retired", f"{facts.entitlement_name} does not exist any more.")
     if not facts.may_still_request:
         yield Reason("not_eligible", f"The policy no longer lets {facts.person_name} have this.")
+    yield from refusals(facts.duties)
     chosen, asked = facts.chosen_duration, facts.asked_duration
     if chosen is None:
         return

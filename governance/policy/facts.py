@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from governance.policy.duties import DutyConflict
+
 
 @dataclass(frozen=True, slots=True)
 class PersonFacts:
@@ -94,3 +96,5 @@ class RequestFacts:
     ask: Ask
     held: HeldFacts
     now: datetime
+    #: The rules about duties that it would break.
+    duties: tuple[DutyConflict, ...] = ()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from governance.policy.facts import RequestFacts
+from governance.policy.facts import EntitlementFacts, PersonFacts, RequestFacts
 
 #: Points from which each level begins. Levels are 1 low, 2 medium, 3 high, 4 critical.
 LEVELS = ((75, 4), (50, 3), (25, 2), (0, 1))
@@ -39,7 +39,13 @@ def score(facts: RequestFacts) -> Risk:
 
 
 def _parts(facts: RequestFacts) -> Iterator[Part]:
-    entitlement, person, held = facts.entitlement, facts.person, facts.held
+    yield from _of_role(facts.entitlement)
+    yield from _of_person(facts.person, facts.now)
+    yield from _of_time(facts.ask.duration)
+    yield from _of_what_is_held(facts)
+
+
+def _of_role(entitlement: EntitlementFacts) -> Iterator[Part]:
     yield Part("entitlement", 15 * (entitlement.risk - 1), f"The role is rated {entitlement.risk} of 4.")
     if entitlement.is_privileged:
         yield Part("privileged", 15, "It is a powerful role.")
@@ -47,15 +53,27 @@ def _parts(facts: RequestFacts) -> Iterator[Part]:
         yield Part("phi", 15, "It reaches patient data.")
     elif entitlement.data_classes:
         yield Part("data", 8, "It reaches protected data.")
+
+
+def _of_person(person: PersonFacts, now: datetime) -> Iterator[Part]:
     if person.person_type.casefold() not in ("", "employee"):
         yield Part("person_type", 10, f"{person.name} is not an employee ({person.person_type}).")
-    if person.joined_at is not None and facts.now - person.joined_at < timedelta(days=30):
+    if person.joined_at is not None and now - person.joined_at < timedelta(days=30):
         yield Part("tenure", 8, f"{person.name} joined less than 30 days ago.")
-    if facts.ask.duration is None:
+
+
+def _of_time(duration: timedelta | None) -> Iterator[Part]:
+    if duration is None:
         yield Part("open_end", 12, "It would have no end.")
-    elif facts.ask.duration > timedelta(days=7):
+    elif duration > timedelta(days=7):
         yield Part("long", 6, "It would last longer than a week.")
+
+
+def _of_what_is_held(facts: RequestFacts) -> Iterator[Part]:
+    held = facts.held
     if held.peers and held.peers_with_it / held.peers < 0.1:
         yield Part("peers", 8, f"{held.peers_with_it} of {held.peers} people in the same department have it.")
     if held.denied_lately:
         yield Part("denied", 10, "It was declined for this person in the last 90 days.")
+    for conflict in facts.duties:
+        yield Part("duties", 10 + 5 * conflict.severity, conflict.sentence)

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from governance.core.errors import Reason
 from governance.policy.durations import SHORTEST, spoken
-from governance.policy.facts import PolicyFacts, RequestFacts
+from governance.policy.duties import refusals
+from governance.policy.facts import RequestFacts
 
 LONGEST_REASON = 2000
 SHORTEST_REASON = 15
@@ -34,6 +35,7 @@ def decide_request(facts: RequestFacts) -> Verdict:
     reasons = (
         *_who_may_ask(facts),
         *_what_may_be_asked(facts),
+        *refusals(facts.duties),
         *_how_long(facts),
         *_from_when(facts.ask.starts_at, facts.now),
         *_what_for(facts),
@@ -41,7 +43,7 @@ def decide_request(facts: RequestFacts) -> Verdict:
     )
     return Verdict(
         reasons=reasons,
-        is_automatic=not reasons and _is_automatic(facts.policy, facts.ask.duration),
+        is_automatic=not reasons and _is_automatic(facts),
         stages=tuple(stage.kind for stage in facts.policy.stages),
     )
 
@@ -119,14 +121,17 @@ def _what_for(facts: RequestFacts) -> Iterator[Reason]:
 
 
 def _who_could_decide(facts: RequestFacts) -> Iterator[Reason]:
-    if _is_automatic(facts.policy, facts.ask.duration):
+    if _is_automatic(facts):
         return
     for stage in facts.policy.stages:
         if not stage.approvers:
             yield Reason("no_approver", f"Nobody but you could decide this as {stage.kind}. Ask security for help.")
 
 
-def _is_automatic(policy: PolicyFacts, duration: timedelta | None) -> bool:
+def _is_automatic(facts: RequestFacts) -> bool:
+    policy, duration = facts.policy, facts.ask.duration
     if not policy.stages:
         return True
+    if facts.duties:
+        return False  # A warning is for somebody to read.
     return policy.auto_approves and duration is not None and duration <= policy.auto_approve_up_to

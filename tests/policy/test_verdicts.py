@@ -7,6 +7,7 @@ import pytest
 
 from governance.core.clock import OPEN_END
 from governance.policy.durations import spoken
+from governance.policy.duties import DutyConflict
 from governance.policy.facts import (
     Ask,
     EntitlementFacts,
@@ -181,3 +182,33 @@ def test_risk_adds_up_from_parts_that_say_why_and_never_falls_below_the_role() -
     assert sum(part.points for part in loud.parts) == loud.points
     assert {part.code for part in loud.parts} >= {"entitlement", "privileged", "phi", "open_end", "denied"}
     assert score(replace(FACTS, entitlement=replace(ROLE, risk=4))).level == 4
+
+
+CONFLICT = DutyConflict(
+    7, 70, "pay", "Pay and approve", "They could pay themselves", 3, True, ("Payer in Ledgerline",), (1,), NOW
+)
+
+
+@pytest.mark.parametrize(
+    ("conflict", "refusals"),
+    [
+        (CONFLICT, ["breaks_duties"]),
+        (replace(CONFLICT, blocks=False), []),
+        (replace(CONFLICT, is_excepted=True, excepted_until=NOW + timedelta(days=9)), []),
+    ],
+    ids=["blocks", "warns", "is excepted"],
+)
+def test_a_broken_rule_about_duties_refuses_unless_it_warns_or_is_excepted(
+    conflict: DutyConflict, refusals: list[str]
+) -> None:
+    assert codes(replace(FACTS, duties=(conflict,))) == refusals
+
+
+def test_a_warning_about_duties_is_for_a_person_to_read_and_adds_to_the_risk() -> None:
+    at_once = replace(FACTS, policy=replace(POLICY, auto_approves=True, auto_approve_up_to=timedelta(hours=8)))
+    warned = replace(at_once, duties=(replace(CONFLICT, blocks=False),))
+
+    assert decide_request(at_once).is_automatic
+    assert not decide_request(warned).is_automatic
+    assert score(warned).points - score(at_once).points == 25
+    assert "together with Payer in Ledgerline" in score(warned).parts[-1].sentence
