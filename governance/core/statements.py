@@ -34,7 +34,8 @@ def rows(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
     with database.wrap_database_errors:
         bound = ServerBindingCursor(database.connection)
         bound.execute(sql, parameters)
-        return bound.fetchall() if bound.description else []
+        # Not `description`, which makes an object of each column.
+        return bound.fetchall() if bound.pgresult is not None and bound.pgresult.nfields else []
 
 
 def row(sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:

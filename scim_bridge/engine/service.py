@@ -126,7 +126,7 @@ class Service(ScimService):
 
     def _simply_asked(self, types: list[ResourceType], text: str | None, start: int, count: int | None) -> Asked:
         """Return a search by index without sorting or projection, which needs no model to be read."""
-        search = SearchRequest[Any].model_construct(start_index=start, count=count)
+        search = _PLAIN_SEARCH.model_copy(update={"start_index": start, "count": count})
         self._bound_count(search)
         return Asked(types, text, search, Projection())
 
@@ -149,6 +149,9 @@ class Service(ScimService):
         if self._cursors is None:
             raise InvalidCursorException
         return self._cursors.open(cursor, asked.digest, asked.search.count, CURSOR_TIMEOUT)
+
+
+_PLAIN_SEARCH = SearchRequest[Any]()
 
 
 @lru_cache(maxsize=256)

@@ -22,6 +22,7 @@ from scim2_models import (
 from scim2_server.storage import ScimStorage, SearchPage
 
 from governance.core.errors import DomainError
+from governance.core.transactions import all_or_nothing
 from governance.identity.conditions.schemas import GroupModel, UserModel
 from scim_bridge.adapters import Caller
 from scim_bridge.errors import scim_error
@@ -75,7 +76,7 @@ class Directory(ScimStorage):
     def operation(self) -> Iterator[None]:
         """Enclose one operation: all of it or nothing, and domain errors as SCIM errors."""
         try:
-            with transaction.atomic():
+            with all_or_nothing():
                 yield
         except NameTaken as error:
             raise scim_error(told_of_conflict(error, self.users.caller)) from error

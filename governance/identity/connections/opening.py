@@ -8,6 +8,9 @@ from hmac import compare_digest
 from typing import Any
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
+from django.db import connection as database
+
 from governance.core.clock import now
 from governance.core.statements import row as first
 from governance.identity.roles import digest
@@ -93,7 +96,14 @@ def opened_by_secret(client_id: str, secret: str) -> Opened | None:
 def _row(sql: str, key: str) -> tuple[Any, ...] | None:
     if "\x00" in key:
         return None
-    return first(sql, [key])
+    try:
+        return first(sql, [key])
+    except (OperationalError, InterfaceError):
+        # A connection that was idle may have broken meanwhile, and this is what a request asks first: once more.
+        if database.in_atomic_block:
+            raise
+        database.close()
+        return first(sql, [key])
 
 
 def _opened(row: tuple[Any, ...], *, is_token: bool) -> Opened:
