@@ -179,10 +179,15 @@ def adopt_reports(person: Person) -> None:
     rows(_ADOPT, said)
 
 
+# Locked in the order of their ids, as everything locks several people: a change of a group may want the same ones.
 _ADOPT = f"""
-UPDATE identity_person SET manager_id = %(id)s
-WHERE manager_hint = ANY(%(names)s::text[]) AND manager_hint <> '' AND manager_id IS NULL AND id <> %(id)s
-    AND (manager_hint = ANY(%(everywhere)s::text[]) OR {_SEEN.format(holder="%(source)s::text")})
+WITH reports AS MATERIALIZED (
+    SELECT id FROM identity_person
+    WHERE manager_hint = ANY(%(names)s::text[]) AND manager_hint <> '' AND manager_id IS NULL AND id <> %(id)s
+        AND (manager_hint = ANY(%(everywhere)s::text[]) OR {_SEEN.format(holder="%(source)s::text")})
+    ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE identity_person SET manager_id = %(id)s WHERE id IN (SELECT id FROM reports)
 """  # noqa: S608 - made of constants; values are parameters
 
 

@@ -20,6 +20,7 @@ from scim_bridge.engine.service import WRITES, Service
 from scim_bridge.engine.writing import UNCONDITIONAL, Writer
 from scim_bridge.errors import told
 from scim_bridge.storage.directory import Directory
+from scim_bridge.storage.retrying import settled
 
 BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 Outcome = dict[str, Any]
@@ -60,8 +61,7 @@ class BulkRun:
                 raise InvalidValueException(detail=operation.problem)
             if operation.method == "POST" and not is_first:
                 raise InvalidValueException(detail=f"bulkId: {operation.bulk_id} is used twice in this request.")
-            with self.storage.operation():
-                resource_type, row = self._applied(operation)
+            resource_type, row = settled(lambda: self._applied_alone(operation))
         except Exception as error:  # noqa: BLE001 - the edge of one operation; `told` logs what is not the client's
             self._note_failure(index, operation, error)
         else:
@@ -96,6 +96,10 @@ class BulkRun:
     def _completed(self, operation: BulkOperation, resource_type: ResourceType, row: Any) -> tuple[ResourceType, Any]:
         _, data = resolved(operation, self._id_of)
         return resource_type, self.writer.replace(resource_type, str(row.scim_id), data, UNCONDITIONAL)
+
+    def _applied_alone(self, operation: BulkOperation) -> tuple[ResourceType, Any]:
+        with self.storage.operation():
+            return self._applied(operation)
 
     def _applied(self, operation: BulkOperation) -> tuple[ResourceType, Any]:
         """Do what one operation says; return the type and the row, None of one that was deleted."""

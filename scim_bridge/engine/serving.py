@@ -15,6 +15,7 @@ from scim_bridge.dialects.policies import DIALECTS
 from scim_bridge.engine.handler import Handler
 from scim_bridge.engine.service import service_for
 from scim_bridge.storage.directory import Directory
+from scim_bridge.storage.retrying import settled
 
 
 def serve(request: ScimRequest, *, dialect: str, caller: Caller) -> ScimResponse:
@@ -34,4 +35,4 @@ def serve(request: ScimRequest, *, dialect: str, caller: Caller) -> ScimResponse
     if method == "HEAD":
         # The answer of GET; the web server leaves the body out (RFC 9110 §9.3.2).
         request = replace(request, method="GET")
-    return Handler(service, Directory(caller, request.base_url), DIALECTS[dialect]).handle(request)
+    return settled(lambda: Handler(service, Directory(caller, request.base_url), DIALECTS[dialect]).handle(request))
