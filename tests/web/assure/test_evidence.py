@@ -83,7 +83,7 @@ def test_the_preview_counts_before_anything_is_built(
     client = signed_in(audrey)
 
     with django_assert_max_num_queries(12):
-        page = client.get("/evidence/", asked(to=str(now().date()))).content.decode()
+        page = client.get("/evidence/", asked(to=str(now().date()), zone="UTC")).content.decode()
 
     assert "CC6.1" in page
     assert "Access changes: 1 row" in page
