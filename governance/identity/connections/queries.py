@@ -40,6 +40,8 @@ class HourCount:
     hour: datetime
     requests: int
     errors: int
+    #: Of the errors, those answered 429.
+    limited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class ConnectionLine:
     def errors_24h(self) -> int:
         """Return how many of them were answered with 400 and above."""
         return sum(hour.errors for hour in self.hours)
+
+    @property
+    def limited_24h(self) -> int:
+        """Return how many of the errors were for asking too often."""
+        return sum(hour.limited for hour in self.hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +361,7 @@ def _hours(rows: Sequence[Connection], at: datetime) -> dict[int, list[HourCount
     first = _hour(at) - timedelta(hours=CHART_HOURS - 1)
     hours = [first + timedelta(hours=number) for number in range(CHART_HOURS)]
     counted = {
-        (each.connection_id, each.hour): HourCount(each.hour, each.requests, each.errors)
+        (each.connection_id, each.hour): HourCount(each.hour, each.requests, each.errors, each.limited)
         for each in ConnectionHour.objects.filter(connection__in=rows, hour__gte=first)
     }
     return {row.pk: [counted.get((row.pk, hour), HourCount(hour, 0, 0)) for hour in hours] for row in rows}

@@ -536,6 +536,14 @@ def test_a_section_has_its_address(section: str, address: str) -> None:
 # ---- The chart
 
 
+def test_requests_above_the_limit_are_told_apart(admin: Client, okta: Connection) -> None:
+    ConnectionHour.objects.create(connection=okta, hour=HOUR, requests=900, errors=32, limited=30)
+
+    page = shown(admin, f"/connections/{okta.ref}/")
+
+    assert '<b class="num">32</b> refused, 30 of them for asking too often' in page
+
+
 def test_the_chart_shows_every_error_and_escapes_its_label() -> None:
     chart = charts.requests([(0, 0), (1000, 1), (3, 3)], stories.HOSTILE)
 
