@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
@@ -12,6 +13,7 @@ from django.db import IntegrityError, transaction
 from governance.core.actor import Actor
 from governance.core.errors import Conflict, Invalid
 from governance.core.statements import row, rows
+from governance.core.tables import update_rows
 from governance.identity import person_rows
 from governance.identity.models import Person, Status
 from governance.identity.person_rows import Revision
@@ -64,6 +66,49 @@ def add(profile: Profile, *, source: str, at: datetime, actor: Actor) -> Person:
         raise Conflict(f"The user name {person.user_name} is already taken.")
     adopt_reports(person)
     return person
+
+
+def add_many(profiles: Sequence[Profile], *, source: str, at: datetime, actor: Actor) -> list[Person]:
+    """Insert people with their first revisions, and find their managers, among each other as well; a few statements.
+
+    Raises Conflict when one has a user name that is taken, also by another of them, or comes back after leaving. The
+    caller gives up its transaction then.
+    """
+    people = [new_person(profile, source=source, at=at) for profile in profiles]
+    former = rows(_FORMERS, [[each.user_name_key for each in people], [each.external_id for each in people], source])
+    if former or not person_rows.insert_many(people):
+        raise Conflict("Not all of these people are new.")
+    _find_managers(people, source=source)
+    named = {hint for (hint,) in rows(_MISSED, [[name for each in people for name in _names(each)]])}
+    for person in people:
+        if named & _names(person):
+            adopt_reports(person)
+    person_rows.revise_first(people, Revision("joined", at, actor))
+    return people
+
+
+_FORMERS = """
+SELECT 1 FROM identity_person
+WHERE NOT is_listed AND status = 'left' AND (user_name_key = ANY(%s::text[])
+    OR (external_id = ANY(%s::text[]) AND external_id <> '' AND source = %s)) LIMIT 1
+"""
+
+
+#: By which of these names somebody misses a manager.
+_MISSED = """
+SELECT DISTINCT manager_hint FROM identity_person
+WHERE manager_hint = ANY(%s::text[]) AND manager_hint <> '' AND manager_id IS NULL
+"""
+
+
+def _find_managers(people: Sequence[Person], *, source: str) -> None:
+    """Write the managers of people who are in already. One statement for each manager, and one to write."""
+    found = {hint: resolve_manager(hint, source=source) for hint in {each.manager_hint for each in people}}
+    for person in people:
+        manager_id = found[person.manager_hint]
+        person.manager_id = manager_id if manager_id != person.pk else None
+    led = [person for person in people if person.manager_id is not None]
+    update_rows(Person, [{"id": person.pk, "manager_id": person.manager_id} for person in led])
 
 
 def new_person(profile: Profile, *, source: str, at: datetime) -> Person:
@@ -171,11 +216,16 @@ def _uuid(text: str) -> uuid.UUID | None:
     return found if str(found) == text.lower() else None
 
 
+def _names(person: Person) -> set[str]:
+    """Return everything that somebody may call a person by as their manager."""
+    names = {str(person.scim_id), person.user_name, person.user_name_key, person.external_id, person.employee_number}
+    return names - {""}
+
+
 def adopt_reports(person: Person) -> None:
     """Give a person the reports that named them as manager before they were known."""
     everywhere = {str(person.scim_id), person.user_name, person.user_name_key}
-    names = everywhere | {person.external_id, person.employee_number}
-    said = {"names": sorted(names - {""}), "everywhere": sorted(everywhere), "id": person.pk, "source": person.source}
+    said = {"names": sorted(_names(person)), "everywhere": sorted(everywhere), "id": person.pk, "source": person.source}
     rows(_ADOPT, said)
 
 

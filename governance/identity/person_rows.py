@@ -62,6 +62,26 @@ def insert(people: Sequence[Person], revision: Revision) -> None:
         person._state.adding = person.pk is None  # noqa: SLF001 - what Model.save() does
 
 
+def insert_many(people: Sequence[Person]) -> bool:
+    """Insert people without revisions and set their keys; tell whether all are new.
+
+    When not, some may be in: the caller gives up its transaction.
+    """
+    said = [{**_values(person), "password": person.password} for person in people]
+    keys: dict[Any, int] = dict(rows(_INSERT_ONLY, [as_json(said)]))
+    for person in people:
+        person.pk = keys.get(person.ref)
+        person._state.adding = person.pk is None  # noqa: SLF001 - what Model.save() does
+    return len(keys) == len(people)
+
+
+def revise_first(people: Sequence[Person], revision: Revision) -> None:
+    """Write the first revisions of people as their rows are now."""
+    actor = revision.actor
+    said = [revision.change, revision.effective_at, revision.effective_at, actor.ref, actor.correlation_id]
+    rows(_FIRST, [*said, [person.pk for person in people]])
+
+
 def update(person: Person, revision: Revision | None) -> None:
     """Write a locked person's row, and a revision when there is one to make.
 
@@ -104,6 +124,17 @@ WITH made AS (
     SELECT id, 1, %s, %s, created_at, %s, %s, {_REVISED} FROM made
 )
 SELECT ref, id FROM made
+"""
+_INSERT_ONLY = f"""
+INSERT INTO identity_person ({_columns("password")})
+SELECT {_columns("password")} FROM jsonb_to_recordset(%s::jsonb) AS said ({_record("password")})
+ON CONFLICT (user_name_key) WHERE is_listed DO NOTHING
+RETURNING ref, id
+"""
+_FIRST = f"""
+INSERT INTO identity_personrevision
+    (person_id, number, change, effective_at, recorded_at, actor_ref, correlation_id, {_REVISED})
+SELECT id, 1, %s, %s, %s, %s, %s, {_REVISED} FROM identity_person WHERE id = ANY(%s::bigint[])
 """
 _CHANGE = f"""
 UPDATE identity_person AS person SET {", ".join(f"{name} = said.{name}" for name in _WRITTEN)}

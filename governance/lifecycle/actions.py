@@ -6,7 +6,7 @@ None of them waits for an application.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from governance.core.transactions import whole
 from governance.identity import events, groups, people, queries
 from governance.identity.models import Group, Person, Status
 from governance.identity.profiles import Profile
-from governance.ledger.recording import Subject, record
+from governance.ledger.recording import Record, Subject, record, record_many
 
 #: One ledger entry names at most so many people; more are in the membership revisions of the same correlation id.
 LISTED_SUBJECTS = 100
@@ -47,6 +47,23 @@ def join(profile: Profile, *, source: str, actor: Actor) -> Person:
     else:
         leave(person, actor=actor)
     return person
+
+
+@whole
+def join_many(profiles: Sequence[Profile], *, source: str, actor: Actor) -> list[Person]:
+    """Return people who joined together, all of them new and active, as `join` for each would have it; set-based.
+
+    Raises Invalid or Conflict when one of them is not that: nothing is written then, and `join` tells for each.
+    """
+    for profile in profiles:
+        people.check_profile(profile)
+        if not profile.is_active:
+            raise Conflict("Not all of these people are active.")
+    at = now()
+    joined = people.add_many(profiles, source=source, at=at, actor=actor)
+    record_many(Record(events.PERSON_JOINED, actor, [_subject(person)], data={"source": source}) for person in joined)
+    birthright.apply([person.pk for person in joined], at=at, actor=actor)
+    return joined
 
 
 @whole

@@ -2,11 +2,12 @@
 
 Each operation is a transaction of its own, as if it had come as a request of its own: one that fails takes nothing
 else with it, and what is done stays done when the connection breaks off. The operations of a ring are one transaction.
+So are creations of simple users that follow each other, as long as nothing is in the way of any of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from scim2_models import ConflictException, InvalidValueException, ResourceType
@@ -17,6 +18,7 @@ from scim2_server.routing import Operation
 from scim_bridge.answers import error_body
 from scim_bridge.engine.plan import BulkOperation, BulkRequest, not_created, references, resolved, without
 from scim_bridge.engine.service import WRITES, Service
+from scim_bridge.engine.simple import is_simple_user
 from scim_bridge.engine.writing import UNCONDITIONAL, Writer
 from scim_bridge.errors import told
 from scim_bridge.storage.directory import Directory
@@ -24,6 +26,8 @@ from scim_bridge.storage.retrying import settled
 
 BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 Outcome = dict[str, Any]
+#: So many users are created as one set at most: nobody waits long for what it locks.
+TOGETHER = 250
 
 _DONE = {"POST": "201", "PUT": "200", "PATCH": "200", "DELETE": "204"}
 
@@ -43,17 +47,38 @@ class BulkRun:
 
     def answered(self, request: BulkRequest) -> dict[str, Any]:
         """Run everything, or until `failOnErrors`; return the response, in the order of the request."""
-        creations = request.creations
-        for step in request.steps():
-            if request.fail_on_errors is not None and self.errors >= request.fail_on_errors:
-                break
-            if request.is_ring(step):
-                self._run_ring(request, step)
-            else:
-                is_first = creations.get(request.operations[step[0]].bulk_id or "", step[0]) == step[0]
-                self._run_one(step[0], request.operations[step[0]], is_first=is_first)
+        for steps in _together(request):
+            if len(steps) == 1 or not self._run_together(request, [index for (index,) in steps]):
+                for step in steps:
+                    self._run_step(request, step)
         listed = [self.outcomes[index] for index in sorted(self.outcomes)]
         return {"schemas": [BULK_RESPONSE], "Operations": listed}
+
+    def _run_step(self, request: BulkRequest, step: Sequence[int]) -> None:
+        if request.fail_on_errors is not None and self.errors >= request.fail_on_errors:
+            return
+        if request.is_ring(step):
+            self._run_ring(request, step)
+        else:
+            self._run_one(step[0], request.operations[step[0]], is_first=_is_first(request, step[0]))
+
+    def _run_together(self, request: BulkRequest, indexes: Sequence[int]) -> bool:
+        """Create users as one set, which takes a tenth of the time; tell whether that could be.
+
+        When anything is in the way of one of them nothing is written, and each is told its own on its own.
+        """
+        operations = [request.operations[index] for index in indexes]
+        if request.fail_on_errors is not None and self.errors >= request.fail_on_errors:
+            return True
+        try:
+            with self.storage.operation():
+                rows = self.storage.users.create_many([{"active": True, **each.data} for each in operations])
+        except Exception:  # noqa: BLE001 - whatever it is, it comes again where it is told
+            return False
+        users = self.service.resource_type_at("Users")
+        for index, operation, row in zip(indexes, operations, rows, strict=True):
+            self._note_success(index, operation, users, row)
+        return True
 
     def _run_one(self, index: int, operation: BulkOperation, *, is_first: bool) -> None:
         try:
@@ -159,3 +184,31 @@ class BulkRun:
     def _known(self, segment: str) -> str:
         """Return a segment of a path, with the id in place of a reference that was resolved."""
         return self.created.get(segment.removeprefix("bulkId:"), segment) if segment.startswith("bulkId:") else segment
+
+
+def _together(request: BulkRequest) -> Iterator[list[tuple[int, ...]]]:
+    """Yield the steps, those that follow each other and create simple users as one list."""
+    gathered: list[tuple[int, ...]] = []
+    for step in request.steps():
+        creates = len(step) == 1 and _creates_a_simple_user(request, step[0])
+        if gathered and (not creates or len(gathered) == TOGETHER):
+            yield gathered
+            gathered = []
+        if creates:
+            gathered.append(step)
+        else:
+            yield [step]
+    if gathered:
+        yield gathered
+
+
+def _creates_a_simple_user(request: BulkRequest, index: int) -> bool:
+    operation = request.operations[index]
+    if operation.method != "POST" or operation.problem is not None or operation.path.strip("/") != "Users":
+        return False
+    return is_simple_user(operation.data) and _is_first(request, index) and not references(operation)
+
+
+def _is_first(request: BulkRequest, index: int) -> bool:
+    """Tell whether no earlier creation has the same bulkId."""
+    return request.creations.get(request.operations[index].bulk_id or "", index) == index

@@ -17,6 +17,7 @@ from governance.identity.conditions.sql import Matching, matching
 from governance.identity.conditions.terms import About
 from governance.identity.models import Person
 from governance.identity.queries import locked_person
+from governance.lifecycle import actions as lifecycle
 from scim_bridge.adapters import PersonAdapter
 from scim_bridge.projection import Projection
 from scim_bridge.storage.ownership import naming
@@ -76,6 +77,14 @@ class Users(Shelf):
         adapter.from_dict(document)
         with naming(Person, adapter.profile.user_name):
             return adapter.save()
+
+    def create_many(self, documents: Sequence[Mapping[str, Any]]) -> list[Person]:
+        """Create users together, set-based. Raises Conflict, Invalid and InvalidValue for what has to be told apart."""
+        adapters = [self.adapter(None) for _ in documents]
+        for adapter, document in zip(adapters, documents, strict=True):
+            adapter.from_dict(document)
+        profiles = [adapter.profile for adapter in adapters]
+        return lifecycle.join_many(profiles, source=self.caller.source, actor=self.caller.actor)
 
 
 _GROUPS = """
