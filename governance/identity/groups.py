@@ -67,45 +67,46 @@ def touch(group: Group, *, at: datetime) -> None:
 _TOUCH = "UPDATE identity_group SET version = %s, modified_at = %s WHERE id = %s"
 
 
-def enter(group: Group, person_ids: Collection[int], *, at: datetime, actor: Actor) -> list[int]:
-    """Put people into a locked group; return the ids of those who were not in it. One statement."""
-    return _changed(
-        """
-        WITH entered AS (
-            INSERT INTO identity_membership (group_id, person_id, since)
-            SELECT %(group)s::bigint, person_id, %(at)s::timestamptz FROM unnest(%(people)s::bigint[]) AS person_id
-            ON CONFLICT (group_id, person_id) DO NOTHING RETURNING person_id
-        ), noted AS (
-            INSERT INTO identity_membershiprevision (group_id, person_id, entered, recorded_at, correlation_id)
-            SELECT %(group)s::bigint, person_id, true, %(at)s::timestamptz, %(correlation)s FROM entered
-        )
-        SELECT person_id FROM entered
-        """,
-        group,
-        person_ids,
-        at,
-        actor,
-    )
+def enter(
+    group: Group, person_ids: Collection[int], *, at: datetime, actor: Actor, touches: bool = True
+) -> dict[int, str]:
+    """Put people into a locked group; return the references of those who were not in it, by key. One statement.
+
+    The group's version moves when somebody was not, unless the caller moves it.
+    """
+    return _changed(_ENTER, group, person_ids, at=at, actor=actor, touches=touches)
 
 
-def exit_(group: Group, person_ids: Collection[int], *, at: datetime, actor: Actor) -> list[int]:
-    """Take people out of a locked group; return the ids of those who were in it. One statement."""
-    return _changed(
-        """
-        WITH gone AS (
-            DELETE FROM identity_membership
-            WHERE group_id = %(group)s AND person_id = ANY(%(people)s::bigint[]) RETURNING person_id
-        ), noted AS (
-            INSERT INTO identity_membershiprevision (group_id, person_id, entered, recorded_at, correlation_id)
-            SELECT %(group)s::bigint, person_id, false, %(at)s::timestamptz, %(correlation)s FROM gone
-        )
-        SELECT person_id FROM gone
-        """,
-        group,
-        person_ids,
-        at,
-        actor,
-    )
+def exit_(
+    group: Group, person_ids: Collection[int], *, at: datetime, actor: Actor, touches: bool = True
+) -> dict[int, str]:
+    """Take people out of a locked group; return the references of those who were in it, by key. One statement."""
+    return _changed(_EXIT, group, person_ids, at=at, actor=actor, touches=touches)
+
+
+_CHANGE = """
+WITH changed AS ({change}), noted AS (
+    INSERT INTO identity_membershiprevision (group_id, person_id, entered, recorded_at, correlation_id)
+    SELECT %(group)s::bigint, person_id, {entered}, %(at)s::timestamptz, %(correlation)s FROM changed
+), touched AS (
+    UPDATE identity_group SET version = version + 1, modified_at = %(at)s::timestamptz
+    WHERE id = %(group)s AND %(touches)s::boolean AND EXISTS (SELECT 1 FROM changed)
+)
+SELECT changed.person_id, person.ref FROM changed JOIN identity_person person ON person.id = changed.person_id
+"""
+_ENTER = _CHANGE.format(
+    entered="true",
+    change="""
+    INSERT INTO identity_membership (group_id, person_id, since)
+    SELECT %(group)s::bigint, person_id, %(at)s::timestamptz FROM unnest(%(people)s::bigint[]) AS person_id
+    ON CONFLICT (group_id, person_id) DO NOTHING RETURNING person_id""",
+)
+_EXIT = _CHANGE.format(
+    entered="false",
+    change="""
+    DELETE FROM identity_membership WHERE group_id = %(group)s AND person_id = ANY(%(people)s::bigint[])
+    RETURNING person_id""",
+)
 
 
 def everybody_but(group: Group, person_ids: Collection[int]) -> list[int]:
@@ -140,8 +141,14 @@ def _guarded(group: Group, *, insert: bool) -> None:
         raise
 
 
-def _changed(sql: str, group: Group, person_ids: Collection[int], at: datetime, actor: Actor) -> list[int]:
+def _changed(
+    sql: str, group: Group, person_ids: Collection[int], *, at: datetime, actor: Actor, touches: bool
+) -> dict[int, str]:
     if not person_ids:
-        return []
+        return {}
     said = {"group": group.pk, "people": list(person_ids), "at": at, "correlation": actor.correlation_id}
-    return [key for (key,) in rows(sql, said)]
+    changed = {key: str(ref) for key, ref in rows(sql, {**said, "touches": touches})}
+    if changed and touches:
+        group.version += 1
+        group.modified_at = at
+    return changed

@@ -6,7 +6,7 @@ None of them waits for an application.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict
 from governance.core.transactions import whole
-from governance.identity import events, groups, people, queries
+from governance.identity import events, groups, people
 from governance.identity.models import Group, Person, Status
 from governance.identity.profiles import Profile
 from governance.ledger.recording import Record, Subject, record, record_many
@@ -135,11 +135,11 @@ def create_group(
     groups.check_group(display_name, external_id)
     at = now()
     group = groups.add(display_name, external_id=external_id, document=document or {}, source=source, at=at)
-    entered = groups.enter(group, member_ids, at=at, actor=actor)
+    entered = groups.enter(group, member_ids, at=at, actor=actor, touches=False)
     record(
         events.GROUP_CREATED, actor=actor, subjects=[_group(group)], data={"source": source, "members": len(entered)}
     )
-    _members_changed(group, entered=entered, left=[], at=at, actor=actor)
+    _members_changed(group, entered=entered, left={}, at=at, actor=actor)
     return group
 
 
@@ -160,13 +160,12 @@ def replace_group(
     groups.check_group(display_name, external_id)
     at = now()
     changed = groups.rewrite(group, display_name, external_id=external_id, document=document or {}, at=at)
-    entered: list[int] = []
-    left: list[int] = []
+    entered: Mapping[int, str] = {}
+    left: Mapping[int, str] = {}
     if member_ids is not None:
-        left = groups.exit_(group, groups.everybody_but(group, member_ids), at=at, actor=actor)
-        entered = groups.enter(group, member_ids, at=at, actor=actor)
-    if (entered or left) and not changed:
-        groups.touch(group, at=at)
+        others = groups.everybody_but(group, member_ids)
+        left = groups.exit_(group, others, at=at, actor=actor, touches=not changed)
+        entered = groups.enter(group, member_ids, at=at, actor=actor, touches=not changed and not left)
     if changed:
         record(events.GROUP_UPDATED, actor=actor, subjects=[_group(group)], data={"version": group.version})
     _members_changed(group, entered=entered, left=left, at=at, actor=actor)
@@ -183,11 +182,9 @@ def change_members(
     """
     at = now()
     left = groups.exit_(group, remove, at=at, actor=actor)
-    entered = groups.enter(group, add, at=at, actor=actor)
-    if entered or left:
-        groups.touch(group, at=at)
+    entered = groups.enter(group, add, at=at, actor=actor, touches=not left)
     _members_changed(group, entered=entered, left=left, at=at, actor=actor)
-    return entered, left
+    return list(entered), list(left)
 
 
 @whole
@@ -199,17 +196,20 @@ def delete_group(group: Group, *, actor: Actor) -> None:
     if not group.is_listed:
         raise Conflict(f"The group {group.display_name} was removed before.")
     at = now()
-    left = groups.exit_(group, groups.everybody_but(group, ()), at=at, actor=actor)
+    left = groups.exit_(group, groups.everybody_but(group, ()), at=at, actor=actor, touches=False)
     groups.unlist(group, at=at)
     record(events.GROUP_REMOVED, actor=actor, subjects=[_group(group)], data={"members": len(left)})
-    _members_changed(group, entered=[], left=left, at=at, actor=actor)
+    _members_changed(group, entered={}, left=left, at=at, actor=actor)
 
 
-def _members_changed(group: Group, *, entered: list[int], left: list[int], at: datetime, actor: Actor) -> None:
+def _members_changed(
+    group: Group, *, entered: Mapping[int, str], left: Mapping[int, str], at: datetime, actor: Actor
+) -> None:
+    """Record and act on what changed: the references of people by key."""
     if not entered and not left:
         return
-    refs = queries.refs_of([*entered, *left])
-    subjects = [_group(group), *(Subject("person", ref) for ref in sorted(refs.values())[:LISTED_SUBJECTS])]
+    refs = sorted({*entered.values(), *left.values()})
+    subjects = [_group(group), *(Subject("person", ref) for ref in refs[:LISTED_SUBJECTS])]
     record(
         events.GROUP_MEMBERS_CHANGED,
         actor=actor,
