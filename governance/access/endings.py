@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from governance.access import events, subjects
@@ -35,10 +35,21 @@ _OPEN = "SELECT 1 FROM access_grant WHERE person_id = %s AND ends_at > %s LIMIT 
 
 def end_many(grants: Sequence[Grant], *, cause: EndCause, at: datetime, actor: Actor) -> None:
     """Close the interval of locked grants at `at`, order the removals, record. A fixed number of statements."""
+    _close(grants, {grant.pk: max(at, grant.starts_at) for grant in grants}, cause=cause, at=at, actor=actor)
+
+
+def call_off(grants: Sequence[Grant], *, cause: EndCause, at: datetime, actor: Actor) -> None:
+    """End locked grants that nothing was ordered for as of their start, so that they covered no instant."""
+    _close(grants, {grant.pk: grant.starts_at for grant in grants}, cause=cause, at=at, actor=actor)
+
+
+def _close(
+    grants: Sequence[Grant], ends: Mapping[int, datetime], *, cause: EndCause, at: datetime, actor: Actor
+) -> None:
     if not grants:
         return
     for grant in grants:
-        grant.ends_at = max(at, grant.starts_at)
+        grant.ends_at = ends[grant.pk]
         grant.end_cause = cause
         grant.revision += 1
     update_rows(Grant, [columns(grant, ("id", "ends_at", "end_cause", "revision")) for grant in grants])

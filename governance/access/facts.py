@@ -1,4 +1,4 @@
-"""The only bridge from rows to policy facts."""
+"""The only bridge from rows to policy facts, with its part about duties in `access.duties`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 
+from governance.access import duties
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import AccessPolicyVersion, Entitlement
@@ -43,6 +44,7 @@ def of_request(
         ask=ask,
         held=of_held(person, entitlement, is_extension=extends is not None, at=at),
         now=at,
+        duties=duties.of_ask(person, entitlement, ask, extends=extends, at=at),
     )
 
 

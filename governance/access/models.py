@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -123,6 +124,7 @@ class EndCause(models.TextChoices):
     LEFT = "left", "Person left"
     RULE = "rule", "Rule no longer applies"
     RETIRED = "retired", "Application or role retired"
+    CONFLICT = "conflict", "Broke a rule about duties"
 
 
 class Grant(models.Model):
@@ -210,3 +212,43 @@ class GrantRevision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.grant_id} r{self.number}"
+
+
+class Withheld(models.Model):
+    """Access that is not given because it would break a blocking rule about duties.
+
+    With `rule_version`, a birthright rule gives it and it waits until nothing forbids it or nothing gives it any more.
+    With `grant`, it was to begin and was called off for good.
+    """
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="withheld")
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="withheld")
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="+")
+    rule_version = models.ForeignKey(
+        BirthrightRuleVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="withheld"
+    )
+    grant = models.ForeignKey(Grant, null=True, blank=True, on_delete=models.PROTECT, related_name="withheld")
+    #: The primary keys of the rules it would break and of the entitlements it would break them with.
+    sod_rule_ids = ArrayField(models.BigIntegerField())
+    other_ids = ArrayField(models.BigIntegerField())
+    since = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(rule_version__isnull=True, grant__isnull=False)
+                | Q(rule_version__isnull=False, grant__isnull=True),
+                name="withheld_from_a_rule_or_a_grant",
+            ),
+            models.UniqueConstraint(
+                fields=["person", "entitlement", "rule_version"],
+                condition=Q(ended_at__isnull=True),
+                name="withheld_once",
+            ),
+        ]
+        indexes = [models.Index(fields=["person"], name="withheld_waiting", condition=Q(ended_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.entitlement_id}"

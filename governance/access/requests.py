@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from governance.access import events, facts, grants, subjects
+from governance.access import duties, events, facts, grants, subjects
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, Approval, Grant, GrantCause, RequestState
 from governance.catalog.models import AccessPolicyVersion, Entitlement
@@ -21,6 +21,7 @@ from governance.identity.models import Person
 from governance.identity.selection import selects
 from governance.ledger.recording import record
 from governance.policy.decisions import DecisionFacts, refuse_decision
+from governance.policy.duties import DutyConflict
 from governance.policy.facts import Ask, RequestFacts
 from governance.policy.risk import Risk, score
 from governance.policy.verdicts import Verdict, decide_request
@@ -96,8 +97,12 @@ def approve(
     at = now()
     request = _locked_pending(request)
     version = request.policy_version
-    _refuse_unless_allowed(request, version, approver, duration=duration, reason=reason, approves=True)
-    _write_approval(request, approver, approved=True, reason=reason, duration=duration, at=at)
+    broken = _broken_by(request, duration, at=at)
+    _refuse_unless_allowed(
+        request, version, approver, duration=duration, reason=reason, approves=True, duties_broken=broken
+    )
+    shown = {**request.verdict, "duties": [_plain(asdict(one)) for one in broken]}
+    _write_approval(request, approver, approved=True, reason=reason, duration=duration, at=at, shown=shown)
     request.stage += 1
     if request.stage < len(version.stages):
         request.save(update_fields=["stage"])
@@ -216,8 +221,7 @@ def _approve_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, 
 
 
 def _grant(request: AccessRequest, *, at: datetime, actor: Actor) -> None:
-    shortest = [one.duration for one in request.approvals.all() if one.duration is not None]
-    duration = min(shortest) if shortest else request.duration
+    duration = _shortest(request)
     if request.extends is not None and duration is not None and request.extends.ends_at > at:
         grants.extend(request.extends, ends_at=request.extends.ends_at + duration, actor=actor)
         return
@@ -237,6 +241,18 @@ def _grant(request: AccessRequest, *, at: datetime, actor: Actor) -> None:
         at=at,
         actor=actor,
     )
+
+
+def _shortest(request: AccessRequest, chosen: timedelta | None = None) -> timedelta | None:
+    """Return the shortest time that was chosen at any stage, else the one asked for."""
+    given = [one.duration for one in request.approvals.all()]
+    return min((span for span in (*given, chosen) if span is not None), default=request.duration)
+
+
+def _broken_by(request: AccessRequest, chosen: timedelta | None, *, at: datetime) -> tuple[DutyConflict, ...]:
+    """Return the rules about duties that a yes would break, with what is held now."""
+    starts_at, ends_at = duties.span(_shortest(request, chosen), request.starts_at, extends=request.extends, at=at)
+    return duties.of_access(request.person, request.entitlement, starts_at=starts_at, ends_at=ends_at, at=at)
 
 
 def _extension_problems(extends: Grant | None, person: Person, entitlement: Entitlement, at: datetime) -> list[Reason]:
@@ -259,6 +275,7 @@ def _refuse_unless_allowed(
     duration: timedelta | None,
     reason: str,
     approves: bool,
+    duties_broken: tuple[DutyConflict, ...] = (),
 ) -> None:
     entitlement = request.entitlement
     reasons = refuse_decision(
@@ -278,6 +295,7 @@ def _refuse_unless_allowed(
             chosen_duration=duration,
             reason=reason,
             approves=approves,
+            duties=duties_broken,
         )
     )
     if reasons:
@@ -292,6 +310,7 @@ def _write_approval(
     reason: str,
     duration: timedelta | None,
     at: datetime,
+    shown: dict[str, Any] | None = None,
 ) -> None:
     stages = request.policy_version.stages
     Approval.objects.create(
@@ -302,7 +321,7 @@ def _write_approval(
         approved=approved,
         reason=reason.strip(),
         duration=duration,
-        facts=request.verdict,
+        facts=shown or request.verdict,
         policy_version=request.policy_version,
         decided_at=at,
     )

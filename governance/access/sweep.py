@@ -9,8 +9,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from governance.access import endings, grants, requests
-from governance.access.models import AccessRequest, Grant, RequestState
+from governance.access import birthright, endings, grants, requests, withholding
+from governance.access.models import AccessRequest, Grant, RequestState, Withheld
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.identity.models import Person
@@ -43,9 +43,24 @@ def sweep_batch(limit: int) -> int:
     )
     found = list(due.select_for_update(no_key=True).filter(person_id__in=people).order_by("pk")[:limit])
     actor = Actor.system("expiry")
-    grants.order_starts([grant for grant in found if _begins(grant, at)], at=at, actor=actor)
-    endings.order_ends([grant for grant in found if grant.ends_at <= at], at=at, actor=actor)
+    beginning = [grant for grant in found if _begins(grant, at)]
+    grants.order_starts(withholding.call_off_forbidden(beginning, at=at, actor=actor), at=at, actor=actor)
+    ended = [grant for grant in found if grant.ends_at <= at and grant.end_ordered_at is None]
+    endings.order_ends(ended, at=at, actor=actor)
     return len(found)
+
+
+def reconsider_withheld() -> int:
+    """Give what rules about duties no longer forbid to everybody from whom something is withheld; return to how many.
+
+    In batches, each a transaction, so that it may stop anywhere and run twice.
+    """
+    waiting = Withheld.objects.filter(ended_at__isnull=True).order_by("person_id").distinct("person_id")
+    people = list(waiting.values_list("person_id", flat=True))
+    for start in range(0, len(people), BATCH):
+        with transaction.atomic():
+            birthright.apply(people[start : start + BATCH], at=now(), actor=Actor.system("duties"))
+    return len(people)
 
 
 def lapse_requests() -> int:

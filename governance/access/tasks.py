@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from governance.access.sweep import sweep
+from governance.access.sweep import reconsider_withheld, sweep
 
 
 @shared_task(name="access.sweep")
 def sweep_due() -> int:
     """Order every start and end that is due; return how much was done."""
     return sweep()
+
+
+@shared_task(name="access.reconsider_withheld")
+def reconsider() -> int:
+    """Give what rules about duties no longer forbid; return to how many people it was looked at."""
+    return reconsider_withheld()

@@ -62,28 +62,42 @@ class Giving:
     version_id: int
     condition: str
     entitlements: tuple[tuple[int, int], ...]
+    #: Those of them that a rule about duties in force may forbid.
+    guarded: frozenset[int] = frozenset()
 
 
 def givings() -> list[Giving]:
     """Return the birthright rules in force that give something. One statement, prepared: every joiner asks it."""
     return [
-        Giving(rule_id, version_id, condition, tuple(zip(entitlements, applications, strict=True)))
-        for rule_id, version_id, condition, entitlements, applications in rows(_GIVINGS, [now()])
+        Giving(rule_id, version_id, condition, tuple(zip(entitlements, applications, strict=True)), frozenset(guarded))
+        for rule_id, version_id, condition, entitlements, applications, guarded in rows(_GIVINGS, {"at": now()})
     ]
 
 
 _GIVINGS = """
+WITH guarded AS (
+    SELECT DISTINCT member.entitlement_id
+    FROM (
+        SELECT DISTINCT ON (said.rule_id) said.id, said.rule_id, said.effect FROM catalog_sodruleversion said
+        WHERE said.effective_at <= %(at)s ORDER BY said.rule_id, said.number DESC
+    ) duties
+    JOIN catalog_sodrule rule ON rule.id = duties.rule_id AND rule.retired_at IS NULL
+    JOIN catalog_sodmember member ON member.version_id = duties.id
+    WHERE duties.effect = 'block'
+)
 SELECT version.rule_id, version.id, version.condition, array_agg(given.id ORDER BY given.id),
-    array_agg(given.application_id ORDER BY given.id)
+    array_agg(given.application_id ORDER BY given.id),
+    coalesce(array_agg(guarded.entitlement_id) FILTER (WHERE guarded.entitlement_id IS NOT NULL), '{}')
 FROM (
     SELECT DISTINCT ON (said.rule_id) said.id, said.rule_id, said.condition
     FROM catalog_birthrightruleversion said JOIN catalog_birthrightrule rule ON rule.id = said.rule_id
-    WHERE said.effective_at <= %s AND rule.retired_at IS NULL
+    WHERE said.effective_at <= %(at)s AND rule.retired_at IS NULL
     ORDER BY said.rule_id, said.number DESC
 ) version
 JOIN catalog_birthrightruleversion_entitlements link ON link.birthrightruleversion_id = version.id
 JOIN catalog_entitlement given ON given.id = link.entitlement_id AND given.retired_at IS NULL
 JOIN catalog_application application ON application.id = given.application_id AND application.retired_at IS NULL
+LEFT JOIN guarded ON guarded.entitlement_id = given.id
 GROUP BY version.rule_id, version.id, version.condition
 ORDER BY version.rule_id
 """

@@ -54,9 +54,7 @@ def sod_exception(exception_id: int) -> SodException:
 
 
 def _read(sql: str, parameters: list[object]) -> list[SodInForce]:
-    return [
-        SodInForce(*said, first=tuple(first), second=tuple(second)) for *said, first, second in rows(sql, parameters)
-    ]
+    return [SodInForce(*said[:8], tuple(said[8]), tuple(said[9])) for said in rows(sql, parameters)]
 
 
 _MENTIONING = """

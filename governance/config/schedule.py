@@ -18,6 +18,8 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 SCHEDULE: dict[str, dict[str, Any]] = {
     # Access ends on time: an ended grant is ordered away within a second (promise 2). One indexed query when idle.
     "sweep-access": _every(1, "access.sweep"),
+    # What a rule about duties held back comes within a minute after nothing forbids it. One indexed query when idle.
+    "reconsider-withheld": _every(60, "access.reconsider_withheld"),
     # The outbox is also woken by each commit; the tick finds retries that came due, and what a lost wake-up left.
     "deliver-due-operations": _every(1, "provisioning.deliver_due"),
     # Readings are due every 15 minutes each, or at once when somebody asks; the tick only looks whose turn it is.

@@ -25,6 +25,7 @@ _ENDED = {
     EndCause.LEFT: "Ended, because they left",
     EndCause.RULE: "Ended by a rule",
     EndCause.RETIRED: "Ended, because the role is gone",
+    EndCause.CONFLICT: "Not opened: it would break a rule",
 }
 
 
