@@ -15,15 +15,17 @@ def schemas_that_are_present(shape: Shape, document: Document) -> Document:
     """List the schema of the type and those the document has attributes of (RFC 7643 §3); leave out all others.
 
     Google adds `urn:scim:schemas:core:1.0` to users and Entra an ADSCIM URN to groups; templates leave the list out,
-    or name one URN as a text.
+    or name one URN as a text. The order of the list stays, so that what we returned is no change when it comes back.
     """
     listed = _texts(_value(document, "schemas"))
     present = [
         name for name, value in document.items() if name.lower().startswith("urn:") and isinstance(value, Mapping)
     ]
     spelled = {urn.lower(): urn for urn in (*present, *listed)}
+    known = {urn.lower() for urn in present}
+    order = [*(urn for urn in listed if urn.lower() in known), *present]
     rest = {name: value for name, value in document.items() if name.lower() != "schemas"}
-    return {"schemas": [shape.urn, *dict.fromkeys(spelled[urn.lower()] for urn in present)], **rest}
+    return {"schemas": list(dict.fromkeys([shape.urn, *(spelled[urn.lower()] for urn in order)])), **rest}
 
 
 def names_without_their_urn(shape: Shape, document: Document) -> Document:

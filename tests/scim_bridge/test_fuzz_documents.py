@@ -63,3 +63,16 @@ def test_any_document_is_taken_whole_or_refused_whole(worlds: list[World], kind:
         _holds(world, method, kind, body)
 
     hold()
+
+
+@pytest.mark.parametrize("kind", ["Users", "Groups"])
+def test_schemas_come_back_in_their_order_so_that_an_echo_is_no_change(
+    connected: Callable[..., Provider], kind: str
+) -> None:
+    """PostgreSQL gives the keys of a document back in another order than they were sent in."""
+    world = World(connected("default"), "default")
+    base = _USER if kind == "Users" else _GROUP
+    extensions = {"urn:x:a-long-one:of:many:words": {"a": 1}, "urn:x:b": {"b": 1}, "urn:x:ac": {"c": 1}}
+
+    for order in (sorted(extensions), sorted(extensions, reverse=True)):
+        _holds(world, "POST", kind, {**base, **{urn: extensions[urn] for urn in order}})
