@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from importlib import import_module
+from unicodedata import normalize
+
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.core.errors import Conflict, Invalid
+from governance.identity.models import Person
 from governance.identity.people import check_profile
 from governance.identity.profiles import Profile, caseless
 from tests import cast
@@ -42,3 +48,19 @@ def test_a_name_that_grows_beyond_its_column_without_letter_case_is_refused() ->
 
     with pytest.raises(Invalid, match="320"):
         check_profile(Profile(user_name="ß" * 161))
+
+
+@pytest.mark.django_db
+def test_the_migration_composes_what_was_stored_before() -> None:
+    person = cast.hire("\u00c9ve Marchand", user_name="\u00e9ve@halden.example", title="\u00c9diteur")
+    composed = (person.user_name_key, person.document_key)
+    apart = json.loads(normalize("NFD", json.dumps(person.document_key, ensure_ascii=False)))
+    Person.objects.filter(pk=person.pk).update(user_name_key=normalize("NFD", person.user_name_key), document_key=apart)
+    assert apart != person.document_key
+    migration = import_module("governance.identity.migrations.0004_canonical_keys")
+
+    with connection.cursor() as cursor:
+        cursor.execute(migration._COMPOSE)
+
+    person.refresh_from_db()
+    assert (person.user_name_key, person.document_key) == composed
