@@ -11,6 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from governance.identity.models import ConnectionExchange
+from scim_bridge.exchanges import RECORDER
 from tests.scim_bridge.conftest import GROUP, PATCH, USER, Provider
 from tests.scim_bridge.fuzzing import World, bounded, rows, undone, well_formed
 
@@ -159,5 +161,42 @@ def test_any_query_is_answered(world: World) -> None:
     @given(st.sampled_from(["Users", "Groups", "", f"Users/{world.ada}", "Schemas", "ResourceTypes"]), _queries)
     def hold(path: str, query: str) -> None:
         _holds(world, "GET", f"{path}?{query}", b"")
+
+    hold()
+
+
+def test_whatever_is_asked_is_noted_without_its_secrets(world: World) -> None:
+    RECORDER.flush()
+    bodies = _bodies | st.sampled_from(
+        [b'{"password":"Hunter2-in-plain", broken', b'{"password":"Hunter2-in-plain"}', b'{"a":"\\ud800\\u0000"}',
+         b'{"\\u0000":{"password":["Hunter2-in-plain"]}}', b'{"a":1e999,"b":%s}' % (b"9" * 400),
+         b'"' + b"x" * 100_000 + b'"']
+    )  # fmt: skip
+
+    @settings(bounded, max_examples=400)
+    @example("X" * 200, "Users", "a=1", b"", {"User-Agent": "x" * 5000})
+    @example(
+        "PATCH",
+        f"Users/{world.ada}",
+        "",
+        b'{"Operations":[{"op":"replace","path":"password","value":"Hunter2-in-plain"}]}',
+        {},
+    )
+    @example("GET", "Users", "filter=password+eq+%22Hunter2-in-plain%22", b"", {})
+    @example("POST", "Users/Hunter2-in-plain", "x=%00%ffHunter2-in-plain", b"", {"User-Agent": "\xff"})
+    @given(_methods, _paths | st.just(f"Users/{world.ada}"), _queries, bodies, _headers)
+    def hold(method: str, path: str, query: str, body: bytes, headers: dict[str, str]) -> None:
+        with undone():
+            headers = {**headers, "Authorization": f"Bearer {world.provider.token}"}
+            world.provider.client.generic(
+                method, f"/scim/v2/{path}?{query}", body, content_type="application/json", headers=headers
+            )
+            RECORDER.flush()
+            kept = ConnectionExchange.objects.order_by("-id")[:1]
+
+            assert len(kept) == 1
+            written = str(list(kept.values()))
+            assert "Hunter2-in-plain" not in written
+            assert world.provider.token not in written
 
     hold()
