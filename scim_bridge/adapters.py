@@ -202,9 +202,11 @@ class GroupAdapter(Adapter, SCIMGroup):  # type: ignore[misc]  # published witho
             ownership.claim_group(self.obj, source=caller.source, actor=caller.actor)
 
 
-def rfc3339(instant: datetime) -> str:
-    """Return an instant as RFC 7643 §2.3.5 writes it, in UTC."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def rfc3339(instant: datetime | str) -> str:
+    """Return an instant as RFC 7643 §2.3.5 writes it, in UTC; what is a text already was written by the database."""
+    if isinstance(instant, str):
+        return instant
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def stored_form(document: Mapping[str, Any]) -> dict[str, Any]:

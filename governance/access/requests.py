@@ -16,7 +16,6 @@ from governance.catalog.queries import policy_in_force
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END, now
 from governance.core.errors import Conflict, Reason, Refused
-from governance.core.statements import rows
 from governance.identity.models import Person
 from governance.identity.selection import selects
 from governance.ledger.recording import record
@@ -156,12 +155,7 @@ def lapse(request: AccessRequest, *, actor: Actor) -> bool:
 
 
 def close_for_leaver(person: Person, *, at: datetime, actor: Actor) -> None:
-    """Close what a person who leaves asked for or was to get. Joins the caller's transaction.
-
-    The person is locked, and so nothing is asked for meanwhile.
-    """
-    if not rows(_WAITING, [person.pk, person.pk]):
-        return
+    """Close what a person who leaves asked for or was to get. Joins the caller's transaction."""
     waiting = AccessRequest.objects.select_for_update(no_key=True, of=("self",)).filter(
         state=RequestState.PENDING, person=person
     ) | AccessRequest.objects.select_for_update(no_key=True, of=("self",)).filter(
@@ -170,11 +164,6 @@ def close_for_leaver(person: Person, *, at: datetime, actor: Actor) -> None:
     for request in waiting.select_related("person", "entitlement").order_by("pk"):
         _close(request, RequestState.CLOSED, at=at, because="left")
         record(events.REQUEST_CLOSED, actor=actor, subjects=subjects.of_request(request), data={"because": "left"})
-
-
-_WAITING = """
-SELECT 1 FROM access_accessrequest WHERE state = 'pending' AND (person_id = %s OR requester_id = %s) LIMIT 1
-"""
 
 
 def eligible_approvers(request: AccessRequest, known: Deciders | None = None) -> list[Person]:

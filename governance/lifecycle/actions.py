@@ -107,8 +107,11 @@ def leave(person: Person, *, actor: Actor, unlist: bool = False, effective_at: d
             record(events.PERSON_UNLISTED, actor=actor, subjects=[_subject(person)])
         return person
     people.mark_left(person, at=at, effective_at=effective_at or at, unlist=unlist, actor=actor)
-    requests.close_for_leaver(person, at=at, actor=actor)
-    ended = endings.end_all_of_leaver(person, at=at, actor=actor)
+    # Nothing is asked for or granted meanwhile: the person is locked.
+    has_requests, has_grants = endings.left_behind(person, at=at)
+    if has_requests:
+        requests.close_for_leaver(person, at=at, actor=actor)
+    ended = endings.end_all_of_leaver(person, at=at, actor=actor) if has_grants else 0
     record(
         events.PERSON_LEFT,
         actor=actor,

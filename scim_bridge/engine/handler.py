@@ -45,7 +45,7 @@ class Handler(ScimHandler):
             raw = self.service.decode_body(request.body, request.header("Content-Type"))
             with self.storage.operation():
                 row = self.writer.create(resource_type, raw)
-                view = shelf.views([row], projection)[0]
+                view = shelf.view_of_new(row, projection)
         response = _answer(view, shelf.adapter(row), HTTPStatus.CREATED)
         response.headers["Location"] = shelf.adapter(row).location
         return response

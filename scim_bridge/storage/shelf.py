@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
 from scim2_models import NotFoundException
 
-from governance.identity.conditions.sql import Matching
+from governance.identity.conditions.sql import Matching, Template
 from scim_bridge.adapters import Adapter, Caller
 from scim_bridge.projection import Projection
 from scim_bridge.storage import waymarks
@@ -20,6 +20,14 @@ from scim_bridge.storage.paging import BY_ID, Key, Listing, Order
 
 #: The fields a reader needs. Rows, not model objects: a page of 100 costs half.
 FIELDS = ("id", "scim_id", "document", "version", "created_at", "modified_at")
+#: Read as texts: making two instants and a UUID of each row, and texts of them again, costs a third of a page.
+_TEXTS = {
+    "scim_id": "{scim_id}::text",
+    **{
+        name: f"to_char({{{name}}} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+        for name in ("created_at", "modified_at")
+    },
+}
 
 
 class Shelf:
@@ -71,12 +79,15 @@ class Shelf:
     def beside(self, listing: Listing, key: Key | None, *, backwards: bool, limit: int) -> list[Any]:
         """Return the rows that follow a key (or the beginning), or precede it (or the end), the nearest first."""
         if not _is_by_id(listing):
-            return list(self._beside(listing, key, backwards=backwards, limit=limit))
+            beside = self._beside(listing, key, backwards=backwards)
+            return list(self._as_fields(beside, listing.order)[:limit])
         condition = listing.condition
         return self._read(
             self._statement(
                 ("beside", _shape(condition), key is None, backwards, limit),
-                lambda: self._beside(_opened(listing), key and Key(ANY_ID), backwards=backwards, limit=limit),
+                lambda: self._as_texts(self._beside(_opened(listing), key and Key(ANY_ID), backwards=backwards))[
+                    :limit
+                ],
             ),
             condition,
             id=0 if key is None else key.id,
@@ -113,6 +124,10 @@ class Shelf:
         links = self.links([row.id for row in rows], projection) if rows else {}
         return [projection.apply(self.view(row, links.get(row.id, ()))) for row in rows]
 
+    def view_of_new(self, row: Any, projection: Projection) -> dict[str, Any]:
+        """Return a resource that was just created as the client asked for it."""
+        return self.views([row], projection)[0]
+
     def _far_page(self, listing: Listing) -> tuple[int, list[Any]]:
         """Return the total and a page far from the beginning: from the last way-mark, or past ids alone."""
         if not self._has_marks(listing):
@@ -125,19 +140,33 @@ class Shelf:
     def _rows(self, listing: Listing, skipped: int, *, after: int = 0) -> list[Any]:
         """Return the rows behind those skipped."""
         if not _is_by_id(listing):
-            return list(self._page(listing, skipped, after))
+            return list(self._as_fields(self._page(listing, skipped, after), listing.order))
         name = ("page", _shape(listing.condition), skipped, listing.count, after > 0)
-        make = lambda: self._page(_opened(listing), skipped, ANY_ID if after else 0)  # noqa: E731 - made once for a name
+
+        def make() -> QuerySet[Any]:
+            return self._as_texts(self._page(_opened(listing), skipped, ANY_ID if after else 0))
+
         return self._read(self._statement(name, make), listing.condition, id=after)
 
     def _one(self) -> QuerySet[Any]:
-        return self.listed().filter(scim_id=ANY_UUID).values_list(*self.fields)
+        return self._as_texts(self.listed().filter(scim_id=ANY_UUID))
 
-    def _beside(self, listing: Listing, key: Key | None, *, backwards: bool, limit: int) -> QuerySet[Any]:
+    def _as_texts(self, chosen: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what a view needs of these rows, in the order of the fields, instants and ids as texts."""
+        if self.fields is not FIELDS:
+            return chosen.values_list(*self.fields)
+        return chosen.values_list(
+            *(Template(_TEXTS[name], (), TextField()) if name in _TEXTS else name for name in FIELDS)
+        )
+
+    def _as_fields(self, chosen: QuerySet[Any], order: Order) -> QuerySet[Any]:
+        return chosen.values_list(*self.fields, *order.fields, named=True)
+
+    def _beside(self, listing: Listing, key: Key | None, *, backwards: bool) -> QuerySet[Any]:
         ordered = listing.order.applied(self._selected(listing), backwards=backwards)
         if key is not None:
             ordered = ordered.filter(listing.order.beyond(key, backwards=backwards))
-        return ordered.values_list(*self.fields, *listing.order.fields, named=True)[:limit]
+        return ordered
 
     def _page(self, listing: Listing, skipped: int, after: int) -> QuerySet[Any]:
         """Return a page behind what is skipped, which is read from the index, without its documents."""
@@ -148,14 +177,14 @@ class Shelf:
         if skipped:
             chosen = listing.order.annotated(self.listed().filter(id__in=page.values("id")))
             page = listing.order.applied(chosen)
-        return page.values_list(*self.fields, *listing.order.fields, named=True)
+        return page
 
     def _has_marks(self, listing: Listing) -> bool:
         return self.has_stamp and listing.is_plain
 
     def _marks(self, listing: Listing) -> tuple[waymarks.Marks, int]:
-        make = lambda: waymarks.WholeList.of(self._selected(listing))  # noqa: E731 - made once for a name
-        return waymarks.measured(remembered(self._name("whole"), make))
+        whole = remembered(self._name("whole"), lambda: waymarks.WholeList.of(self._selected(listing)))
+        return waymarks.measured(whole)
 
     def _name(self, what: Any) -> tuple[Any, ...]:
         """Return a name for SQL of this shelf: all that `listed` may depend on is in it."""

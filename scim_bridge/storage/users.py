@@ -52,6 +52,10 @@ class Users(Shelf):
         """Return a person with their groups."""
         return self.adapter(row).with_groups(links)
 
+    def view_of_new(self, row: Any, projection: Projection) -> dict[str, Any]:
+        """Return a person who was just created: in no group, unless they came back, which is a later version."""
+        return projection.apply(self.view(row, ())) if row.version == 1 else super().view_of_new(row, projection)
+
     def links(self, ids: Collection[int], projection: Projection) -> Mapping[int, list[tuple[UUID, str]]]:
         """Return the groups of these people."""
         found: defaultdict[int, list[tuple[UUID, str]]] = defaultdict(list)
