@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from governance.catalog.models import SodException, SodRule
 from governance.core.errors import NotFound
@@ -54,7 +55,14 @@ def sod_exception(exception_id: int) -> SodException:
 
 
 def _read(sql: str, parameters: list[object]) -> list[SodInForce]:
-    return [SodInForce(*said[:8], tuple(said[8]), tuple(said[9])) for said in rows(sql, parameters)]
+    return [_rule_of(said) for said in rows(sql, parameters)]
+
+
+def _rule_of(said: tuple[Any, ...]) -> SodInForce:
+    rule_id, version_id, slug, name, why, severity, effect, at_most, first, second = said
+    return SodInForce(
+        rule_id, version_id, slug, name, why, severity, effect, at_most, first=tuple(first), second=tuple(second)
+    )
 
 
 _MENTIONING = """
