@@ -16,7 +16,15 @@ from governance.ledger import queries, standalone
 from governance.ledger.canonical import NotCanonical
 from governance.ledger.models import Disclosure, Entry, Pending
 from governance.ledger.notes import Signer
-from governance.ledger.recording import MAX_BODY_BYTES, Record, Subject, record, record_many
+from governance.ledger.recording import (
+    MAX_BODY_BYTES,
+    Record,
+    Subject,
+    record,
+    record_many,
+    record_selected,
+    subject_sql,
+)
 from governance.ledger.sequencer import seal_everything
 from tests.ledger.conftest import ADA, GRACE
 
@@ -42,6 +50,28 @@ def test_an_entry_says_who_did_what_to_whom_and_when(grace: Actor) -> None:
         "data": {"ends_at": "2026-03-04T00:00:00.000000Z"},
         "private": {},
     }
+
+
+@time_machine.travel(datetime(2026, 3, 3, 9, 0, tzinfo=UTC), tick=False)
+def test_what_the_database_selects_is_recorded_like_what_is_handed_over(grace: Actor) -> None:
+    subjects = [[Subject("grant", str(number)), Subject("person", ADA)] for number in (3, 1, 2)]
+    record_many([Record("grant.ended", grace, named, {"cause": "left", "removal": None}) for named in subjects])
+
+    selection = f"""
+        SELECT jsonb_build_array({subject_sql("grant", "key")}, {subject_sql("person", "%(person)s")}) AS subjects,
+            jsonb_build_object('cause', 'left', 'removal', NULL) AS data
+        FROM unnest(%(keys)s::bigint[]) WITH ORDINALITY AS said (key, place) ORDER BY place
+    """
+    record_selected("grant.ended", selection, {"keys": [3, 1, 2], "person": ADA}, actor=grace)
+
+    bodies = [pending.body for pending in Pending.objects.order_by("id")]
+    assert len(bodies) == 6
+    assert bodies[3:] == bodies[:3]
+
+
+def test_a_selection_is_recorded_under_an_event_only(grace: Actor) -> None:
+    with pytest.raises(NotCanonical):
+        record_selected("Grant ended", "SELECT '[]'::jsonb AS subjects, '{}'::jsonb AS data", {}, actor=grace)
 
 
 @pytest.mark.django_db(transaction=True)
