@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from governance.access import events, subjects
+from governance.access import events
 from governance.access.models import EndCause, Grant, GrantRevision
 from governance.core.actor import Actor
 from governance.core.statements import row, rows
 from governance.core.tables import insert_rows, update_rows
 from governance.identity.models import Person
-from governance.identity.queries import refs_of
-from governance.ledger.recording import Record, record_many
-from governance.provisioning.actions import Order, order_many
+from governance.ledger.recording import record_selected, subject_sql
+from governance.provisioning.actions import order_selected
 from governance.provisioning.models import OperationKind
 
 
@@ -74,44 +73,66 @@ def order_ends(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
     """
     if not grants:
         return
-    people = {grant.person_id for grant in grants}
-    live = rows(_LIVE, [list(people), at, at])
-    supported = {(person, entitlement) for person, entitlement, _ in live}
-    in_use = {(person, application) for person, _, application in live}
-    falling = [
-        grant
-        for grant in grants
-        if grant.start_ordered_at is not None and (grant.person_id, grant.entitlement_id) not in supported
-    ]
-    operations = order_many(
-        [
-            Order(
-                kind=OperationKind.TAKE,
-                person_id=grant.person_id,
-                entitlement_id=grant.entitlement_id,
-                application_id=grant.application_id,
-                origin=f"grant:{grant.pk}",
-                key=f"grant:{grant.pk}:take:{grant.revision}",
-                at=at,
-                actor=actor,
-                closes_account=(grant.person_id, grant.application_id) not in in_use,
-            )
-            for grant in falling
-        ]
-    )
+    operations = order_ends_of({grant.pk: grant.revision for grant in grants}, at=at, actor=actor)
     for grant in grants:
         grant.end_ordered_at = at
         grant.end_cause = grant.end_cause or EndCause.EXPIRED
-        grant.take_operation_id = operations.get(f"grant:{grant.pk}:take:{grant.revision}")
-    ordered = ("id", "end_ordered_at", "end_cause", "take_operation_id")
-    update_rows(Grant, [columns(grant, ordered) for grant in grants])
-    _record_ends(grants, people=people, actor=actor)
+        grant.take_operation_id = operations.get(grant.pk)
 
 
-_LIVE = """
-SELECT DISTINCT person_id, entitlement_id, application_id FROM access_grant
-WHERE person_id = ANY(%s::bigint[]) AND starts_at <= %s AND ends_at > %s
+def order_ends_of(revisions: Mapping[int, int], *, at: datetime, actor: Actor) -> Mapping[int, int]:
+    """Do what `order_ends` does for grants known by key and revision; return the removal of each that has one.
+
+    Three statements however many, and only keys leave the database. What is written stays ended by these rows alone:
+    whether another grant supports the access is asked of the intervals, not of what was ordered for them.
+    """
+    ids = list(revisions)
+    if not ids:
+        return {}
+    known = {"ids": ids, "at": at, "cause": EndCause.EXPIRED.value}
+    ordered = order_selected(OperationKind.TAKE.value, _FALLING, known, at=at, actor=actor)
+    removals = {key: found for key in ids if (found := ordered.get(f"grant:{key}:take:{revisions[key]}"))}
+    rows(_NOTE_ENDS, {**known, "falling": list(removals), "removals": list(removals.values())})
+    record_selected(events.GRANT_ENDED, _ENDED, known, actor=actor)
+    return removals
+
+
+#: What nothing else supports, and whether anything is left in its application: one look at an index for both.
+_FALLING = """
+SELECT 'grant:' || ended.id AS origin, 'grant:' || ended.id || ':take:' || ended.revision AS key, ended.person_id,
+    ended.entitlement_id, ended.application_id, live.in_use IS NULL AS closes_account
+FROM access_grant ended CROSS JOIN LATERAL (
+    SELECT bool_or(other.entitlement_id = ended.entitlement_id) AS is_supported, bool_or(true) AS in_use
+    FROM access_grant other
+    WHERE other.person_id = ended.person_id AND other.application_id = ended.application_id
+        AND other.starts_at <= %(at)s AND other.ends_at > %(at)s
+) live
+WHERE ended.id = ANY(%(ids)s::bigint[]) AND ended.start_ordered_at IS NOT NULL AND live.is_supported IS NOT TRUE
+ORDER BY ended.ends_at, ended.id
 """
+_NOTE_ENDS = """
+UPDATE access_grant AS ended
+SET end_ordered_at = %(at)s, end_cause = coalesce(nullif(ended.end_cause, ''), %(cause)s),
+    take_operation_id = removed.operation_id
+FROM unnest(%(ids)s::bigint[]) AS swept (id)
+LEFT JOIN unnest(%(falling)s::bigint[], %(removals)s::bigint[]) AS removed (id, operation_id) USING (id)
+WHERE ended.id = swept.id
+"""
+#: The instant as Python's isoformat() spells it.
+_DUE_AT = """
+    to_char(ended.ends_at AT TIME ZONE 'UTC', CASE WHEN extract(microseconds FROM ended.ends_at)::int %% 1000000 = 0
+        THEN 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"' ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"' END)
+"""
+_ENDED = f"""
+SELECT jsonb_build_array(
+        {subject_sql("grant", "ended.id")}, {subject_sql("person", "person.ref")},
+        {subject_sql("application", "ended.application_id")}, {subject_sql("entitlement", "ended.entitlement_id")}
+    ) AS subjects,
+    jsonb_build_object('cause', ended.end_cause, 'due_at', {_DUE_AT}, 'removal', ended.take_operation_id) AS data
+FROM access_grant ended JOIN identity_person person ON person.id = ended.person_id
+WHERE ended.id = ANY(%(ids)s::bigint[])
+ORDER BY ended.ends_at, ended.id
+"""  # noqa: S608 - parts of the code; values are parameters
 
 
 def revise_many(grants: Sequence[Grant], change: str, *, at: datetime, actor: Actor) -> None:
@@ -138,22 +159,3 @@ def revise_many(grants: Sequence[Grant], change: str, *, at: datetime, actor: Ac
 def columns(grant: Grant, names: Iterable[str]) -> dict[str, object]:
     """Return these columns of a grant as it is in memory."""
     return {name: getattr(grant, name) for name in names}
-
-
-def _record_ends(grants: Sequence[Grant], *, people: set[int], actor: Actor) -> None:
-    refs = refs_of(people)
-    record_many(
-        [
-            Record(
-                events.GRANT_ENDED,
-                actor=actor,
-                subjects=subjects.of_grant(grant, refs[grant.person_id]),
-                data={
-                    "cause": grant.end_cause,
-                    "due_at": grant.ends_at.isoformat(),
-                    "removal": grant.take_operation_id,
-                },
-            )
-            for grant in grants
-        ]
-    )

@@ -7,15 +7,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from governance.access import birthright, endings, grants, requests, withholding
 from governance.access.models import AccessRequest, Grant, RequestState, Withheld
 from governance.core.actor import Actor
 from governance.core.clock import now
-from governance.identity.models import Person
+from governance.core.statements import rows
 
-BATCH = 500
+#: Large enough that the cost of a transaction is shared, small enough that nobody waits long for a person it holds.
+BATCH = 1_000
 
 
 def sweep() -> int:
@@ -31,23 +32,55 @@ def sweep() -> int:
 
 @transaction.atomic
 def sweep_batch(limit: int) -> int:
-    """Order the starts and ends due of up to `limit` grants. One transaction."""
+    """Order up to `limit` starts and as many ends that are due; return how many. One transaction, set-based.
+
+    What somebody is due to get is settled before what they lose, because a start that is called off supports nothing.
+    """
     at = now()
-    due = _due(at)
-    waiting = due.order_by("ends_at").values_list("person_id", flat=True)[:limit]
-    people = list(
-        Person.objects.select_for_update(no_key=True, skip_locked=True)
-        .filter(pk__in=list(waiting))
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
-    found = list(due.select_for_update(no_key=True).filter(person_id__in=people).order_by("pk")[:limit])
     actor = Actor.system("expiry")
-    beginning = [grant for grant in found if _begins(grant, at)]
+    return _order_starts(limit, at=at, actor=actor) + _order_ends(limit, at=at, actor=actor)
+
+
+def _order_starts(limit: int, *, at: datetime, actor: Actor) -> int:
+    due = [key for (key,) in rows(_LOCK_STARTING, {"at": at, "limit": limit})]
+    if not due:
+        return 0
+    beginning = list(Grant.objects.filter(_begins(at), pk__in=due).order_by("starts_at", "pk"))
     grants.order_starts(withholding.call_off_forbidden(beginning, at=at, actor=actor), at=at, actor=actor)
-    ended = [grant for grant in found if grant.ends_at <= at and grant.end_ordered_at is None]
-    endings.order_ends(ended, at=at, actor=actor)
-    return len(found)
+    return len(beginning)
+
+
+def _order_ends(limit: int, *, at: datetime, actor: Actor) -> int:
+    due = [key for (key,) in rows(_LOCK_ENDING, {"at": at, "limit": limit})]
+    if not due:
+        return 0
+    ended = dict(rows(_STILL_ENDED, {"at": at, "ids": due}))
+    endings.order_ends_of(ended, at=at, actor=actor)
+    return len(ended)
+
+
+#: The people are locked, not their grants: every writer of grants locks the person first. Who is locked is skipped and
+#: others are taken in their stead, so that one long transaction holds up nobody else's access.
+_LOCK_ENDING = """
+SELECT due.id FROM access_grant due JOIN identity_person person ON person.id = due.person_id
+WHERE due.end_ordered_at IS NULL AND due.ends_at <= %(at)s
+ORDER BY due.ends_at, due.id LIMIT %(limit)s FOR NO KEY UPDATE OF person SKIP LOCKED
+"""
+_LOCK_STARTING = """
+SELECT due.id FROM access_grant due JOIN identity_person person ON person.id = due.person_id
+WHERE due.start_ordered_at IS NULL AND due.starts_at <= %(at)s AND due.ends_at > %(at)s
+ORDER BY due.starts_at, due.id LIMIT %(limit)s FOR NO KEY UPDATE OF person SKIP LOCKED
+"""
+#: Asked anew once the people are locked: what was seen before may have been changed by who held them.
+_STILL_ENDED = """
+SELECT due.id, due.revision FROM access_grant due
+WHERE due.id = ANY(%(ids)s::bigint[]) AND due.end_ordered_at IS NULL AND due.ends_at <= %(at)s
+    AND NOT EXISTS (
+        SELECT FROM access_grant waiting
+        WHERE waiting.person_id = due.person_id AND waiting.start_ordered_at IS NULL
+            AND waiting.starts_at <= %(at)s AND waiting.ends_at > %(at)s
+    )
+"""
 
 
 def reconsider_withheld() -> int:
@@ -76,22 +109,11 @@ def sweep_lag_seconds() -> float:
     """Return for how many seconds the oldest start or end has been due and not ordered; 0 when none is."""
     at = now()
     oldest_end = Grant.objects.filter(end_ordered_at__isnull=True, ends_at__lte=at).order_by("ends_at").first()
-    oldest_start = (
-        Grant.objects.filter(start_ordered_at__isnull=True, starts_at__lte=at, ends_at__gt=at)
-        .order_by("starts_at")
-        .first()
-    )
+    oldest_start = Grant.objects.filter(_begins(at)).order_by("starts_at").first()
     due = [oldest_end.ends_at] if oldest_end else []
     due += [oldest_start.starts_at] if oldest_start else []
     return max((at - instant).total_seconds() for instant in due) if due else 0.0
 
 
-def _due(at: datetime) -> QuerySet[Grant]:
-    return Grant.objects.filter(
-        Q(end_ordered_at__isnull=True, ends_at__lte=at)
-        | Q(start_ordered_at__isnull=True, starts_at__lte=at, ends_at__gt=at)
-    )
-
-
-def _begins(grant: Grant, at: datetime) -> bool:
-    return grant.start_ordered_at is None and grant.ends_at > at
+def _begins(at: datetime) -> Q:
+    return Q(start_ordered_at__isnull=True, starts_at__lte=at, ends_at__gt=at)

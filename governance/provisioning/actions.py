@@ -21,6 +21,7 @@ from governance.provisioning.models import Account, Operation, OperationState
 from governance.provisioning.settling import subjects_of
 
 WAKE = "provisioning.deliver_due"
+_BY_HAND = "Do this in the application by hand, then tick it off."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,39 @@ def order_many(orders: Sequence[Order]) -> Mapping[str, int]:
     return dict(rows(_WRITTEN, [[order.key for order in orders]]))
 
 
+def order_selected(
+    kind: str, selection: str, parameters: Mapping[str, object], *, at: datetime, actor: Actor
+) -> Mapping[str, int]:
+    """Write an order for each row of `selection` in the caller's transaction; return each's primary key by its `key`.
+
+    `selection` is SQL, a constant of the code, with the columns of `Order` that differ: key, origin, person_id,
+    entitlement_id, application_id, closes_account. One that was written before stays as it is. One statement, and a
+    wake-up after the commit, however many.
+    """
+    known = {"kind": kind, "at": at, "correlation": actor.correlation_id, "by_hand": _BY_HAND, **parameters}
+    written = dict(rows(_ORDER_SELECTED.format(selection=selection), known))
+    if written:
+        wake(WAKE)
+    return written
+
+
+_ORDER_SELECTED = """
+WITH wanted AS MATERIALIZED ({selection}), written AS (
+    INSERT INTO provisioning_operation
+        (application_id, person_id, entitlement_id, kind, state, origin, idempotency_key, closes_account,
+        correlation_id, ordered_at, attempts, next_attempt_at, claimed_by, last_error, next_step)
+    SELECT wanted.application_id, wanted.person_id, wanted.entitlement_id, %(kind)s, 'waiting', wanted.origin,
+        wanted.key, wanted.closes_account, %(correlation)s, %(at)s, 0, %(at)s, '', '',
+        CASE WHEN connector.kind <> 'manual' THEN '' ELSE %(by_hand)s END
+    FROM wanted LEFT JOIN provisioning_connector connector ON connector.application_id = wanted.application_id
+    ON CONFLICT (idempotency_key) DO NOTHING
+    RETURNING idempotency_key, id
+)
+SELECT idempotency_key, id FROM written
+UNION ALL
+SELECT earlier.idempotency_key, earlier.id
+FROM wanted JOIN provisioning_operation earlier ON earlier.idempotency_key = wanted.key
+"""
 _WRITTEN = "SELECT idempotency_key, id FROM provisioning_operation WHERE idempotency_key = ANY(%s::text[])"
 
 
@@ -156,7 +190,7 @@ def link_account(account: Account, person: Person, *, actor: Actor) -> Account:
 def _worked_by_hand(application_ids: set[int]) -> dict[int, str]:
     """Return what a person has to do, for each application that no connector reaches."""
     by_hand = application_ids - {key for (key,) in rows(_REACHED, [sorted(application_ids)])}
-    return dict.fromkeys(by_hand, "Do this in the application by hand, then tick it off.")
+    return dict.fromkeys(by_hand, _BY_HAND)
 
 
 _REACHED = """
