@@ -214,7 +214,7 @@ class Shelf:
 @cache
 def row_type(fields: tuple[str, ...]) -> Callable[..., Any]:
     """Return what makes a row with these fields."""
-    return namedtuple("Row", fields)  # type: ignore[misc]
+    return namedtuple("Row", fields)
 
 
 def _is_by_id(listing: Listing) -> bool:

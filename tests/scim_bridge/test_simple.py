@@ -170,9 +170,7 @@ def test_what_providers_send_all_day_is_simple() -> None:
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
 @given(
     attribute=st.sampled_from(["userName", "externalId", "displayName", "id"]),
-    value=st.one_of(
-        TEXT, st.sampled_from(["True", "false", "null", "a b", "[x]", "%", "a and b", "(a)"])
-    ),
+    value=st.one_of(TEXT, st.sampled_from(["True", "false", "null", "a b", "[x]", "%", "a and b", "(a)"])),
 )
 @settings(max_examples=80, deadline=None)
 def test_a_plain_equality_means_the_same_in_every_dialect(dialect: str, attribute: str, value: str) -> None:
