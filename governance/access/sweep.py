@@ -13,7 +13,7 @@ from governance.access import birthright, endings, grants, requests, withholding
 from governance.access.models import AccessRequest, Grant, RequestState, Withheld
 from governance.core.actor import Actor
 from governance.core.clock import now
-from governance.core.statements import rows
+from governance.core.statements import row, rows
 
 #: Large enough that the cost of a transaction is shared, small enough that nobody waits long for a person it holds.
 BATCH = 1_000
@@ -68,7 +68,7 @@ ORDER BY due.ends_at, due.id LIMIT %(limit)s FOR NO KEY UPDATE OF person SKIP LO
 """
 _LOCK_STARTING = """
 SELECT due.id FROM access_grant due JOIN identity_person person ON person.id = due.person_id
-WHERE due.start_ordered_at IS NULL AND due.starts_at <= %(at)s AND due.ends_at > %(at)s
+WHERE due.start_ordered_at IS NULL AND due.end_ordered_at IS NULL AND due.starts_at <= %(at)s AND due.ends_at > %(at)s
 ORDER BY due.starts_at, due.id LIMIT %(limit)s FOR NO KEY UPDATE OF person SKIP LOCKED
 """
 #: Asked anew once the people are locked: what was seen before may have been changed by who held them.
@@ -77,9 +77,23 @@ SELECT due.id, due.revision FROM access_grant due
 WHERE due.id = ANY(%(ids)s::bigint[]) AND due.end_ordered_at IS NULL AND due.ends_at <= %(at)s
     AND NOT EXISTS (
         SELECT FROM access_grant waiting
-        WHERE waiting.person_id = due.person_id AND waiting.start_ordered_at IS NULL
+        WHERE waiting.person_id = due.person_id AND waiting.start_ordered_at IS NULL AND waiting.end_ordered_at IS NULL
             AND waiting.starts_at <= %(at)s AND waiting.ends_at > %(at)s
     )
+"""
+
+
+def next_due_at() -> datetime | None:
+    """Return when the next start or end is due, which may be past; none when nothing is known. Two index look-ups."""
+    found = row(_NEXT_DUE)
+    return found[0] if found else None
+
+
+_NEXT_DUE = """
+SELECT least(
+    (SELECT min(ends_at) FROM access_grant WHERE end_ordered_at IS NULL),
+    (SELECT min(starts_at) FROM access_grant WHERE start_ordered_at IS NULL AND end_ordered_at IS NULL)
+)
 """
 
 
@@ -116,4 +130,4 @@ def sweep_lag_seconds() -> float:
 
 
 def _begins(at: datetime) -> Q:
-    return Q(start_ordered_at__isnull=True, starts_at__lte=at, ends_at__gt=at)
+    return Q(start_ordered_at__isnull=True, end_ordered_at__isnull=True, starts_at__lte=at, ends_at__gt=at)

@@ -55,6 +55,11 @@ def scheduler() -> Program:
     return Program("scheduler", (*_celery(), "beat", "--pidfile=", "--loglevel", "WARNING"), PROJECT_DIR)
 
 
+def sweeper() -> Program:
+    """Return the process that orders starts and ends at the instant they are due. A second one helps."""
+    return manage("sweeper", "sweeper", "--skip-checks")
+
+
 def sequencer() -> Program:
     """Return the process that seals the ledger and alone reads its signing key."""
     return manage("sequencer", "ledger_sequencer", "--skip-checks")

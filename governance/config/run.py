@@ -77,6 +77,7 @@ def _start(environment: Environment, supervisor: Supervisor, stack: contextlib.E
         supervisor.start(programs.downstream(environment))
     supervisor.start(programs.sequencer())
     supervisor.start(programs.scheduler())
+    supervisor.start(programs.sweeper())
     supervisor.start(programs.builder(environment))
     supervisor.start(programs.worker(environment))
     supervisor.start(programs.web(environment))

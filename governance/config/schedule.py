@@ -16,7 +16,8 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 
 
 SCHEDULE: dict[str, dict[str, Any]] = {
-    # Access ends on time: an ended grant is ordered away within a second (promise 2). One indexed query when idle.
+    # Access ends on time (promise 2): the sweeper orders an end within milliseconds; the tick is the net below it, and
+    # closes requests that nobody answered. Indexed queries when idle.
     "sweep-access": _every(1, "access.sweep"),
     # What a rule about duties held back comes within a minute after nothing forbids it. One indexed query when idle.
     "reconsider-withheld": _every(60, "access.reconsider_withheld"),

@@ -1,4 +1,4 @@
-"""Become one process of Gatehouse: `python -m governance.config.start web|worker|builder|scheduler|sequencer`.
+"""Become one process of Gatehouse: `python -m governance.config.start web|worker|builder|scheduler|sweeper|sequencer`.
 
 For service managers, which watch and restart processes themselves. `make run` runs the same commands.
 """
@@ -20,6 +20,7 @@ def _programs() -> dict[str, Program]:
         "worker": programs.worker(environment),
         "builder": programs.builder(environment),
         "scheduler": programs.scheduler(),
+        "sweeper": programs.sweeper(),
         "sequencer": programs.sequencer(),
     }
 

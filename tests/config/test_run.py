@@ -22,7 +22,7 @@ from governance.config.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 100
-NAMES = {"gatehouse", "database", "sequencer", "scheduler", "builder", "worker", "web"}
+NAMES = {"gatehouse", "database", "sequencer", "scheduler", "sweeper", "builder", "worker", "web"}
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.xdist_group("run")]
 
@@ -157,7 +157,7 @@ def test_a_management_command_uses_the_running_database(house: Running) -> None:
     assert psutil.pid_exists(house.pids()["database"])
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "builder", "scheduler", "sequencer", "database"])
+@pytest.mark.parametrize("name", ["web", "worker", "builder", "scheduler", "sweeper", "sequencer", "database"])
 def test_a_killed_process_comes_back(house: Running, name: str) -> None:
     before = house.pids()[name]
 

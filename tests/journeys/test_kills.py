@@ -134,7 +134,7 @@ def insist(act: Callable[[], Any], *, seconds: float = BACK_SECONDS) -> Any:
     return wait_for(once, seconds=seconds, what="an answer")
 
 
-@pytest.mark.parametrize("victim", ["web", "worker", "scheduler", "sequencer", "database", "broker"])
+@pytest.mark.parametrize("victim", ["web", "worker", "scheduler", "sweeper", "sequencer", "database", "broker"])
 def test_nothing_is_lost_and_nothing_is_done_twice(victim: str, scene: Scene) -> None:
     login = f"{victim}@halden.example"
     user = insist(lambda: scene.okta.assign(login, victim.title(), "Survivor", department="Engineering"))
