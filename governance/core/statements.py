@@ -1,8 +1,8 @@
 """Hand-written SQL for hot paths: bound and prepared by the server, which then neither parses nor plans it again.
 
 The ORM binds parameters in the client, so that PostgreSQL plans each of its statements anew: for a small one that is
-most of the time. A statement here is prepared after a few uses (`prepare_threshold` in the settings) and kept by its
-connection. The text must be a constant of the code, or made of constants: every value is a parameter.
+most of the time. A statement here is prepared at its first use and kept by its connection. The text must be a constant
+of the code, or made of constants: every value is a parameter.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import ServerBindingCursor  # type: ignore[attr-defined]  # not in the stubs
+
+from governance.core.prepared import prepared
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -32,6 +34,9 @@ def rows(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
     database.ensure_connection()
     database.validate_no_broken_transaction()
     with database.wrap_database_errors:
+        statements = prepared(database.connection)
+        if statements.has_room():
+            return statements.rows(sql, parameters, begin=not database.connection.autocommit)
         bound = ServerBindingCursor(database.connection)
         bound.execute(sql, parameters)
         # Not `description`, which makes an object of each column.
