@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from psycopg import Connection, pq
+from psycopg import Connection, OperationalError, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 
@@ -60,9 +60,13 @@ class Prepared:
         return name
 
     def _checked(self, result: Any) -> Any:
-        if result.status not in _DONE:
-            raise error_from_result(result, encoding="utf-8")
-        return result
+        if result.status in _DONE:
+            return result
+        error = error_from_result(result, encoding="utf-8")
+        if self._pgconn.status == pq.ConnStatus.BAD and not isinstance(error, OperationalError):
+            # libpq says that the server is gone in words only, without a code.
+            raise OperationalError(str(error))
+        raise error
 
 
 def prepared(connection: Connection[Any]) -> Prepared:

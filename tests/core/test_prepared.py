@@ -102,6 +102,19 @@ def test_a_broken_connection_is_an_operational_error(connection: psycopg.Connect
         statements.rows("SELECT 1", [], begin=True)
 
 
+def test_a_server_that_ended_the_session_is_an_operational_error(connection: psycopg.Connection[Any]) -> None:
+    statements = prepared(connection)
+    statements.rows("SELECT 1", [], begin=True)
+    connection.commit()
+    with psycopg.connect(connection.info.dsn, autocommit=True, password=connection.info.password) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            statements.rows("SELECT 1", [], begin=True)
+    assert connection.broken
+
+
 def test_the_statements_end_with_their_connection(connection: psycopg.Connection[Any]) -> None:
     assert prepared(connection) is prepared(connection)
     assert isinstance(prepared(connection), Prepared)
