@@ -88,8 +88,7 @@ def _database(url: str) -> dict[str, Any]:
         # A new connection for each request costs five times a kept one (docs/adr/0002).
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        # Statements of governance.core.statements are prepared at their third use. PgBouncer passes that on since 1.21.
-        "OPTIONS": {"application_name": "gatehouse", "connect_timeout": "5", "prepare_threshold": 2, **parts},
+        "OPTIONS": {"application_name": "gatehouse", "connect_timeout": "5", **parts},
     }
 
 

@@ -2,7 +2,8 @@
 
 A cursor of psycopg takes a tenth of a millisecond of Python for each statement, several times what PostgreSQL needs for
 one that is prepared. Adaptation of values, results and errors are psycopg's own here too; what is left out is what its
-cursors do besides: several results, streaming, pipelines, row factories.
+cursors do besides: several results, streaming, pipelines, row factories. The statements live in the session: between us
+and PostgreSQL may stand a PgBouncer that shares sessions only from 1.21 on, with `max_prepared_statements`.
 """
 
 from __future__ import annotations
