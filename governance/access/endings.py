@@ -11,10 +11,10 @@ from datetime import datetime
 from governance.access import events
 from governance.access.models import EndCause, Grant, GrantRevision
 from governance.core.actor import Actor
-from governance.core.statements import row, rows
+from governance.core.statements import row
 from governance.core.tables import insert_rows, update_rows
 from governance.identity.models import Person
-from governance.ledger.recording import record_selected, subject_sql
+from governance.ledger.recording import record_selected, subjects_sql
 from governance.provisioning.actions import order_selected
 from governance.provisioning.models import OperationKind
 
@@ -69,7 +69,7 @@ def _close(
 def order_ends(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
     """Order the removal of what ended grants gave, where no other grant supports it now, and record the ends.
 
-    The people must be locked by this transaction. A grant that never began orders nothing.
+    The people must be locked by this transaction. A grant for which nothing was ordered takes only what others left.
     """
     if not grants:
         return
@@ -83,7 +83,7 @@ def order_ends(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
 def order_ends_of(revisions: Mapping[int, int], *, at: datetime, actor: Actor) -> Mapping[int, int]:
     """Do what `order_ends` does for grants known by key and revision; return the removal of each that has one.
 
-    Three statements however many, and only keys leave the database. What is written stays ended by these rows alone:
+    Two statements however many, and only keys leave the database. What is written stays ended by these rows alone:
     whether another grant supports the access is asked of the intervals, not of what was ordered for them.
     """
     ids = list(revisions)
@@ -92,12 +92,13 @@ def order_ends_of(revisions: Mapping[int, int], *, at: datetime, actor: Actor) -
     known = {"ids": ids, "at": at, "cause": EndCause.EXPIRED.value}
     ordered = order_selected(OperationKind.TAKE.value, _FALLING, known, at=at, actor=actor)
     removals = {key: found for key in ids if (found := ordered.get(f"grant:{key}:take:{revisions[key]}"))}
-    rows(_NOTE_ENDS, {**known, "falling": list(removals), "removals": list(removals.values())})
-    record_selected(events.GRANT_ENDED, _ENDED, known, actor=actor)
+    noted = {**known, "falling": list(removals), "removals": list(removals.values())}
+    record_selected(events.GRANT_ENDED, _ENDED, noted, actor=actor, given=_NOTE_ENDS)
     return removals
 
 
-#: What nothing else supports, and whether anything is left in its application: one look at an index for both.
+#: What nothing else supports, and whether anything is left in its application: one look at an index for both. What was
+#: not ordered yet takes something as well if an earlier grant had ended since, and left the access because of it.
 _FALLING = """
 SELECT 'grant:' || ended.id AS origin, 'grant:' || ended.id || ':take:' || ended.revision AS key, ended.person_id,
     ended.entitlement_id, ended.application_id, live.in_use IS NULL AS closes_account
@@ -107,30 +108,42 @@ FROM access_grant ended CROSS JOIN LATERAL (
     WHERE other.person_id = ended.person_id AND other.application_id = ended.application_id
         AND other.starts_at <= %(at)s AND other.ends_at > %(at)s
 ) live
-WHERE ended.id = ANY(%(ids)s::bigint[]) AND ended.start_ordered_at IS NOT NULL AND live.is_supported IS NOT TRUE
+WHERE ended.id = ANY(%(ids)s::bigint[]) AND live.is_supported IS NOT TRUE
+    AND (ended.start_ordered_at IS NOT NULL OR EXISTS (
+        SELECT FROM access_grant earlier
+        WHERE earlier.person_id = ended.person_id AND earlier.entitlement_id = ended.entitlement_id
+            AND earlier.start_ordered_at IS NOT NULL AND earlier.end_ordered_at >= ended.starts_at
+            AND earlier.take_operation_id IS NULL
+    ))
 ORDER BY ended.ends_at, ended.id
 """
 _NOTE_ENDS = """
-UPDATE access_grant AS ended
-SET end_ordered_at = %(at)s, end_cause = coalesce(nullif(ended.end_cause, ''), %(cause)s),
-    take_operation_id = removed.operation_id
-FROM unnest(%(ids)s::bigint[]) AS swept (id)
-LEFT JOIN unnest(%(falling)s::bigint[], %(removals)s::bigint[]) AS removed (id, operation_id) USING (id)
-WHERE ended.id = swept.id
+WITH ended AS (
+    UPDATE access_grant AS ended
+    SET end_ordered_at = %(at)s, end_cause = coalesce(nullif(ended.end_cause, ''), %(cause)s),
+        take_operation_id = removed.operation_id
+    FROM unnest(%(ids)s::bigint[]) AS swept (id)
+    LEFT JOIN unnest(%(falling)s::bigint[], %(removals)s::bigint[]) AS removed (id, operation_id) USING (id)
+    WHERE ended.id = swept.id
+    RETURNING ended.*
+)
 """
 #: The instant as Python's isoformat() spells it.
 _DUE_AT = """
     to_char(ended.ends_at AT TIME ZONE 'UTC', CASE WHEN extract(microseconds FROM ended.ends_at)::int %% 1000000 = 0
         THEN 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"' ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"' END)
 """
+_ENDED_SUBJECTS = subjects_sql(
+    ("grant", "ended.id"),
+    ("person", "person.ref"),
+    ("application", "ended.application_id"),
+    ("entitlement", "ended.entitlement_id"),
+)
 _ENDED = f"""
-SELECT jsonb_build_array(
-        {subject_sql("grant", "ended.id")}, {subject_sql("person", "person.ref")},
-        {subject_sql("application", "ended.application_id")}, {subject_sql("entitlement", "ended.entitlement_id")}
-    ) AS subjects,
-    jsonb_build_object('cause', ended.end_cause, 'due_at', {_DUE_AT}, 'removal', ended.take_operation_id) AS data
-FROM access_grant ended JOIN identity_person person ON person.id = ended.person_id
-WHERE ended.id = ANY(%(ids)s::bigint[])
+SELECT {_ENDED_SUBJECTS} AS subjects,
+    '{{"cause":' || to_json(ended.end_cause) || ',"due_at":"' || {_DUE_AT} || '","removal":'
+        || coalesce(ended.take_operation_id::text, 'null') || '}}' AS data
+FROM ended JOIN identity_person person ON person.id = ended.person_id
 ORDER BY ended.ends_at, ended.id
 """  # noqa: S608 - parts of the code; values are parameters
 

@@ -5,6 +5,7 @@ The tables are named in SQL here, because the models of this room build on this 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -93,28 +94,36 @@ def record_many(records: Iterable[Record]) -> None:
         rows(_RECORD_MANY, [f"[{','.join(bodies)}]"])
 
 
-def record_selected(event: str, selection: str, parameters: Mapping[str, object], *, actor: Actor) -> None:
+def record_selected(
+    event: str, selection: str, parameters: Mapping[str, object], *, actor: Actor, given: str = ""
+) -> None:
     """Record an entry for each row of `selection`, in its order, with one INSERT; no row leaves the database.
 
-    `selection` is SQL, a constant of the code, with two jsonb columns: `subjects`, an array of objects with `kind` and
-    `ref`, both texts, and `data`, made of texts and whole numbers only. Nothing personal. `instant_sql` and
-    `subject_sql` spell their parts.
+    `selection` is SQL, a constant of the code, with two columns of JSON text: `subjects`, which `subjects_sql` spells,
+    and `data`, an object of texts and whole numbers. Nothing personal. `given` is a WITH clause that it reads from,
+    which may be the very change that is recorded.
 
     Raises TransactionManagementError outside of a transaction, and NotCanonical for an event that is none.
     """
     require_transaction()
-    common = body_text(Record(event, actor, ()), clock.now(), [])
-    rows(_RECORD_SELECTED.format(selection=selection), {**parameters, "common": common})
+    common = json.loads(body_text(Record(event, actor, ()), clock.now(), []))
+    del common["subjects"], common["data"]
+    rows(_RECORD_SELECTED.format(given=given, selection=selection), {**parameters, "common": canonical(common)[:-1]})
 
 
-def subject_sql(kind: str, reference: str) -> str:
-    """Return the SQL of a subject of this kind; `reference` is the SQL of its reference."""
-    return f"jsonb_build_object('kind', '{kind}', 'ref', ({reference})::text)"
+def subjects_sql(*subjects: tuple[str, str]) -> str:
+    """Return the SQL of subjects as JSON text: for each its kind, and the SQL of a whole number or a UUID.
+
+    Put together as text, which PostgreSQL parses once: in half the time of building it with the functions for JSON.
+    """
+    said = [f"""'{{"kind":"{kind}","ref":"' || {reference} || '"}}'""" for kind, reference in subjects]
+    return " || ".join(("'['", " || ',' || ".join(said), "']'"))
 
 
 _RECORD_SELECTED = """
-INSERT INTO ledger_pending (body)
-SELECT %(common)s::jsonb || jsonb_build_object('subjects', said.subjects, 'data', said.data) FROM ({selection}) AS said
+{given} INSERT INTO ledger_pending (body)
+SELECT (%(common)s::text || ',"subjects":' || said.subjects || ',"data":' || said.data || '}}')::jsonb
+FROM ({selection}) AS said
 """
 _RECORD_MANY = """
 INSERT INTO ledger_pending (body) SELECT said.body

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -225,6 +225,7 @@ class Union(TestCase):
     """Any history of overlapping grants leaves exactly the access that some grant covers."""
 
     @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @example(intervals=[(0, 4), (3, 1)], revoked={0, 1})
     @given(
         intervals=st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6)), min_size=1, max_size=4),
         revoked=st.sets(st.integers(0, 3), max_size=2),

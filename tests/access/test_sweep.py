@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from governance.access import grants
+from governance.access import endings, grants
 from governance.access.models import EndCause, Grant, GrantCause
 from governance.access.sweep import sweep, sweep_batch
 from governance.catalog.models import Entitlement
@@ -118,6 +118,25 @@ def test_a_removal_that_was_ordered_before_is_found_again(
 
     assert Grant.objects.get(pk=grant.pk).take_operation_id == before
     assert Operation.objects.filter(kind=OperationKind.TAKE).count() == 1
+
+
+@pytest.mark.parametrize("end", [grants.revoke, None], ids=["revoked", "called off"])
+def test_what_only_a_grant_that_was_not_swept_yet_supported_is_taken_with_it(
+    end: Callable[..., Grant] | None, noon: time_machine.Traveller, ada: Person, analyst: Entitlement
+) -> None:
+    outer = give(ada, analyst, NOON, NOON + 4 * HOUR)
+    inner = give(ada, analyst, NOON + HOUR, NOON + 2 * HOUR)
+    noon.shift(HOUR)
+    grants.revoke(outer, actor=TESTING)
+    assert not Operation.objects.filter(kind=OperationKind.TAKE).exists()
+
+    if end:
+        end(inner, actor=TESTING)
+    else:
+        endings.call_off([Grant.objects.get(pk=inner.pk)], cause=EndCause.CONFLICT, at=now(), actor=TESTING)
+    sweep()
+
+    assert [one.origin for one in Operation.objects.filter(kind=OperationKind.TAKE)] == [f"grant:{inner.pk}"]
 
 
 def test_an_end_cause_that_is_known_stays(noon: time_machine.Traveller, ada: Person, analyst: Entitlement) -> None:

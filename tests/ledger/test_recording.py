@@ -23,7 +23,7 @@ from governance.ledger.recording import (
     record,
     record_many,
     record_selected,
-    subject_sql,
+    subjects_sql,
 )
 from governance.ledger.sequencer import seal_everything
 from tests.ledger.conftest import ADA, GRACE
@@ -57,9 +57,9 @@ def test_what_the_database_selects_is_recorded_like_what_is_handed_over(grace: A
     subjects = [[Subject("grant", str(number)), Subject("person", ADA)] for number in (3, 1, 2)]
     record_many([Record("grant.ended", grace, named, {"cause": "left", "removal": None}) for named in subjects])
 
+    named = subjects_sql(("grant", "key"), ("person", "%(person)s::uuid"))
     selection = f"""
-        SELECT jsonb_build_array({subject_sql("grant", "key")}, {subject_sql("person", "%(person)s")}) AS subjects,
-            jsonb_build_object('cause', 'left', 'removal', NULL) AS data
+        SELECT {named} AS subjects, '{{"cause": "left", "removal": null}}' AS data
         FROM unnest(%(keys)s::bigint[]) WITH ORDINALITY AS said (key, place) ORDER BY place
     """
     record_selected("grant.ended", selection, {"keys": [3, 1, 2], "person": ADA}, actor=grace)
@@ -71,7 +71,7 @@ def test_what_the_database_selects_is_recorded_like_what_is_handed_over(grace: A
 
 def test_a_selection_is_recorded_under_an_event_only(grace: Actor) -> None:
     with pytest.raises(NotCanonical):
-        record_selected("Grant ended", "SELECT '[]'::jsonb AS subjects, '{}'::jsonb AS data", {}, actor=grace)
+        record_selected("Grant ended", "SELECT '[]' AS subjects, '{}' AS data", {}, actor=grace)
 
 
 @pytest.mark.django_db(transaction=True)
