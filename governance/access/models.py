@@ -135,15 +135,18 @@ class Grant(models.Model):
     start or end causes; none when both are done.
     """
 
-    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="grants")
-    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="grants")
-    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="grants")
+    # Each end rewrites a row in every index: none beside those below, which begin with these columns.
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="grants", db_index=False)
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="grants", db_index=False)
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="grants", db_index=False)
     cause = models.CharField(max_length=12, choices=GrantCause.choices)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(default=OPEN_END)
-    request = models.ForeignKey(AccessRequest, null=True, blank=True, on_delete=models.PROTECT, related_name="grants")
+    request = models.ForeignKey(
+        AccessRequest, null=True, blank=True, on_delete=models.PROTECT, related_name="grants", db_index=False
+    )
     rule_version = models.ForeignKey(
-        BirthrightRuleVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="grants"
+        BirthrightRuleVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="grants", db_index=False
     )
     #: Why it ended or will end before its planned end; empty while it simply runs to `ends_at`.
     end_cause = models.CharField(max_length=10, choices=EndCause.choices, blank=True)
@@ -153,11 +156,11 @@ class Grant(models.Model):
     start_ordered_at = models.DateTimeField(null=True, blank=True)
     end_ordered_at = models.DateTimeField(null=True, blank=True)
     give_operation = models.ForeignKey(
-        Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="given_grants"
+        Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="given_grants", db_index=False
     )
     #: None after the end was ordered: another grant still supports the access, so nothing is taken.
     take_operation = models.ForeignKey(
-        Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="taken_grants"
+        Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="taken_grants", db_index=False
     )
 
     class Meta:
@@ -183,9 +186,15 @@ class Grant(models.Model):
             models.Index(fields=["person", "entitlement", "ends_at"], name="grant_person_entitlement"),
             models.Index(fields=["entitlement", "ends_at"], name="grant_entitlement"),
             models.Index(fields=["ends_at", "id"], name="grant_end_due", condition=Q(end_ordered_at__isnull=True)),
+            # What ended before it began is never due.
             models.Index(
-                fields=["starts_at", "id"], name="grant_start_due", condition=Q(start_ordered_at__isnull=True)
+                fields=["starts_at", "id"],
+                name="grant_start_due",
+                condition=Q(start_ordered_at__isnull=True, end_ordered_at__isnull=True),
             ),
+            models.Index(fields=["ends_at"], name="grant_ended", condition=Q(end_ordered_at__isnull=False)),
+            models.Index(fields=["request"], name="grant_request", condition=Q(request__isnull=False)),
+            models.Index(fields=["rule_version"], name="grant_rule_version", condition=Q(rule_version__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -195,7 +204,7 @@ class Grant(models.Model):
 class GrantRevision(models.Model):
     """What a grant's interval was, and from when we knew it. Insert-only."""
 
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="revisions")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="revisions", db_index=False)
     number = models.PositiveIntegerField()
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()

@@ -155,16 +155,17 @@ class Operation(models.Model):
     `last_error` are the back-off; Celery messages only wake the worker.
     """
 
-    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="operations")
-    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="operations")
-    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="operations")
+    # Nobody looks for orders by these but through the indexes below, and each index costs every order.
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="operations", db_index=False)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="operations", db_index=False)
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="operations", db_index=False)
     kind = models.CharField(max_length=8, choices=OperationKind.choices)
     state = models.CharField(max_length=10, choices=OperationState.choices, default=OperationState.WAITING)
     #: What caused it, for instance `grant:4711`.
     origin = models.CharField(max_length=80)
     #: Nothing else is left for the person in the application, so the account is closed as the connector says.
     closes_account = models.BooleanField(default=False)
-    idempotency_key = models.CharField(max_length=120, unique=True)
+    idempotency_key = models.CharField(max_length=120)
     correlation_id = models.CharField(max_length=32)
     ordered_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -175,7 +176,9 @@ class Operation(models.Model):
     delivered_at = models.DateTimeField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
     #: Who says that it was done by hand; such an order is never read back, so it stays `delivered`.
-    confirmed_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    confirmed_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     failed_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
     #: What a person can do about a failure, in one sentence.
@@ -183,6 +186,8 @@ class Operation(models.Model):
 
     class Meta:
         constraints = [
+            # As a constraint, not `unique=True`, which adds a second index for LIKE.
+            models.UniqueConstraint(fields=["idempotency_key"], name="operation_ordered_once"),
             models.CheckConstraint(
                 condition=~Q(state="verified") | Q(verified_at__isnull=False), name="operation_verified_has_its_time"
             ),
@@ -201,7 +206,6 @@ class Operation(models.Model):
                 name="operation_account_order",
                 condition=Q(state__in=["waiting", "sending", "delivered"]),
             ),
-            models.Index(fields=["origin"], name="operation_origin"),
             models.Index(fields=["person", "-id"], name="operation_person"),
             models.Index(fields=["application", "-failed_at"], name="operation_failed", condition=Q(state="failed")),
         ]
