@@ -11,19 +11,41 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from governance.core.statements import row, rows
+from governance.core.statements import rows
 from governance.policy.duties import DutyRule
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One person who breaks one rule, with the entitlements that do. `excepted_until` is None without an exception."""
+    """One person who breaks one rule, with the entitlements that do, each named with its application, oldest first.
+
+    `excepted_until` is None without an exception.
+    """
 
     rule_id: int
     person_id: int
     since: datetime
     entitlement_ids: tuple[int, ...]
     excepted_until: datetime | None
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonConflict:
+    """A rule that a person breaks, or with `is_withheld` what a rule by role gives and a rule about duties holds back.
+
+    `names` are the roles with their applications; `slug`, `why` and `severity` say nothing of what is withheld.
+    """
+
+    is_withheld: bool
+    slug: str
+    rule_name: str
+    why: str
+    severity: int
+    since: datetime
+    excepted_until: datetime | None
+    names: Sequence[str]
+    application_ids: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +65,9 @@ class Page:
     next: int | None
 
 
-def conflicts_of(person_id: int, rules: Sequence[DutyRule], *, at: datetime) -> list[Conflict]:
-    """Return the rules one person breaks, the longest broken first. One statement."""
-    parameters = _about(rules, at) | {"people": [person_id]}
-    found = rows(_FOUND.format(people=_OF_PEOPLE, more="ORDER BY found.since, found.rule_id"), parameters)
-    return [_conflict(said) for said in found]
+def of_person(person_id: int, *, at: datetime) -> list[PersonConflict]:
+    """Return the rules in force that one person breaks and what is held back from them. One statement."""
+    return [PersonConflict(*said) for said in rows(_OF_PERSON, {"at": at, "person": person_id})]
 
 
 def totals(
@@ -78,7 +98,7 @@ def page_of(
         "size": size + 1,
     }
     paging = _FIRST if edge is None else _BEFORE if backwards else _AFTER
-    found = [_conflict(said) for said in rows(_FOUND.format(people="", more=_WITHIN + paging), parameters)]
+    found = [_conflict(said) for said in rows(_PAGE + paging, parameters)]
     has_more, found = len(found) > size, found[:size]
     if backwards:
         found.reverse()
@@ -90,12 +110,6 @@ def page_of(
 def total_of(rule: DutyRule, *, at: datetime) -> Total:
     """Return how many people break a rule, also one that is only a draft."""
     return totals([rule], at=at)[rule.rule_id]
-
-
-def is_broken_by(person_id: int, rule: DutyRule, *, at: datetime) -> bool:
-    """Tell whether a person breaks a rule now."""
-    parameters = _about([rule], at) | {"people": [person_id]}
-    return row(_FOUND.format(people=_OF_PEOPLE, more=""), parameters) is not None
 
 
 def _about(rules: Sequence[DutyRule], at: datetime) -> dict[str, Any]:
@@ -116,25 +130,38 @@ def _about(rules: Sequence[DutyRule], at: datetime) -> dict[str, Any]:
 
 
 def _conflict(said: tuple[Any, ...]) -> Conflict:
-    rule_id, person_id, since, roles, excepted_until = said
-    return Conflict(rule_id, person_id, since, tuple(roles), excepted_until)
+    rule_id, person_id, since, roles, excepted_until, names = said
+    return Conflict(rule_id, person_id, since, tuple(roles), excepted_until, tuple(names))
 
 
-_BROKEN = """
-WITH rule AS (
+_GIVEN_RULES = """
+rule AS (
     SELECT * FROM unnest(%(rules)s::bigint[], %(limits)s::int[]) AS said (rule_id, at_most)
 ), member AS (
     SELECT * FROM unnest(%(member_rules)s::bigint[], %(roles)s::bigint[], %(seconds)s::boolean[])
         AS said (rule_id, entitlement_id, is_second)
-), held AS (
+)"""
+_RULES_IN_FORCE = """
+rule AS (
+    SELECT DISTINCT ON (said.rule_id) said.rule_id, said.id AS version_id, said.at_most, named.slug, said.name,
+        said.why, said.severity
+    FROM catalog_sodruleversion said
+    JOIN catalog_sodrule named ON named.id = said.rule_id AND named.retired_at IS NULL
+    WHERE said.effective_at <= %(at)s ORDER BY said.rule_id, said.number DESC
+), member AS (
+    SELECT rule.rule_id, listed.entitlement_id, listed.side = 'b' AS is_second
+    FROM rule JOIN catalog_sodmember listed ON listed.version_id = rule.version_id
+)"""
+_BROKEN = """
+WITH {rules}, held AS (
     SELECT each.person_id, each.entitlement_id, min(each.since) AS since
     FROM (
         SELECT given.person_id, given.entitlement_id, given.starts_at AS since FROM access_grant given
-        WHERE given.entitlement_id = ANY(%(roles)s::bigint[]) AND given.starts_at <= %(at)s AND given.ends_at > %(at)s
+        WHERE given.entitlement_id {roles} AND given.starts_at <= %(at)s AND given.ends_at > %(at)s
         UNION ALL
         SELECT account.person_id, seen.entitlement_id, seen.first_seen_at
         FROM provisioning_holding seen JOIN provisioning_account account ON account.id = seen.account_id
-        WHERE seen.entitlement_id = ANY(%(roles)s::bigint[]) AND seen.gone_at IS NULL AND account.gone_at IS NULL
+        WHERE seen.entitlement_id {roles} AND seen.gone_at IS NULL AND account.gone_at IS NULL
             AND account.person_id IS NOT NULL
     ) each {people}
     GROUP BY each.person_id, each.entitlement_id
@@ -153,8 +180,7 @@ WITH rule AS (
         THEN bool_or(member.is_second) AND bool_or(NOT member.is_second) ELSE count(*) > rule.at_most END
 ), excepted AS (
     SELECT said.rule_id, said.person_id, max(said.ends_at) AS until FROM catalog_sodexception said
-    WHERE said.rule_id = ANY(%(rules)s::bigint[]) AND said.starts_at <= %(at)s AND said.ends_at > %(at)s
-        AND (said.ended_at IS NULL OR said.ended_at > %(at)s)
+    WHERE said.starts_at <= %(at)s AND said.ends_at > %(at)s AND (said.ended_at IS NULL OR said.ended_at > %(at)s)
     GROUP BY said.rule_id, said.person_id
 ), found AS (
     SELECT broken.*, excepted.until, person.display_name FROM broken
@@ -162,19 +188,28 @@ WITH rule AS (
     LEFT JOIN excepted ON excepted.rule_id = broken.rule_id AND excepted.person_id = broken.person_id
 )
 """
-_OF_PEOPLE = "WHERE each.person_id = ANY(%(people)s::bigint[])"
+_OF_GIVEN = _BROKEN.format(rules=_GIVEN_RULES, roles="= ANY(%(roles)s::bigint[])", people="")
 _WITHIN = """
 WHERE (%(applications)s::bigint[] IS NULL OR EXISTS (
     SELECT FROM catalog_entitlement role
     WHERE role.id = ANY(found.roles) AND role.application_id = ANY(%(applications)s::bigint[])
 ))
 """
-_FOUND = (
-    _BROKEN  # noqa: S608 - made of constants; values are parameters
-    + "SELECT found.rule_id, found.person_id, found.since, found.roles, found.until FROM found {more}"
+_NAMES = """
+ARRAY(
+    SELECT role.name || ' in ' || application.name FROM unnest(found.roles) WITH ORDINALITY AS each (id, place)
+    JOIN catalog_entitlement role ON role.id = each.id
+    JOIN catalog_application application ON application.id = role.application_id ORDER BY each.place
+)"""
+_PAGE = (
+    _OF_GIVEN  # noqa: S608 - made of constants; values are parameters
+    + "SELECT found.rule_id, found.person_id, found.since, found.roles, found.until,"
+    + _NAMES
+    + " FROM found"
+    + _WITHIN
 )
 _TOTALS = (
-    _BROKEN.format(people="")  # noqa: S608 - made of constants; values are parameters
+    _OF_GIVEN  # noqa: S608 - made of constants; values are parameters
     + "SELECT found.rule_id, count(*) FILTER (WHERE found.until IS NULL), count(found.until) FROM found"
     + _WITHIN
     + "GROUP BY found.rule_id"
@@ -185,4 +220,28 @@ _AFTER = f"AND (found.display_name, found.person_id) > {_EDGE} {_FIRST}"
 _BEFORE = (
     f"AND (found.display_name, found.person_id) < {_EDGE}"
     " ORDER BY found.display_name DESC, found.person_id DESC LIMIT %(size)s"
+)
+_OF_PERSON = (
+    _BROKEN.format(  # noqa: S608 - made of constants; values are parameters
+        rules=_RULES_IN_FORCE,
+        roles="IN (SELECT member.entitlement_id FROM member)",
+        people="WHERE each.person_id = %(person)s",
+    )
+    + "SELECT false, rule.slug, rule.name, rule.why, rule.severity, found.since AS since, found.until,"
+    + _NAMES
+    + """,
+    ARRAY(SELECT role.application_id FROM catalog_entitlement role WHERE role.id = ANY(found.roles))
+FROM found JOIN rule ON rule.rule_id = found.rule_id
+UNION ALL
+SELECT true, '', given.name, '', 0, waiting.since, NULL, ARRAY[role.name || ' in ' || application.name],
+    ARRAY[waiting.application_id]
+FROM access_withheld waiting
+JOIN catalog_birthrightruleversion version ON version.id = waiting.rule_version_id
+JOIN catalog_birthrightrule given ON given.id = version.rule_id
+JOIN catalog_entitlement role ON role.id = waiting.entitlement_id
+JOIN catalog_application application ON application.id = waiting.application_id
+JOIN identity_person person ON person.id = waiting.person_id AND person.status = 'active'
+WHERE waiting.person_id = %(person)s AND waiting.ended_at IS NULL
+ORDER BY since
+"""
 )

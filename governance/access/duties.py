@@ -62,7 +62,7 @@ class Known:
 def of_ask(
     person: Person, entitlement: Entitlement, ask: Ask, *, extends: Grant | None = None, at: datetime
 ) -> tuple[DutyConflict, ...]:
-    """Return the rules that a request would break in the time it is for. One statement where no rule applies."""
+    """Return the rules that a request would break in the time it is for. Two statements at most."""
     starts_at, ends_at = span(ask.duration, ask.starts_at, extends=extends, at=at)
     return of_access(person, entitlement, starts_at=starts_at, ends_at=ends_at, at=at)
 
@@ -70,7 +70,7 @@ def of_ask(
 def of_access(
     person: Person, entitlement: Entitlement, *, starts_at: datetime, ends_at: datetime, at: datetime
 ) -> tuple[DutyConflict, ...]:
-    """Return the rules that access in this time would break. One statement where no rule applies, else three."""
+    """Return the rules that access in this time would break. Two statements at most, one where no rule applies."""
     rules = sod_rules_about([entitlement.pk], at)
     if not rules or starts_at >= ends_at:
         return ()
@@ -91,7 +91,7 @@ def span(
 def blocked(
     candidates: Mapping[Key, Candidate], *, at: datetime, but: Collection[int] = ()
 ) -> dict[Key, tuple[DutyConflict, ...]]:
-    """Return which of these must not be given at this instant, with the blocking rules. At most three statements.
+    """Return which of these must not be given at this instant, with the blocking rules. At most two statements.
 
     Each is judged beside what is held, without the grants `but`, and beside those before it that may be given.
     """
@@ -114,20 +114,22 @@ def blocked(
 
 
 def known_about(person_ids: Collection[int], rules: Sequence[SodInForce], *, at: datetime) -> Known:
-    """Return what these people hold of the roles these rules speak of, and their exceptions. Two statements."""
-    people = list(person_ids)
-    spoken_of = sorted({role for rule in rules for role in (*rule.first, *rule.second)})
+    """Return what these people hold of the roles these rules speak of, and their exceptions. One statement."""
+    parameters = {
+        "people": list(person_ids),
+        "roles": sorted({role for rule in rules for role in (*rule.first, *rule.second)}),
+        "rules": [rule.rule_id for rule in rules],
+        "at": at,
+        "open_end": OPEN_END,
+    }
     held: dict[int, list[Held]] = defaultdict(list)
-    for person_id, entitlement_id, role, application, starts_at, ends_at, grant_id in rows(
-        _HELD, {"people": people, "roles": spoken_of, "at": at, "open_end": OPEN_END}
-    ):
-        name = f"{role} in {application}" if grant_id else f"{role} in {application} (seen there)"
-        held[person_id].append(Held(Duty(entitlement_id, name, starts_at, ends_at), grant_id))
     exemptions: dict[int, list[Exemption]] = defaultdict(list)
-    for person_id, rule_id, starts_at, ends_at in rows(
-        _EXEMPT, {"people": people, "rules": [rule.rule_id for rule in rules], "at": at}
-    ):
-        exemptions[person_id].append(Exemption(rule_id, starts_at, ends_at))
+    for is_exemption, person_id, key, role, application, starts_at, ends_at, grant_id in rows(_KNOWN, parameters):
+        if is_exemption:
+            exemptions[person_id].append(Exemption(key, starts_at, ends_at))
+        else:
+            name = f"{role} in {application}" if grant_id else f"{role} in {application} (seen there)"
+            held[person_id].append(Held(Duty(key, name, starts_at, ends_at), grant_id))
     return Known([as_policy(rule) for rule in rules], held, exemptions)
 
 
@@ -147,8 +149,9 @@ def as_policy(rule: SodInForce) -> DutyRule:
     )
 
 
-_HELD = """
-SELECT held.person_id, held.entitlement_id, role.name, application.name, held.starts_at, held.ends_at, held.grant_id
+_KNOWN = """
+SELECT false, held.person_id, held.entitlement_id, role.name, application.name, held.starts_at AS starts_at,
+    held.ends_at, held.grant_id AS grant_id
 FROM (
     SELECT given.person_id, given.entitlement_id, given.starts_at, given.ends_at, given.id AS grant_id
     FROM access_grant given
@@ -167,10 +170,11 @@ FROM (
 ) held
 JOIN catalog_entitlement role ON role.id = held.entitlement_id
 JOIN catalog_application application ON application.id = role.application_id
-ORDER BY held.starts_at, held.grant_id
-"""
-_EXEMPT = """
-SELECT person_id, rule_id, starts_at, least(ends_at, coalesce(ended_at, ends_at)) FROM catalog_sodexception
-WHERE person_id = ANY(%(people)s::bigint[]) AND rule_id = ANY(%(rules)s::bigint[]) AND ends_at > %(at)s
-    AND (ended_at IS NULL OR ended_at > %(at)s)
+UNION ALL
+SELECT true, said.person_id, said.rule_id, '', '', said.starts_at,
+    least(said.ends_at, coalesce(said.ended_at, said.ends_at)), NULL
+FROM catalog_sodexception said
+WHERE said.person_id = ANY(%(people)s::bigint[]) AND said.rule_id = ANY(%(rules)s::bigint[]) AND said.ends_at > %(at)s
+    AND (said.ended_at IS NULL OR said.ended_at > %(at)s)
+ORDER BY starts_at, grant_id
 """

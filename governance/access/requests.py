@@ -96,7 +96,7 @@ def approve(
     at = now()
     request = _locked_pending(request)
     version = request.policy_version
-    broken = _broken_by(request, duration, at=at)
+    broken = duties_broken_by(request, duration, at=at)
     _refuse_unless_allowed(
         request, version, approver, duration=duration, reason=reason, approves=True, duties_broken=broken
     )
@@ -238,7 +238,9 @@ def _shortest(request: AccessRequest, chosen: timedelta | None = None) -> timede
     return min((span for span in (*given, chosen) if span is not None), default=request.duration)
 
 
-def _broken_by(request: AccessRequest, chosen: timedelta | None, *, at: datetime) -> tuple[DutyConflict, ...]:
+def duties_broken_by(
+    request: AccessRequest, chosen: timedelta | None = None, *, at: datetime
+) -> tuple[DutyConflict, ...]:
     """Return the rules about duties that a yes would break, with what is held now."""
     starts_at, ends_at = duties.span(_shortest(request, chosen), request.starts_at, extends=request.extends, at=at)
     return duties.of_access(request.person, request.entitlement, starts_at=starts_at, ends_at=ends_at, at=at)

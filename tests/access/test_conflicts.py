@@ -9,9 +9,10 @@ import time_machine
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
-from governance.access import conflicts, duties, grants
+from governance.access import birthright, conflicts, duties, grants
 from governance.access.conflicts import Total
 from governance.access.models import Grant, GrantCause
+from governance.catalog import actions as catalog
 from governance.catalog import sod
 from governance.catalog.models import Application, Entitlement
 from governance.catalog.sod_queries import sod_rules_in_force
@@ -240,11 +241,8 @@ def test_sets_agree_with_the_policy_looking_at_each_person(seed: int, sam: Perso
                     seen(person, role)
                 else:
                     give(person, role, starts_in=chance.randint(-1, 1) * HOUR, lasts=chance.choice([HOUR, 3 * HOUR]))
-        by_set = {
-            (one.rule_id, one.person_id)
-            for person in people
-            for one in conflicts.conflicts_of(person.pk, rules(), at=now())
-        }
+        slugs = {rule.slug: rule.rule_id for rule in rules()}
+        by_set = {(slugs[one.slug], person.pk) for person in people for one in conflicts.of_person(person.pk, at=now())}
         counted = conflicts.totals(rules(), at=now())
 
         known = duties.known_about([person.pk for person in people], sod_rules_in_force(now()), at=now())
@@ -257,3 +255,24 @@ def test_sets_agree_with_the_policy_looking_at_each_person(seed: int, sam: Perso
 
     assert by_set == by_person
     assert sum(total.open for total in counted.values()) == len(by_set)
+
+
+def test_a_person_s_conflicts_come_with_what_is_held_back_from_them(
+    ada: Person, sam: Person, payer: Entitlement, approver: Entitlement, analyst: Entitlement
+) -> None:
+    rule = forbid([payer], [approver], owner=sam)
+    forbid([payer], [analyst], owner=sam, name="Other")
+    give(ada, payer)
+    give(ada, approver)
+    exception = exempt(rule, ada, by=sam)
+    catalog.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=TESTING)
+    birthright.apply([ada.pk], at=now(), actor=TESTING)
+
+    broken, held_back = conflicts.of_person(ada.pk, at=now())
+
+    assert (broken.slug, broken.excepted_until, broken.severity) == (rule.slug, exception.ends_at, 3)
+    assert set(broken.names) == {"Payer in Snowflake", "Approver in Tally"}
+    assert set(broken.application_ids) == {payer.application_id, approver.application_id}
+    assert (held_back.is_withheld, held_back.rule_name) == (True, "Engineers")
+    assert list(held_back.names) == ["Analyst in Snowflake"]
+    assert conflicts.of_person(sam.pk, at=now()) == []

@@ -394,7 +394,7 @@ def test_withholding_from_many_costs_the_same_number_of_statements(
         give(person, payer)
     by_role("Approvers", 'department eq "Finance"', approver)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         birthright.apply([person.pk for person in crowd], at=now(), actor=TESTING)
 
     assert Withheld.objects.count() == people

@@ -20,7 +20,9 @@ from governance.catalog.models import Entitlement
 from governance.core.clock import now
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person
+from tests import cast
 from tests.cast import TESTING
+from tests.duties import exempt, forbid
 
 EVERYBODY = frozenset({"employee", "owner", "security_admin", "auditor"})
 GOVERN = frozenset({"owner", "security_admin", "auditor"})
@@ -105,6 +107,13 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "connections/<uuid:ref>/revoke/": (ADMIN, POST),
     "conflicts/<int:conflict_id>/hand-over/": (ADMIN, POST),
     "conflicts/<int:conflict_id>/leave/": (ADMIN, POST),
+    "duties/": (GOVERN, GET),
+    "new-duty-rule/": (ADMIN, BOTH),
+    "duties/<slug:slug>/": (GOVERN, GET),
+    "duties/<slug:slug>/change/": (ADMIN, BOTH),
+    "duties/<slug:slug>/retire/": (ADMIN, POST),
+    "duties/<slug:slug>/except/": (ADMIN, BOTH),
+    "exceptions/<int:exception_id>/end/": (ADMIN, POST),
     "policies/": (GOVERN, GET),
     "policies/<slug:slug>/": (GOVERN, GET),
     "new-policy/": (ADMIN, BOTH),
@@ -152,6 +161,8 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
     """Return what stands for each part of a route, and make it exist."""
     catalog.save_policy("Snowflake", catalog.PolicyTerms(("owner",)), slug="snowflake", actor=TESTING)
     catalog.save_birthright_rule("Snowflake", "active eq false", [analyst], slug="snowflake", actor=TESTING)
+    other = cast.add_role(analyst.application, "Payer")
+    rule = forbid([analyst], [other], owner=sam, name="Snowflake")
     new = grants.NewGrant(ada.pk, analyst.pk, analyst.application_id, "manual", now())
     (grant,) = grants.start_many([new], at=now(), actor=TESTING)
     provider = connections.open_connection("okta", actor=TESTING)
@@ -165,6 +176,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "<int:account_id>": "1",
         "<int:operation_id>": str(grant.give_operation_id),
         "<int:index>": "0",
+        "<int:exception_id>": str(exempt(rule, ada, by=sam).pk),
         "<int:exchange_id>": str(exchange.pk),
         "<int:token_id>": "1",
         "<int:client_pk>": "1",

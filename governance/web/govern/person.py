@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_POST
 
@@ -24,6 +24,7 @@ from governance.ledger.recording import Subject
 from governance.lifecycle import actions as lifecycle
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import actor_of
+from governance.web.govern import duties_shown
 from governance.web.govern.drift_queries import seen_not_granted
 from governance.web.govern.filters import AsOfForm
 from governance.web.govern.lines import lines_of
@@ -64,11 +65,7 @@ def person(request: HttpRequest, ref: str) -> HttpResponse:
     form = AsOfForm(request.GET)
     at, is_past = form.moment()
     reach = reach_of(request)
-    grants = list(
-        reach.within(queries.grants_at(at).filter(person=found)).order_by(
-            "-entitlement__risk", "application__name", "entitlement__name", "id"
-        )
-    )
+    grants, upcoming = _grants(found, reach, at)
     context = _shared(request, found, "access") | {
         "form": form,
         "at": at,
@@ -77,7 +74,8 @@ def person(request: HttpRequest, ref: str) -> HttpResponse:
         "drift": [] if is_past else _drift(found, reach),
         "accounts": _accounts(found, reach),
         "removals": _removals(found, reach) if found.status == Status.LEFT else [],
-        "upcoming": [] if is_past else _upcoming(found, reach),
+        "upcoming": [] if is_past else upcoming,
+        "duties": [] if is_past else duties_shown.conflicts_of(found, at, reach),
     }
     return show(request, "govern/person.html", "access", context)
 
@@ -141,8 +139,15 @@ def _drift(found: Person, reach: Reach) -> list[Any]:
     return unexplained(list(reach.within(seen, "account__application_id")))
 
 
-def _upcoming(found: Person, reach: Reach) -> list[Grant]:
-    return [one for one in queries.upcoming_access_of(found, at=now()) if reach.sees(one.application_id)]
+def _grants(found: Person, reach: Reach, at: datetime) -> tuple[list[Grant], list[Grant]]:
+    """Return the grants that cover an instant, the riskiest first, and those that begin later. One statement."""
+    known = Grant.objects.filter(person=found, ends_at__gt=at).filter(ends_at__gt=F("starts_at"))
+    ordered = reach.within(known.select_related(*queries.WITH_GRANT)).order_by(
+        "-entitlement__risk", "application__name", "entitlement__name", "id"
+    )
+    running = [grant for grant in ordered if grant.starts_at <= at]
+    later = sorted((grant for grant in ordered if grant.starts_at > at), key=lambda one: (one.starts_at, one.pk))
+    return running, later
 
 
 def _accounts(found: Person, reach: Reach) -> list[Account]:

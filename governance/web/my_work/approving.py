@@ -9,9 +9,11 @@ from typing import Any
 
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.access.queries import WITH_GRANT, covering, waiting_for
+from governance.access.requests import duties_broken_by
 from governance.catalog.models import Risk
 from governance.identity.models import Person
 from governance.policy.durations import COMMON, spoken
+from governance.policy.duties import DutyConflict
 from governance.web.kinds import kind_of
 from governance.web.my_work.asking import Length, seconds_of
 from governance.web.my_work.following import visible_request
@@ -44,6 +46,8 @@ class Facts:
     earlier: tuple[AccessRequest, ...]
     decided: tuple[Approval, ...]
     shorter: tuple[Length, ...]
+    #: The rules about duties that a yes would break, by what the person holds now.
+    duties: tuple[DutyConflict, ...]
     at: datetime
 
     @property
@@ -102,7 +106,7 @@ def after(person: Person, at: datetime, decided: AccessRequest) -> Approvals:
 
 
 def facts(request: AccessRequest, queue: Sequence[AccessRequest], at: datetime) -> Facts:
-    """Return the facts of one request. Three statements."""
+    """Return the facts of one request. Five statements at most."""
     verdict: dict[str, Any] = request.verdict
     held: dict[str, Any] = verdict.get("facts", {}).get("held", {})
     risk: dict[str, Any] = verdict.get("risk", {})
@@ -118,6 +122,7 @@ def facts(request: AccessRequest, queue: Sequence[AccessRequest], at: datetime) 
         earlier=_earlier(request),
         decided=tuple(request.approvals.select_related("approver").order_by("stage")),
         shorter=_shorter(request),
+        duties=duties_broken_by(request, at=at) if request in queue else (),
         at=at,
     )
 

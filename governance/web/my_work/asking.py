@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from governance.access.approvers import Deciders, deciders
+from governance.access.duties import of_ask
 from governance.access.queries import usual_answer
 from governance.catalog.models import Application, ApproverKind
 from governance.catalog.queries import application as application_called
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.policy.durations import COMMON, spoken
+from governance.policy.duties import DutyConflict
+from governance.policy.facts import Ask
 from governance.web.my_work.offers import ASKED_AS, Offer, held_by, offers_to
 
 #: What the field says when there is to be no end.
@@ -48,7 +51,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The drawer for one application. `offer` is the chosen role."""
+    """The drawer for one application as of `at`. `offer` is the chosen role."""
+
+    at: datetime
 
     application: Application
     choices: tuple[Choice, ...]
@@ -59,6 +64,13 @@ class Asking:
     stages: tuple[Decider, ...]
     is_instant: bool
     usual: timedelta | None
+    #: The rules about duties that the chosen role would break in the chosen time.
+    duties: tuple[DutyConflict, ...] = ()
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Tell whether a rule refuses the chosen role from the first moment, however short the time."""
+        return any(one.is_refused and one.begins_at <= self.at for one in self.duties)
 
     @property
     def purposes(self) -> list[str]:
@@ -88,7 +100,9 @@ def asking(person: Person, slug: str, at: datetime, *, role: str = "", length: s
     lengths = lengths_up_to(offer.version.max_duration, chosen=length, usual=offer.version.default_duration,
                             allows_open_end=offer.version.allows_open_end)  # fmt: skip
     span = span_of(next((one.seconds for one in lengths if one.is_chosen), NO_END))
+    broken = () if offer.grant or offer.request else of_ask(person, offer.role, Ask(span, "", ""), at=at)
     return Asking(
+        at=at,
         application=offer.role.application,
         choices=tuple(Choice(one, _who(one, known, person), one is offer) for one in offers),
         offer=offer,
@@ -96,7 +110,8 @@ def asking(person: Person, slug: str, at: datetime, *, role: str = "", length: s
         longest=spoken(offer.version.max_duration),
         ends_at=None if span is None else at + span,
         stages=tuple(_stages(offer, known, person)),
-        is_instant=_is_instant(offer, span),
+        is_instant=_is_instant(offer, span) and not (broken and offer.version.stages),
+        duties=broken,
         usual=usual_answer(offer.role.pk, at=at),
     )
 
