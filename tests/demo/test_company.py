@@ -13,10 +13,12 @@ from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
-from governance.access import birthright, queries, sweep
+from governance.access import birthright, conflicts, duties, queries, sweep
+from governance.access.conflicts import Total
 from governance.access.models import AccessRequest, Approval, Grant, GrantRevision, RequestState
 from governance.access.requests import eligible_approvers
-from governance.catalog.models import AccessPolicy, Application, BirthrightRule, Entitlement
+from governance.catalog import sod_queries
+from governance.catalog.models import AccessPolicy, Application, BirthrightRule, Entitlement, SodRuleVersion
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END
 from governance.demo import staff
@@ -35,6 +37,7 @@ from governance.identity.models import (
 )
 from governance.identity.profiles import profile_from_document
 from governance.ledger.models import Disclosure, Pending
+from governance.policy.facts import Ask
 from governance.provisioning.models import Account, AccountKind, Holding, Operation, SyncRun
 
 #: A Wednesday afternoon.
@@ -376,3 +379,19 @@ def test_each_sign_in_has_its_role(one: staff.SignIn) -> None:
     roles = RoleAssignment.objects.filter(person__email=one.email).values_list("role", flat=True)
 
     assert one.role == "employee" or one.role in roles
+
+
+def test_somebody_breaks_a_rule_about_duties_somebody_is_excepted_and_nobody_asked_against_one() -> None:
+    rules = sod_queries.sod_rules_in_force(AT)
+    totals = conflicts.totals([duties.as_policy(rule) for rule in rules], at=AT)
+
+    assert {rule.slug: totals[rule.rule_id] for rule in rules} == {
+        "pay-and-refund": Total(open=1),
+        "approve-and-set-up": Total(excepted=1),
+        "few-keys": Total(),
+    }
+    effective_at = min(SodRuleVersion.objects.values_list("effective_at", flat=True))
+    for request in AccessRequest.objects.filter(created_at__gt=effective_at).select_related("person", "entitlement"):
+        asked = Ask(request.duration, "", "", starts_at=request.starts_at)
+        broken = duties.of_ask(request.person, request.entitlement, asked, at=request.created_at)
+        assert not any(one.is_refused for one in broken), request
