@@ -23,6 +23,7 @@ _ROLES = (
     .order_by("application__name", "name")
 )
 _SEVERAL = "Hold Ctrl or ⌘ to choose several."
+_NEEDED = {"required": "Choose at least one role."}
 
 
 class PersonField(forms.CharField):
@@ -61,16 +62,19 @@ class DutyRuleForm(forms.Form):
         _ROLES,
         label="First roles",
         help_text=_SEVERAL,
+        error_messages=_NEEDED,
         widget=forms.SelectMultiple(attrs={"size": 8, "class": "input"}),
     )
     second = RoleChoice(
         _ROLES,
         label="Second roles",
-        help_text=f"{_SEVERAL} Leave them out for a limit.",
-        required=False,
+        help_text=_SEVERAL,
+        error_messages=_NEEDED,
         widget=forms.SelectMultiple(attrs={"size": 8, "class": "input"}),
     )
-    at_most = forms.IntegerField(label="At most so many", min_value=1, max_value=99, required=False)
+    at_most = forms.IntegerField(
+        label="At most so many", min_value=1, max_value=99, error_messages={"required": "Say how many."}
+    )
     effect = forms.ChoiceField(
         choices=[
             (SodEffect.BLOCK.value, "Refuse it: nobody can say yes without an exception"),
@@ -82,6 +86,12 @@ class DutyRuleForm(forms.Form):
     )
     severity = forms.TypedChoiceField(choices=Risk.choices, coerce=int, initial=Risk.HIGH, label="How bad it is")
     owner = PersonField(max_length=320, label="Who answers for the rule", help_text="Their e-mail address.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.is_bound:
+            is_limit = self.data.get("shape") == LIMIT
+            self.fields["second"].required, self.fields["at_most"].required = not is_limit, is_limit
 
     @staticmethod
     def initial_of(said: RuleShown) -> dict[str, Any]:
@@ -100,15 +110,9 @@ class DutyRuleForm(forms.Form):
         }
 
     def clean(self) -> dict[str, Any]:
-        """Ask for what the shape needs, and leave out what it has no use for."""
+        """Leave out what the shape has no use for."""
         said = super().clean() or {}
-        if said.get("shape") == LIMIT:
-            said["second"] = []
-            if said.get("at_most") is None and "at_most" not in self.errors:
-                self.add_error("at_most", "Say how many.")
-        else:
-            said["at_most"] = None
-        return said
+        return said | ({"second": []} if said.get("shape") == LIMIT else {"at_most": None})
 
     def terms(self) -> SodTerms:
         """Return what was written, for the action."""
