@@ -20,12 +20,14 @@ BATCH = 1_000
 
 
 def sweep() -> int:
-    """Order everything that is due by now, in batches, until nothing is left; return how much was done.
+    """Order everything that is due by now, in batches; return how much was done.
 
+    The first batch that is not full is the last: while hundreds fall due each second there is no end to what is due.
     Several sweepers may run at once: each works on people the others have not locked.
     """
-    done = 0
-    while swept := sweep_batch(BATCH):
+    done = swept = sweep_batch(BATCH)
+    while swept >= BATCH:
+        swept = sweep_batch(BATCH)
         done += swept
     return done + lapse_requests()
 

@@ -163,6 +163,32 @@ def test_a_batch_costs_the_same_statements_however_many_end(noon: time_machine.T
     assert costs[0] <= 9
 
 
+def test_a_sweep_ends_although_more_falls_due_all_the_time(
+    noon: time_machine.Traveller, ada: Person, analyst: Entitlement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minute in range(1, 6):
+        give(ada, analyst, NOON, NOON + minute * MINUTE)
+
+    def a_minute_later() -> datetime:
+        noon.shift(MINUTE)
+        return now()
+
+    monkeypatch.setattr("governance.access.sweep.now", a_minute_later)
+
+    assert sweep() == 1
+
+
+def test_a_sweep_goes_on_while_batches_are_full(
+    noon: time_machine.Traveller, ada: Person, analyst: Entitlement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("governance.access.sweep.BATCH", 2)
+    for _ in range(5):
+        give(ada, analyst, NOON, NOON + HOUR)
+    noon.shift(HOUR)
+
+    assert sweep() == 5
+
+
 @dataclass
 class Naive:
     """One grant as arithmetic has it."""
