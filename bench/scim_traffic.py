@@ -188,8 +188,8 @@ def filter_external_id(server: Server, client: Client, turn: int) -> None:
 
 
 def rename(server: Server, client: Client, turn: int) -> None:
-    """Change a family name."""
-    id_, _ = random.choice(server.people)
+    """Change a family name: no two turns at once that of the same person."""
+    id_, _ = server.people[turn * 7 % len(server.people)]
     name = f"Family{random.randrange(10**9)}"
     found = client.told("PATCH", f"Users/{id_}", patch("replace", "name.familyName", name))
     # RFC 7644 §3.5.2: a PATCH may be answered 204, without a body.
