@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +25,11 @@ from governance.core.wakeup import wake
 
 
 @pytest.fixture(autouse=True)
-def _fresh_bell(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh_bell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    assert wakeup._ringer.wait(20)
     monkeypatch.setattr(wakeup, "_bell", wakeup._Bell())
+    yield
+    assert wakeup._ringer.wait(20)
 
 
 @pytest.fixture
@@ -82,6 +88,7 @@ def test_a_wake_up_goes_out_when_the_transaction_commits(
         wake("access.sweep")
         assert not messages.exists()
 
+    assert wakeup._ringer.wait(20)
     assert len(list(messages.glob("*.msg"))) == 1
 
 
@@ -93,7 +100,37 @@ def test_a_rolled_back_transaction_wakes_nobody(
         wake("access.sweep")
         transaction.set_rollback(True)
 
+    assert wakeup._ringer.wait(20)
     assert not messages.exists()
+
+
+def test_what_is_asked_for_in_one_moment_rings_once_for_each_task(messages: Path) -> None:
+    for _ in range(50):
+        wakeup._ringer.ask("access.sweep")
+        wakeup._ringer.ask("provisioning.deliver_due")
+
+    assert wakeup._ringer.wait(20)
+    assert 2 <= len(list(messages.glob("*.msg"))) < 20
+
+
+def test_a_hung_broker_never_holds_up_who_asks(monkeypatch: pytest.MonkeyPatch, deaf_port: int) -> None:
+    _use_broker(monkeypatch, celery_broker_url=SecretStr(f"amqp://ada:word@127.0.0.1:{deaf_port}/"))
+
+    started_at = time.monotonic()
+    for _ in range(1000):
+        wakeup._ringer.ask("access.sweep")
+
+    assert time.monotonic() - started_at < 0.2
+
+
+def test_a_process_rings_before_it_ends(tmp_path: Path) -> None:
+    program = "import django; django.setup(); from governance.core.wakeup import wake; wake('access.sweep')"
+    environment = os.environ | {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "governance.config.settings"}
+    environment.pop("CELERY_BROKER_URL", None)
+
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60)
+
+    assert len(list((tmp_path / "broker" / "messages").glob("*.msg"))) == 1
 
 
 def test_the_embedded_broker_keeps_its_queue_short(messages: Path) -> None:
