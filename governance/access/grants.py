@@ -17,11 +17,12 @@ from governance.access.models import EndCause, Grant, GrantCause
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END, is_open_ended, now
 from governance.core.errors import Conflict, Invalid, Reason, Refused
-from governance.core.tables import insert_rows, update_rows
+from governance.core.statements import rows
+from governance.core.tables import insert_rows
 from governance.identity.models import Person
 from governance.identity.queries import refs_of
 from governance.ledger.recording import Record, record, record_many
-from governance.provisioning.actions import Order, order_many
+from governance.provisioning.actions import order_selected
 from governance.provisioning.models import OperationKind
 
 
@@ -104,28 +105,26 @@ def start_many(new: Sequence[NewGrant], *, at: datetime, actor: Actor) -> list[G
 
 
 def order_starts(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
-    """Order what grants that have begun give, and note on them that it was ordered."""
+    """Order what grants that have begun give, and note on them that it was ordered. Two statements."""
     if not grants:
         return
-    operations = order_many(
-        [
-            Order(
-                kind=OperationKind.GIVE,
-                person_id=grant.person_id,
-                entitlement_id=grant.entitlement_id,
-                application_id=grant.application_id,
-                origin=f"grant:{grant.pk}",
-                key=f"grant:{grant.pk}:give:{grant.revision}",
-                at=at,
-                actor=actor,
-            )
-            for grant in grants
-        ]
-    )
+    known = {"ids": [grant.pk for grant in grants], "at": at}
+    ordered = order_selected(OperationKind.GIVE.value, _BEGINNING, known, at=at, actor=actor)
     for grant in grants:
         grant.start_ordered_at = at
-        grant.give_operation_id = operations[f"grant:{grant.pk}:give:{grant.revision}"]
-    update_rows(Grant, [columns(grant, ("id", "start_ordered_at", "give_operation_id")) for grant in grants])
+        grant.give_operation_id = ordered[f"grant:{grant.pk}:give:{grant.revision}"]
+    rows(_NOTE_STARTS, {**known, "operations": [grant.give_operation_id for grant in grants]})
+
+
+_BEGINNING = """
+SELECT 'grant:' || begun.id AS origin, 'grant:' || begun.id || ':give:' || begun.revision AS key, begun.person_id,
+    begun.entitlement_id, begun.application_id, false AS closes_account
+FROM access_grant begun WHERE begun.id = ANY(%(ids)s::bigint[]) ORDER BY begun.starts_at, begun.id
+"""
+_NOTE_STARTS = """
+UPDATE access_grant AS begun SET start_ordered_at = %(at)s, give_operation_id = given.operation_id
+FROM unnest(%(ids)s::bigint[], %(operations)s::bigint[]) AS given (id, operation_id) WHERE begun.id = given.id
+"""
 
 
 @transaction.atomic

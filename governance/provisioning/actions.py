@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import transaction
@@ -12,7 +11,6 @@ from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict
 from governance.core.statements import rows
-from governance.core.tables import insert_rows
 from governance.core.wakeup import wake
 from governance.identity.models import Person
 from governance.ledger.recording import Subject, record
@@ -24,65 +22,14 @@ WAKE = "provisioning.deliver_due"
 _BY_HAND = "Do this in the application by hand, then tick it off."
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One order to one application. `key` makes it happen once; `closes_account`: nothing else is left there."""
-
-    kind: str
-    person_id: int
-    entitlement_id: int
-    application_id: int
-    origin: str
-    key: str
-    at: datetime
-    actor: Actor
-    closes_account: bool = False
-
-
-def order_many(orders: Sequence[Order]) -> Mapping[str, int]:
-    """Write orders in the caller's transaction; return the primary key of each by its `key`.
-
-    One that was written before stays as it is. Three statements and a wake-up after the commit, however many.
-    """
-    if not orders:
-        return {}
-    by_hand = _worked_by_hand({order.application_id for order in orders})
-    insert_rows(
-        Operation,
-        [
-            {
-                "application_id": order.application_id,
-                "person_id": order.person_id,
-                "entitlement_id": order.entitlement_id,
-                "kind": order.kind,
-                "state": OperationState.WAITING,
-                "origin": order.origin,
-                "idempotency_key": order.key,
-                "closes_account": order.closes_account,
-                "correlation_id": order.actor.correlation_id,
-                "ordered_at": order.at,
-                "attempts": 0,
-                "next_attempt_at": order.at,
-                "claimed_by": "",
-                "last_error": "",
-                "next_step": by_hand.get(order.application_id, ""),
-            }
-            for order in orders
-        ],
-        ignore_conflicts=True,
-    )
-    wake(WAKE)
-    return dict(rows(_WRITTEN, [[order.key for order in orders]]))
-
-
 def order_selected(
     kind: str, selection: str, parameters: Mapping[str, object], *, at: datetime, actor: Actor
 ) -> Mapping[str, int]:
     """Write an order for each row of `selection` in the caller's transaction; return each's primary key by its `key`.
 
-    `selection` is SQL, a constant of the code, with the columns of `Order` that differ: key, origin, person_id,
-    entitlement_id, application_id, closes_account. One that was written before stays as it is. One statement, and a
-    wake-up after the commit, however many.
+    `selection` is SQL, a constant of the code, with these columns: `key` makes an order happen once, `origin` says what
+    caused it, person_id, entitlement_id, application_id, and `closes_account`: nothing else is left there. One that was
+    written before stays as it is. One statement, and a wake-up after the commit, however many.
     """
     known = {"kind": kind, "at": at, "correlation": actor.correlation_id, "by_hand": _BY_HAND, **parameters}
     written = dict(rows(_ORDER_SELECTED.format(selection=selection), known))
@@ -108,7 +55,6 @@ UNION ALL
 SELECT earlier.idempotency_key, earlier.id
 FROM wanted JOIN provisioning_operation earlier ON earlier.idempotency_key = wanted.key
 """
-_WRITTEN = "SELECT idempotency_key, id FROM provisioning_operation WHERE idempotency_key = ANY(%s::text[])"
 
 
 @transaction.atomic
@@ -185,14 +131,3 @@ def link_account(account: Account, person: Person, *, actor: Actor) -> Account:
     )
     account.refresh_from_db()
     return account
-
-
-def _worked_by_hand(application_ids: set[int]) -> dict[int, str]:
-    """Return what a person has to do, for each application that no connector reaches."""
-    by_hand = application_ids - {key for (key,) in rows(_REACHED, [sorted(application_ids)])}
-    return dict.fromkeys(by_hand, _BY_HAND)
-
-
-_REACHED = """
-SELECT application_id FROM provisioning_connector WHERE application_id = ANY(%s::bigint[]) AND kind <> 'manual'
-"""

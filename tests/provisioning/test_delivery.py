@@ -21,7 +21,7 @@ from governance.core.errors import Conflict
 from governance.identity.models import Person
 from governance.ledger.models import Pending
 from governance.provisioning import settling
-from governance.provisioning.actions import Order, confirm_by_hand, order_many, retry
+from governance.provisioning.actions import confirm_by_hand, order_selected, retry
 from governance.provisioning.claims import claim, name_of, release_of_the_dead, worker_name
 from governance.provisioning.connecting import save_connector
 from governance.provisioning.delivery import deliver_due
@@ -35,18 +35,14 @@ GIVE, TAKE = OperationKind.GIVE, OperationKind.TAKE
 
 
 def order(kind: str, person: Person, role: Entitlement, *, key: str = "", closes: bool = False) -> Operation:
-    wanted = Order(
-        kind=kind,
-        person_id=person.pk,
-        entitlement_id=role.pk,
-        application_id=role.application_id,
-        origin="grant:1",
-        key=key or f"{kind}:{person.pk}:{role.pk}:{Operation.objects.count()}",
-        at=now(),
-        actor=TESTING,
-        closes_account=closes,
-    )
-    return Operation.objects.get(pk=order_many([wanted])[wanted.key])
+    named = key or f"{kind}:{person.pk}:{role.pk}:{Operation.objects.count()}"
+    selection = """
+        SELECT %(key)s AS key, 'grant:1' AS origin, %(person)s::bigint AS person_id, %(role)s::bigint AS entitlement_id,
+            %(application)s::bigint AS application_id, %(closes)s AS closes_account
+    """
+    known = {"person": person.pk, "role": role.pk, "application": role.application_id, "closes": closes}
+    written = order_selected(kind, selection, {**known, "key": named}, at=now(), actor=TESTING)
+    return Operation.objects.get(pk=written[named])
 
 
 def deliver() -> int:
