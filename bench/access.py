@@ -203,10 +203,10 @@ WHERE ended.id = ANY(%s::bigint[]) AND (
 
 def _wait_until_ordered(keys: list[int], *, patience_seconds: float) -> None:
     end = time.monotonic() + patience_seconds
-    waiting = "SELECT count(*) FROM access_grant WHERE id = ANY(%s::bigint[]) AND end_ordered_at IS NULL"
-    while left := _count(waiting, keys):
+    while left := _count("SELECT count(*) FROM access_grant WHERE end_ordered_at IS NULL AND ends_at <= now()"):
         assert time.monotonic() < end, f"{left} of {len(keys)} are not ordered"
         time.sleep(0.1)
+    _check_ends(keys)
 
 
 def _percentiles(keys: list[int]) -> str:
