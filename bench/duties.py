@@ -141,7 +141,7 @@ def measure() -> None:
         ("who breaks which rule, counted for all rules", lambda: conflicts.totals(rules, at=at)),
         ("the first fifty who break one rule", lambda: conflicts.page_of(rules[0], at=at, size=50)),
         ("a draft, counted before it is saved", lambda: conflicts.total_of(rules[1], at=at)),
-        ("the rules one person breaks", lambda: conflicts.conflicts_of(person.pk, rules, at=at)),
+        ("the rules one person breaks", lambda: conflicts.of_person(person.pk, at=at)),
         ("what a request would break", lambda: duties.of_ask(person, role, Ask(None, "", ""), at=at)),
     ):
         print(f"{what:<50} {1000 * seconds(act):>12.1f} ms")
