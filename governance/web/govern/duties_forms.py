@@ -112,7 +112,8 @@ class DutyRuleForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Leave out what the shape has no use for."""
         said = super().clean() or {}
-        return said | ({"second": []} if said.get("shape") == LIMIT else {"at_most": None})
+        unused: dict[str, Any] = {"second": []} if said.get("shape") == LIMIT else {"at_most": None}
+        return said | unused
 
     def terms(self) -> SodTerms:
         """Return what was written, for the action."""
