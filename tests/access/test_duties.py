@@ -1,19 +1,20 @@
 """What rules about duties prevent: at a request, at each yes, at the start, and by role."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries
 
 from governance.access import birthright, grants, queries, requests, sweep
 from governance.access.models import AccessRequest, EndCause, Grant, GrantCause, RequestState, Withheld
 from governance.catalog import actions as catalog
 from governance.catalog import sod
-from governance.catalog.models import Application, Entitlement, SodEffect
+from governance.catalog.models import Application, Entitlement, SodEffect, SodException, SodRule
 from governance.core.clock import OPEN_END, now
-from governance.core.errors import Refused
+from governance.core.errors import Conflict, Refused
 from governance.identity.models import Person
 from governance.identity.queries import locked_person
 from governance.ledger.models import Pending
@@ -398,3 +399,49 @@ def test_withholding_from_many_costs_the_same_number_of_statements(
         birthright.apply([person.pk for person in crowd], at=now(), actor=TESTING)
 
     assert Withheld.objects.count() == people
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_yeses_at_once_to_what_excludes_each_other_give_one(
+    ada: Person, linus: Person, sam: Person, payer: Entitlement, approver: Entitlement
+) -> None:
+    forbid([payer], [approver], owner=sam)
+    asked = [submit(ada, payer), submit(ada, approver)]
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda request: _in_thread(request, linus), asked))
+
+    assert sorted(answers) == ["approved", "refused"]
+    assert len(held_by(ada)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_exceptions_at_once_for_one_person_are_one(
+    ada: Person, grace: Person, sam: Person, payer: Entitlement, approver: Entitlement
+) -> None:
+    rule = forbid([payer], [approver], owner=sam)
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda by: _excepted_in_thread(rule, ada, by), [grace, sam]))
+
+    assert sorted(made) == [False, True]
+    assert SodException.objects.count() == 1
+
+
+def _in_thread(request: AccessRequest, approver: Person) -> str:
+    try:
+        return str(yes(request, approver).state)
+    except Refused:
+        return "refused"
+    finally:
+        connection.close()
+
+
+def _excepted_in_thread(rule: SodRule, person: Person, by: Person) -> bool:
+    try:
+        exempt(rule, person, by=by)
+    except Conflict:
+        return False
+    finally:
+        connection.close()
+    return True
