@@ -124,7 +124,7 @@ def test_a_hung_broker_never_holds_up_who_asks(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_process_rings_before_it_ends(tmp_path: Path) -> None:
-    program = "import django; django.setup(); from governance.core.wakeup import wake; wake('access.sweep')"
+    program = "import django; django.setup(); from governance.core import wakeup; wakeup._ringer.ask('access.sweep')"
     environment = os.environ | {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "governance.config.settings"}
     environment.pop("CELERY_BROKER_URL", None)
 

@@ -20,7 +20,7 @@ from governance.core.actor import Actor, Door
 from governance.core.clock import now
 from governance.identity.models import Group, Membership, Person, Status
 from scim_bridge.connections import open_connection
-from scim_bridge.storage.retrying import settled
+from scim_bridge.storage.retrying import ATTEMPTS, settled
 from tests import cast
 from tests.scim_bridge.conftest import ENTERPRISE, GROUP, PATCH, USER
 
@@ -294,7 +294,8 @@ def test_who_meets_in_a_deadlock_is_begun_again(transactional_db: None) -> None:
         done = [pool.submit(take(ada, grace)), pool.submit(take(grace, ada))]
 
         assert [each.result(timeout=60) for each in done] == [ada.user_name, grace.user_name]
-    assert len(begun) == 3
+    # Whoever is begun again may be quicker than the one who waits, and meet it once more.
+    assert 3 <= len(begun) <= 2 * ATTEMPTS
 
 
 def test_two_bulk_requests_at_once_over_the_same_people_both_finish(
