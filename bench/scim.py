@@ -166,6 +166,8 @@ def rules(bench: Bench) -> None:
 def members(bench: Bench) -> None:
     """Measure one member added to and removed from groups of growing size."""
     biggest = max(bench.sizes.groups)
+    if len(bench.ours.people) < biggest + 100:
+        _grow(bench.ours, biggest + 100)
     for server in (bench.bare, bench.stock):
         _fill(bench, server, min(len(bench.ours.people), biggest + 100) - len(server.people))
     servers = bench.durable if len(bench.ours.people) >= biggest else bench.everybody
