@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: A larger body is not kept, only its size: rings full of them would be a process full of them.
 MAX_BODY_BYTES = 65_536
+#: So many resources of a page are kept: they show what all of them look like.
+PAGE_KEPT = 5
 #: After so long without a request the thread gives its connection to the database back.
 IDLE_SECONDS = 10.0
 #: What other processes counted since is taken off a limit only when we looked at most so long ago.
@@ -185,7 +187,8 @@ def _activity(buffers: _Buffers) -> Activity:
 def _seen(connection_id: int, noted: Noted) -> Seen:
     """Return an exchange without anybody's data: what leaves here is what is kept."""
     sent, answered = _json(noted.request_body), _json(noted.response_body)
-    request, response = masked(sent), masked(answered)
+    few, more = _few(answered)
+    request, response = masked(sent), masked(few)
     query = masked_query(noted.query)
     if noted.status >= 400 and isinstance(answered, dict) and isinstance(answered.get("detail"), str):
         said = [*personal_texts(sent), *personal_texts(dict(parse_qsl(noted.query))), *_strangers(noted.path)]
@@ -202,7 +205,7 @@ def _seen(connection_id: int, noted: Noted) -> Seen:
         user_agent=without(noted.user_agent, iter(()))[:200],
         correlation_id=noted.correlation_id,
         request_body=cut(request),
-        response_body=cut(response),
+        response_body=_with_more(cut(response), more),
         understood=tuple(sentence[:500] for sentence in understood.sentences),
         problem=understood.problem[:1000],
         section=understood.section,
@@ -218,6 +221,22 @@ def _json(body: bytes | None) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return {"bytes": len(body), "json": False}
+
+
+def _few(answered: Any) -> tuple[Any, int]:
+    """Return an answer with the first resources of a page, and how many there were more.
+
+    What is not kept need not be masked: a client that pages through everybody would keep this thread busy, and whoever
+    waits for the interpreter with it.
+    """
+    listed = answered.get("Resources") if isinstance(answered, dict) else None
+    if not isinstance(listed, list) or len(listed) <= PAGE_KEPT:
+        return answered, 0
+    return {**answered, "Resources": listed[:PAGE_KEPT]}, len(listed) - PAGE_KEPT
+
+
+def _with_more(response: Any, more: int) -> Any:
+    return {**response, "Resources": [*response["Resources"], f"… and {more} more"]} if more else response
 
 
 def _pairs(query: str) -> dict[str, str]:

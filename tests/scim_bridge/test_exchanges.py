@@ -168,6 +168,20 @@ def test_pages_of_exchanges_follow_each_other_without_a_gap(strict: Provider) ->
     assert {each.status for each in queries.exchanges_of(ref, only_errors=True)} == {400}
 
 
+def test_of_a_long_page_the_first_resources_are_kept_and_how_many_there_were(strict: Provider) -> None:
+    for number in range(8):
+        strict.create_user(f"person{number}@halden.example")
+    strict.get("Users")
+
+    RECORDER.flush()
+
+    kept = _last()
+    assert [len(kept.response_body["Resources"]), kept.response_body["Resources"][-1]] == [6, "… and 3 more"]
+    assert kept.response_body["totalResults"] == 8
+    assert "person" not in json.dumps(kept.response_body)
+    assert any("8" in sentence for sentence in kept.line.understood)
+
+
 def test_use_is_noted_of_the_connection_and_its_token(strict: Provider) -> None:
     moment = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
     with time_machine.travel(moment, tick=False):
