@@ -91,7 +91,9 @@ def test_children_stop_in_the_reverse_order_of_their_start(
     supervisor: Supervisor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("database", "worker", "web"):
-        supervisor.start(_python(name, POLITE + "; print('here', flush=True); time.sleep(60)", tmp_path))
+        supervisor.start(
+            _python(name, POLITE + "; print('here', flush=True); time.sleep(60)", tmp_path, patience_seconds=30)
+        )
     heard: list[str] = []
     assert _turn_until(
         supervisor, lambda: bool(heard.append(capsys.readouterr().out)) or "".join(heard).count("here") == 3
