@@ -93,7 +93,9 @@ ATTACKS = [
             "DELETE FROM ledger_entry WHERE index = 50",
             "UPDATE ledger_entry SET index = index + 10000 WHERE index > 50",
             "UPDATE ledger_entry SET index = index - 10001 WHERE index > 10000",
-            "UPDATE ledger_entrysubject SET entry_id = entry_id - 1 WHERE entry_id > 50",
+            # In two steps: one step meets a number that the next row still has, or not, by where the rows lie.
+            "UPDATE ledger_entrysubject SET entry_id = entry_id + 10000 WHERE entry_id > 50",
+            "UPDATE ledger_entrysubject SET entry_id = entry_id - 10001 WHERE entry_id > 10000",
         ],
         41,
         "root signed at size 51",
