@@ -37,6 +37,7 @@ from scim_servers import Rig, Server, connect  # noqa: E402
 from scim_traffic import Act, Client, Outcome, WrongAnswer, run  # noqa: E402
 
 from governance.catalog import actions as catalog  # noqa: E402
+from governance.catalog import rules as birthright_rules  # noqa: E402
 from governance.config import postgres  # noqa: E402
 from governance.core.actor import Actor, Door  # noqa: E402
 from governance.identity.connections.actions import LIMIT_RANGE  # noqa: E402
@@ -497,7 +498,7 @@ def _make_rules() -> None:
         *((department, f'department eq "{department}"') for department in traffic.DEPARTMENTS),
     ):
         role = catalog.add_entitlement(application, name, sentence="Bench.", target_ref=name, actor=ACTOR)
-        catalog.save_birthright_rule(name, condition, [role], actor=ACTOR)
+        birthright_rules.save_birthright_rule(name, condition, [role], actor=ACTOR)
 
 
 def _prepare_ours() -> str:

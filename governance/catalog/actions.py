@@ -17,8 +17,6 @@ from governance.catalog.models import (
     Application,
     ApplicationOwner,
     ApproverKind,
-    BirthrightRule,
-    BirthrightRuleVersion,
     DataClass,
     Entitlement,
     EntitlementKind,
@@ -303,44 +301,6 @@ def save_policy(name: str, terms: PolicyTerms, *, slug: str = "", actor: Actor) 
         actor=actor,
         subjects=[Subject("policy", policy.slug)],
         data={"version": version.number, "stages": version.stages},
-    )
-    return version
-
-
-@transaction.atomic
-def save_birthright_rule(
-    name: str, condition: str, entitlements: Sequence[Entitlement], *, slug: str = "", actor: Actor
-) -> BirthrightRuleVersion:
-    """Return the new version of a birthright rule, in force from now on.
-
-    It says what people get; `access.birthright.apply` brings people in line with it.
-    Raises Invalid naming each wrong field.
-    """
-    if not condition.strip():
-        raise Invalid({"condition": "Say whom the rule selects."})
-    check_condition(condition, field="condition")
-    if not entitlements:
-        raise Invalid({"entitlements": "Choose at least one role."})
-    _check(name=_text(name, 120))
-    at = now()
-    rule, _ = BirthrightRule.objects.select_for_update(no_key=True).get_or_create(
-        slug=slug or slugify(name)[:80], defaults={"name": name, "created_at": at}
-    )
-    last = rule.versions.aggregate(last=Max("number"))["last"] or 0
-    version = BirthrightRuleVersion.objects.create(
-        rule=rule,
-        number=last + 1,
-        effective_at=at,
-        created_at=at,
-        created_by_ref=actor.ref,
-        condition=condition.strip(),
-    )
-    version.entitlements.set(entitlements)
-    record(
-        events.RULE_CHANGED,
-        actor=actor,
-        subjects=[Subject("rule", rule.slug), *(Subject("entitlement", str(one.pk)) for one in entitlements)],
-        data={"version": version.number},
     )
     return version
 

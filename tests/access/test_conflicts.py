@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from governance.access import birthright, conflicts, duties, grants
 from governance.access.conflicts import Total
 from governance.access.models import Grant, GrantCause
-from governance.catalog import actions as catalog
+from governance.catalog import rules as birthright_rules
 from governance.catalog import sod
 from governance.catalog.models import Application, Entitlement
 from governance.catalog.sod_queries import sod_rules_in_force
@@ -265,7 +265,7 @@ def test_a_person_s_conflicts_come_with_what_is_held_back_from_them(
     give(ada, payer)
     give(ada, approver)
     exception = exempt(rule, ada, by=sam)
-    catalog.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=TESTING)
+    birthright_rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=TESTING)
     birthright.apply([ada.pk], at=now(), actor=TESTING)
 
     broken, held_back = conflicts.of_person(ada.pk, at=now())

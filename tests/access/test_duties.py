@@ -10,8 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from governance.access import birthright, grants, queries, requests, sweep
 from governance.access.models import AccessRequest, EndCause, Grant, GrantCause, RequestState, Withheld
-from governance.catalog import actions as catalog
-from governance.catalog import sod
+from governance.catalog import rules, sod
 from governance.catalog.models import Application, Entitlement, SodEffect, SodException, SodRule
 from governance.core.clock import OPEN_END, now
 from governance.core.errors import Conflict, Refused
@@ -265,7 +264,7 @@ def test_of_two_that_exclude_each_other_and_begin_at_once_the_earlier_one_begins
 
 
 def by_role(name: str, condition: str, *roles: Entitlement) -> None:
-    catalog.save_birthright_rule(name, condition, roles, actor=TESTING)
+    rules.save_birthright_rule(name, condition, roles, actor=TESTING)
 
 
 def test_what_a_role_gives_against_a_rule_is_withheld_and_visible(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
-from governance.catalog import actions, queries, shipped
+from governance.catalog import actions, queries, rules, shipped
 from governance.catalog.models import AccessPolicyVersion, DataClass
 from governance.core.errors import Conflict, Invalid, NotFound
 from governance.identity.models import Person
@@ -114,7 +114,7 @@ def test_a_policy_changes_by_a_new_version_and_the_old_one_stays(linus: Person) 
 def test_the_field_history_of_configuration_is_kept_and_feeds_the_ledger(linus: Person) -> None:
     application = actions.add_application("Lab", owners=[linus], actor=TESTING)
     role = actions.add_entitlement(application, "Reader", sentence="Read.", target_ref="lab-readers", actor=TESTING)
-    actions.save_birthright_rule("Everybody", "active eq true", [role], actor=TESTING)
+    rules.save_birthright_rule("Everybody", "active eq true", [role], actor=TESTING)
 
     changed = [
         entry.body["data"]["model"]

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from governance.access import queries as access
 from governance.access import requests
 from governance.access.models import EndCause, Grant, GrantCause, RequestState
-from governance.catalog import actions as catalog
+from governance.catalog import rules
 from governance.catalog.models import Entitlement
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid
@@ -86,7 +86,7 @@ def test_a_mover_leaves_a_revision_only_when_something_changed(ada: Person) -> N
 
 
 def test_rules_give_to_joiners_follow_movers_and_take_from_leavers(analyst: Entitlement) -> None:
-    catalog.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=TESTING)
+    rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=TESTING)
     ada = hire("Ada Lovelace")
     assert [grant.cause for grant in access.access_of(ada, at=now())] == [GrantCause.BIRTHRIGHT]
 
@@ -102,9 +102,9 @@ def test_rules_give_to_joiners_follow_movers_and_take_from_leavers(analyst: Enti
 
 
 def test_a_new_version_of_a_rule_keeps_the_access_it_still_gives(ada: Person, analyst: Entitlement) -> None:
-    catalog.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=TESTING)
+    rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=TESTING)
     move(ada, title="Staff engineer")
-    catalog.save_birthright_rule(
+    rules.save_birthright_rule(
         "Engineers", 'department eq "Engineering" or department eq "Data"', [analyst], slug="engineers", actor=TESTING
     )
     move(Person.objects.get(pk=ada.pk), title="Principal engineer")
@@ -113,7 +113,7 @@ def test_a_new_version_of_a_rule_keeps_the_access_it_still_gives(ada: Person, an
 
 
 def test_a_group_drives_birthright_at_once(ada: Person, analyst: Entitlement) -> None:
-    catalog.save_birthright_rule("On call", 'groups.display eq "On call"', [analyst], actor=TESTING)
+    rules.save_birthright_rule("On call", 'groups.display eq "On call"', [analyst], actor=TESTING)
 
     group = lifecycle.create_group("On call", member_ids=[ada.pk], source="scim:test", actor=TESTING)
     assert len(access.access_of(ada, at=now())) == 1

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from governance.access.models import Grant
-from governance.catalog import actions as catalog
+from governance.catalog import rules
 from governance.catalog.models import Entitlement
 from governance.identity.models import Person
 from governance.ledger.models import Pending
@@ -131,7 +131,7 @@ def test_a_manager_who_comes_together_with_others_gets_the_reports_that_waited(o
 
 
 def test_rules_give_to_everybody_who_comes(okta: Provider, analyst: Entitlement) -> None:
-    catalog.save_birthright_rule("Engineers", 'title eq "Engineer"', [analyst], actor=TESTING)
+    rules.save_birthright_rule("Engineers", 'title eq "Engineer"', [analyst], actor=TESTING)
 
     sent(okta, *(creation(number, f"u{number}", title="Engineer" if number % 2 else "Cook") for number in range(6)))
 

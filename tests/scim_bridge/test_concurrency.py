@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from pytest_django.live_server_helper import LiveServer
 
 from governance.access.models import Grant
-from governance.catalog import actions as catalog
+from governance.catalog import rules
 from governance.catalog.models import Application
 from governance.core.actor import Actor, Door
 from governance.core.clock import now
@@ -71,7 +71,7 @@ def engineers_get_a_role(transactional_db: None) -> Application:
     """Have a birthright, so that a change of members or of a department changes grants in the same transaction."""
     application = cast.add_application("Snowflake")
     role = cast.add_role(application)
-    catalog.save_birthright_rule("Crew", 'groups.display co "crew" or title eq "Engineer"', [role], actor=cast.TESTING)
+    rules.save_birthright_rule("Crew", 'groups.display co "crew" or title eq "Engineer"', [role], actor=cast.TESTING)
     return application
 
 

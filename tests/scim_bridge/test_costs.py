@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from governance.catalog import actions as catalog
+from governance.catalog import rules
 from governance.catalog.models import Entitlement
 from governance.identity.models import Group, Membership, Person
 from tests.cast import TESTING
@@ -94,7 +95,7 @@ def test_a_leaver_costs_the_same_whatever_they_have(okta: Provider, analyst: Ent
             role = catalog.add_entitlement(
                 analyst.application, f"{name} {number}", sentence="Reads.", target_ref=f"{name}{number}", actor=TESTING
             )
-            catalog.save_birthright_rule(f"{name} {number}", f'userName eq "{name}"', [role], actor=TESTING)
+            rules.save_birthright_rule(f"{name} {number}", f'userName eq "{name}"', [role], actor=TESTING)
         created = okta.create_user(name)
         return cost(lambda: okta.done(okta.patch(f"Users/{created['id']}", DEACTIVATE), 200))
 

@@ -14,7 +14,7 @@ from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.identity.queries import person_by_email
 from governance.web.govern.duties_shown import RuleShown
-from governance.web.govern.policy_forms import RoleChoice
+from governance.web.govern.rules_forms import RoleChoice
 
 PAIR, LIMIT = "pair", "limit"
 _ROLES = (

@@ -21,6 +21,7 @@ from governance.web.govern import (
     people,
     person,
     policies,
+    rules,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -92,7 +93,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("exceptions/<int:exception_id>/end/", duties_writes.end, name="exception_end"),
     path("policies/", policies.policies, name="policies"),
     path("new-policy/", policies.new_policy, name="policy_add"),
-    path("new-rule/", policies.new_rule, name="rule_add"),
-    path("rules/<slug:slug>/", policies.rule, name="rule"),
+    path("new-rule/", rules.new, name="rule_add"),
+    path("rules/<slug:slug>/", rules.rule, name="rule"),
     path("policies/<slug:slug>/", policies.policy, name="policy"),
 ]

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from governance.access import birthright
 from governance.access.models import Grant
-from governance.catalog import actions as catalog
+from governance.catalog import rules
 from governance.core.clock import now
 from governance.identity.models import Person
 from governance.ledger.notes import Signer
@@ -44,7 +44,7 @@ def company(ada: Person, grace: Person, linus: Person, sam: Person, audrey: Pers
     analyst = cast.add_role(snowflake, "Analyst", data_classes=["phi"])
     admin = cast.add_role(snowflake, "Administrator", risk=4, is_privileged=True)
     clerk = cast.add_role(netsuite, "Clerk")
-    catalog.save_birthright_rule("Engineers", 'department eq "Engineering"', [clerk], actor=cast.TESTING)
+    rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [clerk], actor=cast.TESTING)
     with transaction.atomic():
         birthright.apply([ada.pk, grace.pk], at=now(), actor=cast.TESTING)
     grant = stories.give(ada, analyst)

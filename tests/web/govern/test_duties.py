@@ -9,7 +9,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from governance.access import birthright
-from governance.catalog import actions as catalog
+from governance.catalog import rules
 from governance.catalog.models import Application, Entitlement, SodEffect, SodException, SodRule, SodRuleVersion
 from governance.core.clock import now
 from governance.identity.models import Person
@@ -245,7 +245,7 @@ def test_what_is_held_back_is_listed_at_the_rule_and_at_the_person(
     ada: Person, payer: Entitlement, approver: Entitlement, rule: SodRule, sam: Person, signed_in: SignedIn
 ) -> None:
     stories.give(ada, payer)
-    catalog.save_birthright_rule("Engineers", 'department eq "Engineering"', [approver], actor=cast.TESTING)
+    rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [approver], actor=cast.TESTING)
     birthright.apply([ada.pk], at=now(), actor=cast.TESTING)
 
     assert "Held back because of it" in signed_in(sam).get("/duties/pay-and-approve/").content.decode()

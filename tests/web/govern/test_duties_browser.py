@@ -10,7 +10,7 @@ from django.db import transaction
 from playwright.sync_api import expect
 
 from governance.access import birthright
-from governance.catalog import actions as catalog
+from governance.catalog import rules
 from governance.catalog.models import SodEffect, SodException, SodRule
 from governance.core.clock import now
 from governance.identity.models import Person
@@ -36,7 +36,7 @@ def company(ada: Person, grace: Person, linus: Person, sam: Person, mallory: Per
     stories.give(grace, approver)
     seen(mallory, approver)
     exempt(rule, mallory, by=sam)
-    catalog.save_birthright_rule("Engineers", 'department eq "Engineering"', [approver], actor=cast.TESTING)
+    rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [approver], actor=cast.TESTING)
     with transaction.atomic():
         birthright.apply([ada.pk], at=now(), actor=cast.TESTING)
     stories.submit(ada, auditor)

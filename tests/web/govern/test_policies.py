@@ -1,4 +1,4 @@
-"""Policies and rules: what is in force, what was, and writing the next version."""
+"""Policies: what is in force, what was, and writing the next version."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from governance.access.models import Grant
-from governance.catalog import actions
-from governance.catalog.models import AccessPolicy, AccessPolicyVersion, BirthrightRule, Entitlement
-from governance.core.clock import now
+from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Entitlement
 from governance.identity.models import Person
-from tests import cast
 from tests.web import stories
 from tests.web.conftest import SignedIn
 
@@ -74,52 +70,11 @@ def test_a_wrong_policy_is_refused_at_its_field(
     assert not AccessPolicy.objects.exists()
 
 
-def test_a_rule_gives_to_everybody_it_selects_at_once(
-    ada: Person, mallory: Person, sam: Person, analyst: Entitlement, signed_in: SignedIn
-) -> None:
-    rule = {"name": "Engineers", "condition": 'department eq "Engineering"', "entitlements": [analyst.pk]}
-
-    answer = signed_in(sam).post("/new-rule/", rule)
-
-    assert answer.status_code == 302
-    held = Grant.objects.filter(entitlement=analyst, ends_at__gt=now()).values_list("person__display_name", flat=True)
-    assert sorted(held) == ["Ada Lovelace", "Grace Hopper"]
-
-
-def test_the_next_version_takes_away_what_only_the_old_one_gave(
-    ada: Person, mallory: Person, sam: Person, analyst: Entitlement, signed_in: SignedIn
-) -> None:
-    client = signed_in(sam)
-    rule = {"name": "Engineers", "condition": 'department eq "Engineering"', "entitlements": [analyst.pk]}
-    client.post("/new-rule/", rule)
-
-    client.post("/rules/engineers/", rule | {"condition": 'department eq "Marketing"'})
-
-    held = Grant.objects.filter(entitlement=analyst, ends_at__gt=now()).values_list("person__display_name", flat=True)
-    assert list(held) == ["Mallory Grey"]
-    assert "selects 1 person now" in client.get("/rules/engineers/").content.decode()
-
-
-@pytest.mark.parametrize("change", [{"condition": "department eq"}, {"condition": ""}, {"entitlements": []}],
-                         ids=["cannot be read", "selects nobody said", "gives nothing"])  # fmt: skip
-def test_a_wrong_rule_is_refused_at_its_field(
-    change: dict[str, object], sam: Person, analyst: Entitlement, signed_in: SignedIn
-) -> None:
-    rule = {"name": "Engineers", "condition": 'department eq "Engineering"', "entitlements": [analyst.pk]}
-
-    answer = signed_in(sam).post("/new-rule/", rule | change)
-
-    assert answer.status_code == 422
-    assert 'aria-invalid="true"' in answer.content.decode()
-    assert not BirthrightRule.objects.exists()
-
-
-@pytest.mark.parametrize("path", ["/new-policy/", "/new-rule/", "/policies/standard/", "/rules/engineers/"])
+@pytest.mark.parametrize("path", ["/new-policy/", "/policies/standard/"])
 @pytest.mark.parametrize("who", ["ada", "linus", "audrey"])
 def test_only_administrators_write_policies(
     who: str, path: str, request: pytest.FixtureRequest, analyst: Entitlement, signed_in: SignedIn
 ) -> None:
-    actions.save_birthright_rule("Engineers", 'department eq "Engineering"', [analyst], actor=cast.TESTING)
     before = AccessPolicyVersion.objects.count()
 
     answer = signed_in(request.getfixturevalue(who)).post(path, POLICY)
@@ -139,9 +94,8 @@ def test_an_auditor_reads_every_version_without_a_form(
         assert "Write the next version" not in page
 
 
-@pytest.mark.parametrize("path", ["/policies/nothing/", "/rules/nothing/"])
-def test_what_is_not_there_is_not_found(path: str, sam: Person, signed_in: SignedIn) -> None:
-    assert signed_in(sam).get(path).status_code == 404
+def test_what_is_not_there_is_not_found(sam: Person, signed_in: SignedIn) -> None:
+    assert signed_in(sam).get("/policies/nothing/").status_code == 404
 
 
 def test_hostile_words_stay_text_among_policies(sam: Person, analyst: Entitlement, signed_in: SignedIn) -> None:
