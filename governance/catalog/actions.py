@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Max
 from django.utils.text import slugify
 
-from governance.catalog import events, shipped
+from governance.catalog import events, revisions, shipped
 from governance.catalog.models import (
     AccessPolicy,
     AccessPolicyVersion,
@@ -30,6 +31,7 @@ from governance.identity.selection import check_condition
 from governance.ledger.recording import Subject, record
 
 STANDARD_POLICY = "standard"
+Row = TypeVar("Row", Application, Entitlement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,49 @@ def add_application(
     if owners:
         set_owners(application, owners, actor=actor)
     return application
+
+
+@transaction.atomic
+def change_application(
+    application: Application,
+    name: str,
+    *,
+    description: str = "",
+    risk: int,
+    data_classes: Sequence[str] = (),
+    actor: Actor,
+) -> bool:
+    """Make an application say this of itself; return whether anything changed.
+
+    What its roles reach is said by the roles. Raises Invalid naming each wrong field.
+    """
+    _check(
+        name=_text(name, 120),
+        description=_text(description, 300, needed=False),
+        risk="" if risk in Risk.values else "Choose 1 (low) to 4 (critical).",
+        data_classes=_choices(data_classes, DataClass.values),
+    )
+    row = Application.objects.select_for_update(no_key=True).get(pk=application.pk)
+    said = {
+        "name": name.strip(),
+        "description": description.strip(),
+        "risk": risk,
+        "data_classes": list(data_classes),
+    }
+    before = {field: getattr(row, field) for field in said}
+    changed = sorted(field for field in said if said[field] != before[field])
+    if not changed:
+        return False
+    Application.objects.filter(pk=row.pk).update(**said)
+    if set(changed) & set(revisions.ABOUT_APPLICATIONS):
+        revisions.revise_application(_saying(row, said), at=now(), actor=actor)
+    record(
+        events.APPLICATION_CHANGED,
+        actor=actor,
+        subjects=[_application(row)],
+        data={field: {"from": before[field], "to": said[field]} for field in changed},
+    )
+    return True
 
 
 @transaction.atomic
@@ -248,6 +293,8 @@ def change_entitlement(
     if not changed:
         return False
     Entitlement.objects.filter(pk=row.pk).update(**said)
+    if set(changed) & set(revisions.ABOUT_ENTITLEMENTS):
+        revisions.revise_entitlement(_saying(row, said), at=now(), actor=actor)
     record(
         events.ENTITLEMENT_CHANGED,
         actor=actor,
@@ -303,6 +350,12 @@ def save_policy(name: str, terms: PolicyTerms, *, slug: str = "", actor: Actor) 
         data={"version": version.number, "stages": version.stages},
     )
     return version
+
+
+def _saying(row: Row, said: Mapping[str, object]) -> Row:
+    for field, value in said.items():
+        setattr(row, field, value)
+    return row
 
 
 def _check_terms(name: str, terms: PolicyTerms) -> None:

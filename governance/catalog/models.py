@@ -162,6 +162,54 @@ class Entitlement(models.Model):
         return self.name
 
 
+class ApplicationRevision(models.Model):
+    """What an application said of itself from `effective_at`, as we knew it from `recorded_at`. Insert-only.
+
+    The database writes the first one with its row; the first is taken for what was so before as well.
+    """
+
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="revisions", db_index=False)
+    number = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    name = models.CharField(max_length=120)
+    risk = models.PositiveSmallIntegerField(choices=Risk.choices)
+    data_classes = ArrayField(models.CharField(max_length=20, choices=DataClass.choices), default=list)
+    change = models.CharField(max_length=20, help_text="added, changed")
+    correlation_id = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["application", "number"], name="application_revision_once")]
+
+    def __str__(self) -> str:
+        return f"{self.application_id} r{self.number}"
+
+
+class EntitlementRevision(models.Model):
+    """What an entitlement said of itself from `effective_at`, as we knew it from `recorded_at`. Insert-only.
+
+    The database writes the first one with its row; the first is taken for what was so before as well.
+    """
+
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="revisions", db_index=False)
+    number = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    name = models.CharField(max_length=120)
+    sentence = models.CharField(max_length=300)
+    risk = models.PositiveSmallIntegerField(choices=Risk.choices)
+    data_classes = ArrayField(models.CharField(max_length=20, choices=DataClass.choices), default=list)
+    is_privileged = models.BooleanField(default=False)
+    change = models.CharField(max_length=20, help_text="added, changed")
+    correlation_id = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entitlement", "number"], name="entitlement_revision_once")]
+
+    def __str__(self) -> str:
+        return f"{self.entitlement_id} r{self.number}"
+
+
 class BirthrightRule(models.Model):
     """A named rule that gives access by who somebody is; what it says stands in its versions."""
 
