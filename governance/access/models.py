@@ -184,7 +184,12 @@ class Grant(models.Model):
                 include=["entitlement", "cause", "starts_at", "ends_at"],
             ),
             models.Index(fields=["person", "entitlement", "ends_at"], name="grant_person_entitlement"),
-            models.Index(fields=["entitlement", "ends_at"], name="grant_entitlement"),
+            # Whole: who could reach a class of data at an instant is answered from it without reading rows.
+            models.Index(
+                fields=["entitlement", "ends_at"],
+                name="grant_entitlement_end",
+                include=["starts_at", "created_at", "person", "id"],
+            ),
             models.Index(fields=["ends_at", "id"], name="grant_end_due", condition=Q(end_ordered_at__isnull=True)),
             # What ended before it began is never due.
             models.Index(
@@ -221,6 +226,42 @@ class GrantRevision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.grant_id} r{self.number}"
+
+
+class FormerBelief(models.Model):
+    """What we believed a grant's interval to be, from `known_from` until before `known_until`. Insert-only.
+
+    The database writes it when a revision takes the place of another (migration 0007), so that what was known on a
+    date is found without going through every grant's revisions: a grant is as its row says, unless a belief says
+    otherwise. The sweeper writes none: that time passes is no revision. Where clocks of machines differ, a belief may
+    end before it began; it was never held then.
+    """
+
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="former_beliefs", db_index=False)
+    #: The number of the revision that said so.
+    number = models.PositiveIntegerField()
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="+", db_index=False)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    known_from = models.DateTimeField()
+    known_until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["grant", "number"], name="former_belief_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["entitlement", "known_until"],
+                name="former_belief_entitlement",
+                include=["known_from", "starts_at", "ends_at", "person", "grant"],
+            ),
+            models.Index(fields=["person", "known_until"], name="former_belief_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.grant_id} r{self.number} until {self.known_until}"
 
 
 class Withheld(models.Model):
