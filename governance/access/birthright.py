@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from governance.access import duties, endings, grants, withholding
+from governance.access import duties, endings, grace, grants, withholding
 from governance.access.models import EndCause, Grant, GrantCause
 from governance.access.withholding import Refusal
-from governance.catalog import queries as catalog
-from governance.catalog.queries import Giving
+from governance.catalog.rules_queries import Giving, last_terms, rules_in_force
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END
 from governance.core.statements import rows
@@ -20,28 +20,167 @@ from governance.policy.duties import DutyConflict
 Reasoned = tuple[int, int, int]
 
 
-def apply(person_ids: Collection[int], *, at: datetime, actor: Actor) -> None:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A running grant by rule. With an end, it outlives its rule for a while."""
+
+    grant_id: int
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What rules give to people, in the order in which the rules decide, and what is kept away from them."""
+
+    #: Reason: the application and the version of the rule.
+    reasons: Mapping[Reasoned, tuple[int, int]]
+    #: Person and entitlement: the first priority that keeps it away.
+    barred: Mapping[tuple[int, int], int]
+    active: frozenset[int]
+
+
+@dataclass(slots=True)
+class Intents:
+    """What is to be done, by reason or by primary key of a grant."""
+
+    start: list[Reasoned] = field(default_factory=list)
+    go_on: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
+    keep_until: dict[int, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many grants were started, went on, ended and were kept for a while, and how many were held back."""
+
+    started: int = 0
+    went_on: int = 0
+    ended: int = 0
+    kept: int = 0
+    held_back: int = 0
+
+
+def apply(person_ids: Collection[int], *, at: datetime, actor: Actor, judged: Collection[int] | None = None) -> Applied:
     """Start what the rules give these people and end what they no longer give. A fixed number of statements.
 
     What would break a blocking rule about duties is withheld and kept on record; what runs already is not taken for
-    it, but listed (`access.conflicts`). Joins the caller's transaction; locks the people.
+    it, but listed (`access.conflicts`). With `judged`, only reasons by these rules are looked at: enough where nothing
+    but those rules changed. Joins the caller's transaction, which has written something before; locks the people.
     """
-    rules = catalog.givings()
-    if not rules or not person_ids:
-        return
+    in_force = rules_in_force()
+    if not person_ids or not in_force.ever:
+        return Applied()
+    rules = _concerned(in_force.rules, judged)
     people = [key for (key,) in rows(_LOCK, [sorted(person_ids)])]
-    wanted = _wanted(rules, people, at)
-    held, withheld = _held(people, at)
-    over = [grant_id for reason, grant_id in held.items() if reason not in wanted]
-    new = {reason: one for reason, one in wanted.items() if reason not in held}
-    forbidden = _forbidden(rules, new, at=at, ending=over)
+    held, withheld = _held(people, at, judged)
+    wanted = wanted_by(rules, selected_among([rule.condition for rule in rules], people))
+    intents = decide(wanted, held, _terms_of(rules, wanted, held, at), at=at)
+    new = _new_grants(wanted, intents.start, at)
+    forbidden = _forbidden(rules, new, at=at, ending=intents.end)
     grants.start_many([one for reason, one in new.items() if reason not in forbidden], at=at, actor=actor)
     fresh = [Refusal(new[reason], found) for reason, found in forbidden.items() if reason not in withheld]
     withholding.withhold(fresh, at=at, actor=actor)
     withholding.release([key for reason, key in withheld.items() if reason not in forbidden], at=at, actor=actor)
-    if over:
-        ending = Grant.objects.select_for_update(no_key=True).filter(pk__in=over).order_by("pk")
-        endings.end_many(list(ending), cause=EndCause.RULE, at=at, actor=actor)
+    _move_ends(intents, at=at, actor=actor)
+    return Applied(
+        started=len(new) - len(forbidden),
+        went_on=len(intents.go_on),
+        ended=len(intents.end),
+        kept=len(intents.keep_until),
+        held_back=len(fresh),
+    )
+
+
+def wanted_by(rules: Sequence[Giving], chosen: Mapping[int, Sequence[bool]]) -> Wanted:
+    """Return what rules in order give to people; `chosen` tells of each active person which conditions select them.
+
+    A rule that keeps a role away does so for the rules after it and beside it. Pure.
+    """
+    reasons: dict[Reasoned, tuple[int, int]] = {}
+    barred: dict[tuple[int, int], int] = {}
+    for person_id, matches in chosen.items():
+        applying = [
+            rule
+            for rule, is_selected in zip(rules, matches, strict=True)
+            if is_selected and person_id not in rule.excepted
+        ]
+        for rule in applying:
+            if rule.keeps_away:
+                for role, _ in rule.entitlements:
+                    barred[person_id, role] = min(rule.priority, barred.get((person_id, role), rule.priority))
+        for rule in applying:
+            if not rule.keeps_away:
+                for role, application in rule.entitlements:
+                    if rule.priority < barred.get((person_id, role), rule.priority + 1):
+                        reasons[person_id, role, rule.rule_id] = (application, rule.version_id)
+    return Wanted(reasons, barred, frozenset(chosen))
+
+
+def decide(
+    wanted: Wanted, held: Mapping[Reasoned, Held], terms: Mapping[int, tuple[int, timedelta]], *, at: datetime
+) -> Intents:
+    """Return what is to be done so that people have what rules give them. Pure.
+
+    `terms` are priority and grace of the rules behind what is held and not wanted. There is no grace for leavers, nor
+    for what a rule keeps away.
+    """
+    intents = Intents(start=[reason for reason in wanted.reasons if reason not in held])
+    for reason, one in held.items():
+        is_kept = one.ends_at < OPEN_END
+        if reason in wanted.reasons:
+            if is_kept:
+                intents.go_on.append(one.grant_id)
+            continue
+        person_id, role, rule_id = reason
+        priority, spell = terms[rule_id]
+        bar = wanted.barred.get((person_id, role))
+        if person_id not in wanted.active or (bar is not None and bar <= priority):
+            intents.end.append(one.grant_id)
+        elif not is_kept and spell:
+            intents.keep_until[one.grant_id] = at + spell
+        elif not is_kept:
+            intents.end.append(one.grant_id)
+    return intents
+
+
+def _concerned(rules: Sequence[Giving], judged: Collection[int] | None) -> Sequence[Giving]:
+    """Return the rules whose reasons are looked at, and those that keep anything away."""
+    return rules if judged is None else [rule for rule in rules if rule.keeps_away or rule.rule_id in judged]
+
+
+def _terms_of(
+    rules: Sequence[Giving], wanted: Wanted, held: Mapping[Reasoned, Held], at: datetime
+) -> dict[int, tuple[int, timedelta]]:
+    """Return priority and grace of the rules behind what is held and not wanted. One statement for those long gone."""
+    terms = {rule.rule_id: (rule.priority, rule.grace) for rule in rules}
+    gone = {rule_id for _, _, rule_id in held.keys() - wanted.reasons.keys()} - terms.keys()
+    said = last_terms(gone, at) if gone else {}
+    return terms | {rule_id: (one.priority, one.grace) for rule_id, one in said.items()}
+
+
+def _new_grants(wanted: Wanted, reasons: Sequence[Reasoned], at: datetime) -> dict[Reasoned, grants.NewGrant]:
+    return {
+        reason: grants.NewGrant(
+            person_id=reason[0],
+            entitlement_id=reason[1],
+            application_id=wanted.reasons[reason][0],
+            cause=GrantCause.BIRTHRIGHT,
+            starts_at=at,
+            ends_at=OPEN_END,
+            rule_version_id=wanted.reasons[reason][1],
+        )
+        for reason in reasons
+    }
+
+
+def _move_ends(intents: Intents, *, at: datetime, actor: Actor) -> None:
+    moved = [*intents.end, *intents.go_on, *intents.keep_until]
+    if not moved:
+        return
+    found = {one.pk: one for one in Grant.objects.select_for_update(no_key=True).filter(pk__in=moved).order_by("pk")}
+    endings.end_many([found[key] for key in sorted(intents.end)], cause=EndCause.RULE, at=at, actor=actor)
+    grace.go_on([found[key] for key in sorted(intents.go_on)], at=at, actor=actor)
+    grace.keep_until([found[key] for key in sorted(intents.keep_until)], intents.keep_until, at=at, actor=actor)
 
 
 def _forbidden(
@@ -49,8 +188,8 @@ def _forbidden(
 ) -> dict[Reasoned, tuple[DutyConflict, ...]]:
     """Return what rules about duties forbid of what is new. No statement where none of it is guarded by a rule.
 
-    Of two that exclude each other the one of the older rule is given. What ends in the same moment stands in nobody's
-    way: its removal is ordered with what is given.
+    Of two that exclude each other the one of the rule that decides first is given. What ends in the same moment stands
+    in nobody's way: its removal is ordered with what is given. What is kept for a while does.
     """
     guarded = frozenset[int]().union(*(rule.guarded for rule in rules))
     asked = {
@@ -61,45 +200,35 @@ def _forbidden(
     return duties.blocked(asked, at=at, but=ending)
 
 
-def _wanted(rules: Sequence[Giving], people: Sequence[int], at: datetime) -> dict[Reasoned, grants.NewGrant]:
-    chosen = selected_among([rule.condition for rule in rules], people)
-    return {
-        (person_id, entitlement_id, rule.rule_id): grants.NewGrant(
-            person_id=person_id,
-            entitlement_id=entitlement_id,
-            application_id=application_id,
-            cause=GrantCause.BIRTHRIGHT,
-            starts_at=at,
-            ends_at=OPEN_END,
-            rule_version_id=rule.version_id,
-        )
-        for person_id, matches in chosen.items()
-        for rule, is_selected in zip(rules, matches, strict=True)
-        if is_selected
-        for entitlement_id, application_id in rule.entitlements
-    }
-
-
-def _held(person_ids: Collection[int], at: datetime) -> tuple[dict[Reasoned, int], dict[Reasoned, int]]:
+def _held(
+    person_ids: Collection[int], at: datetime, judged: Collection[int] | None
+) -> tuple[dict[Reasoned, Held], dict[Reasoned, int]]:
     """Return the running grants by rule of these people, locked, and what is withheld from them, by primary key."""
-    found: tuple[dict[Reasoned, int], dict[Reasoned, int]] = {}, {}
-    for is_withheld, key, person_id, entitlement_id, rule_id in rows(_HELD, {"people": list(person_ids), "at": at}):
-        found[is_withheld][person_id, entitlement_id, rule_id] = key
-    return found
+    held: dict[Reasoned, Held] = {}
+    withheld: dict[Reasoned, int] = {}
+    known = {"people": list(person_ids), "at": at}
+    for is_withheld, key, person_id, entitlement_id, ends_at, rule_id in rows(_HELD, known):
+        if judged is not None and rule_id not in judged:
+            continue
+        if is_withheld:
+            withheld[person_id, entitlement_id, rule_id] = key
+        else:
+            held[person_id, entitlement_id, rule_id] = Held(key, ends_at)
+    return held, withheld
 
 
 _LOCK = "SELECT id FROM identity_person WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 _HELD = """
 WITH running AS MATERIALIZED (
-    SELECT held.id, held.person_id, held.entitlement_id, held.rule_version_id FROM access_grant held
+    SELECT held.id, held.person_id, held.entitlement_id, held.rule_version_id, held.ends_at FROM access_grant held
     WHERE held.person_id = ANY(%(people)s::bigint[]) AND held.cause = 'birthright' AND held.ends_at > %(at)s
     ORDER BY held.id FOR NO KEY UPDATE OF held
 )
-SELECT known.is_withheld, known.id, known.person_id, known.entitlement_id, version.rule_id
+SELECT known.is_withheld, known.id, known.person_id, known.entitlement_id, known.ends_at, version.rule_id
 FROM (
     SELECT 0 AS is_withheld, running.* FROM running
     UNION ALL
-    SELECT 1, waiting.id, waiting.person_id, waiting.entitlement_id, waiting.rule_version_id
+    SELECT 1, waiting.id, waiting.person_id, waiting.entitlement_id, waiting.rule_version_id, waiting.since
     FROM access_withheld waiting
     WHERE waiting.person_id = ANY(%(people)s::bigint[]) AND waiting.ended_at IS NULL
 ) known JOIN catalog_birthrightruleversion version ON version.id = known.rule_version_id

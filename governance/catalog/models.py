@@ -222,20 +222,50 @@ class BirthrightRule(models.Model):
         return self.name
 
 
+class RuleEffect(models.TextChoices):
+    """What a birthright rule does with its roles for whom it applies to."""
+
+    GIVE = "give", "Gives roles"
+    KEEP_AWAY = "keep_away", "Keeps roles away"
+
+
+#: What stands first decides first; new rules stand in the middle.
+USUAL_PRIORITY = 100
+
+
 class BirthrightRuleVersion(models.Model):
-    """Whom a rule matches and what they get from `effective_at` on. Insert-only."""
+    """Whom a rule applies to and what it gives them, or keeps away from them, from `effective_at` on. Insert-only.
+
+    The version in force is the one with the highest number that has begun: one that is saved later replaces one that
+    is planned. A rule that keeps away does so for rules of the same and of a higher number in `priority`.
+    """
 
     rule = models.ForeignKey(BirthrightRule, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     effective_at = models.DateTimeField()
     created_at = models.DateTimeField()
     created_by_ref = models.CharField(max_length=120)
+    effect = models.CharField(max_length=10, choices=RuleEffect.choices, default=RuleEffect.GIVE)
+    #: 1 decides first.
+    priority = models.PositiveSmallIntegerField(default=USUAL_PRIORITY)
     #: SCIM filter expression over people.
     condition = models.TextField()
+    #: SCIM filter expression over people it does not apply to; empty excepts nobody.
+    except_condition = models.TextField(blank=True, default="")
+    #: Primary keys of people it does not apply to, whoever they are.
+    except_person_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    #: Whom it no longer applies to keeps the roles for so long. Leavers do not.
+    grace = models.DurationField(default=timedelta(0))
     entitlements = models.ManyToManyField(Entitlement, related_name="+")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["rule", "number"], name="birthright_rule_version_number_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["rule", "number"], name="birthright_rule_version_number_once"),
+            models.CheckConstraint(condition=Q(priority__gte=1), name="birthright_rule_version_priority_from_one"),
+            models.CheckConstraint(
+                condition=Q(grace__gte=timedelta(0)), name="birthright_rule_version_grace_is_not_negative"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule_id} v{self.number}"

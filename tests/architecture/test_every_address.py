@@ -161,7 +161,7 @@ def test_every_address_is_in_a_table() -> None:
 def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Entitlement) -> dict[str, str]:
     """Return what stands for each part of a route, and make it exist."""
     catalog.save_policy("Snowflake", catalog.PolicyTerms(("owner",)), slug="snowflake", actor=TESTING)
-    rules.save_birthright_rule("Snowflake", "active eq false", [analyst], slug="snowflake", actor=TESTING)
+    rules.save_birthright_rule("Snowflake", "active eq false", [analyst], actor=TESTING)
     other = cast.add_role(analyst.application, "Payer")
     rule = forbid([analyst], [other], owner=sam, name="Snowflake")
     new = grants.NewGrant(ada.pk, analyst.pk, analyst.application_id, "manual", now())
