@@ -10,6 +10,7 @@ from governance.access import duties
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import AccessPolicyVersion, Entitlement
+from governance.catalog.stages import Stage
 from governance.identity.models import Person, Status
 from governance.identity.selection import selected_among
 from governance.policy.facts import (
@@ -94,7 +95,7 @@ def of_policy(
         requires_ticket=version.requires_ticket,
         auto_approve_up_to=version.auto_approve_up_to,
         stages=tuple(
-            StageFacts(kind, _named(known, kind, person, entitlement, excluded_ids)) for kind in version.stages
+            StageFacts(stage.kind, _named(known, stage, person, entitlement, excluded_ids)) for stage in version.route
         ),
     )
 
@@ -127,7 +128,7 @@ def _peers(person: Person, entitlement: Entitlement, at: datetime) -> tuple[int,
 
 
 def _named(
-    known: Deciders, kind: str, person: Person, entitlement: Entitlement, excluded_ids: tuple[int, ...]
+    known: Deciders, stage: Stage, person: Person, entitlement: Entitlement, excluded_ids: tuple[int, ...]
 ) -> tuple[tuple[int, str], ...]:
-    found = known.eligible(kind, person=person, application_id=entitlement.application_id, excluded_ids=excluded_ids)
+    found = known.eligible(stage, person=person, application_id=entitlement.application_id, excluded_ids=excluded_ids)
     return tuple((one.pk, one.display_name) for one in found)

@@ -98,7 +98,12 @@ class Approval(models.Model):
     decided_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["request", "stage"], name="approval_stage_decided_once")]
+        constraints = [
+            # Several people answer at a stage with a quorum, each once.
+            models.UniqueConstraint(
+                fields=["request", "stage", "approver"], name="approval_given_once", nulls_distinct=False
+            )
+        ]
         indexes = [models.Index(fields=["approver", "-decided_at"], name="approval_approver")]
 
     def __str__(self) -> str:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 
 from governance.access.approvers import deciders
+from governance.access.deciding import eligible_approvers
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
-from governance.access.requests import eligible_approvers
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 
@@ -23,7 +23,7 @@ WITH_GRANT = (
     "take_operation",
 )
 WITH_REQUEST = (
-    "person__manager",
+    "person__manager__manager",
     "requester",
     "entitlement__application",
     "policy_version__policy",

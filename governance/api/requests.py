@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access import requests
+from governance.access import deciding, requests
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.access.queries import WITH_GRANT, WITH_REQUEST, waiting_for
 from governance.api.doorway import DoorView
@@ -105,7 +105,7 @@ class Approve(DoorView):
     def post(self, request: Request, number: int) -> Response:
         """Say yes, optionally for shorter."""
         said = _read(DecisionIn, request)
-        requests.approve(
+        deciding.approve(
             _readable(self, number),
             approver=self.person,
             duration=_span(said.get("duration_seconds")),
@@ -122,7 +122,7 @@ class Deny(DoorView):
     def post(self, request: Request, number: int) -> Response:
         """Say no, with a reason that who asked will read."""
         said = _read(RefusalIn, request)
-        requests.deny(_readable(self, number), approver=self.person, reason=said["reason"], actor=self.actor)
+        deciding.deny(_readable(self, number), approver=self.person, reason=said["reason"], actor=self.actor)
         return Response(RequestShape(_shown(number)).data)
 
 
@@ -142,7 +142,7 @@ def _readable(view: DoorView, number: int) -> AccessRequest:
     found = visible_requests(view).filter(number=number).first()
     if found is None:
         asked = AccessRequest.objects.select_related(*WITH_REQUEST).filter(number=number).first()
-        found = asked if asked is not None and view.person in requests.eligible_approvers(asked) else None
+        found = asked if asked is not None and view.person in deciding.eligible_approvers(asked) else None
     if found is None:
         raise NotFound(f"There is no request R-{number}.")
     return found

@@ -195,7 +195,7 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
     entitlement = EntitlementBrief(read_only=True)
     duration_seconds = serializers.SerializerMethodField()
     extends = serializers.IntegerField(source="extends_id", allow_null=True, read_only=True)
-    stages = serializers.ListField(source="policy_version.stages", read_only=True)
+    stages = serializers.ListField(source="policy_version.stage_kinds", read_only=True)
     approvals = ApprovalShape(many=True, read_only=True)
     grants = GrantShape(many=True, read_only=True)
 

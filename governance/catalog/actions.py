@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Max
@@ -18,11 +18,14 @@ from governance.catalog.models import (
     Application,
     ApplicationOwner,
     ApproverKind,
+    AtEnd,
     DataClass,
     Entitlement,
     EntitlementKind,
+    Extending,
     Risk,
 )
+from governance.catalog.stages import BY_SECURITY, Approvers, Stage, as_stages
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid
@@ -36,12 +39,13 @@ Row = TypeVar("Row", Application, Entitlement)
 
 @dataclass(frozen=True, slots=True)
 class PolicyTerms:
-    """What a version of an access policy says. Conditions are SCIM filter expressions; empty means everybody or nobody.
+    """What a version of an access policy says; the fields are those of `AccessPolicyVersion`.
 
-    `may_request` empty lets everybody ask; `auto_approve` empty approves nobody by itself.
+    Conditions are SCIM filter expressions. `may_request` and `may_break_glass` empty let everybody; `auto_approve` and
+    `auto_deny` empty decide about nobody by themselves. A stage that is a plain kind wants one answer of that kind.
     """
 
-    stages: tuple[str, ...]
+    stages: tuple[str | Stage, ...]
     may_request: str = ""
     default_duration: timedelta = timedelta(hours=4)
     max_duration: timedelta = timedelta(days=30)
@@ -57,6 +61,31 @@ class PolicyTerms:
     auto_approve: str = ""
     auto_approve_up_to: timedelta = timedelta(0)
     lapses_after: timedelta = timedelta(days=14)
+    ticket_pattern: str = ""
+    auto_deny: str = ""
+    never_automatic_from: int | None = None
+    needs_security_from: int | None = None
+    refused_from: int | None = None
+    may_shorten: bool = True
+    extending: str = Extending.FULL
+    at_end: str = AtEnd.REMOVE
+    kept_for: timedelta = timedelta(0)
+    warns_before: tuple[timedelta, ...] = (timedelta(days=1), timedelta(hours=1))
+    break_glass_up_to: timedelta | None = None
+    may_break_glass: str = ""
+    break_glass_reviewer: Approvers = BY_SECURITY
+
+    def columns(self) -> dict[str, Any]:
+        """Return what a version is stored with."""
+        said = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "warns_before"}
+        conditions = ("may_request", "auto_approve", "auto_deny", "may_break_glass")
+        return said | {
+            **{name: said[name].strip() for name in conditions},
+            "stages": [stage.as_json() for stage in as_stages(self.stages)],
+            "purposes": list(self.purposes),
+            "warns_before_seconds": [int(span.total_seconds()) for span in self.warns_before],
+            "break_glass_reviewer": self.break_glass_reviewer.as_json(),
+        }
 
 
 @transaction.atomic
@@ -332,22 +361,13 @@ def save_policy(name: str, terms: PolicyTerms, *, slug: str = "", actor: Actor) 
         effective_at=at,
         created_at=at,
         created_by_ref=actor.ref,
-        may_request=terms.may_request.strip(),
-        default_duration=terms.default_duration,
-        max_duration=terms.max_duration,
-        allows_open_end=terms.allows_open_end,
-        purposes=list(terms.purposes),
-        requires_ticket=terms.requires_ticket,
-        auto_approve=terms.auto_approve.strip(),
-        auto_approve_up_to=terms.auto_approve_up_to,
-        stages=list(terms.stages),
-        lapses_after=terms.lapses_after,
+        **terms.columns(),
     )
     record(
         events.POLICY_CHANGED,
         actor=actor,
         subjects=[Subject("policy", policy.slug)],
-        data={"version": version.number, "stages": version.stages},
+        data={"version": version.number, "stages": version.stage_kinds},
     )
     return version
 
@@ -362,7 +382,7 @@ def _check_terms(name: str, terms: PolicyTerms) -> None:
     zero = timedelta(0)
     _check(
         name=_text(name, 120),
-        stages=_choices(terms.stages, ApproverKind.values),
+        stages=_choices([stage.kind for stage in as_stages(terms.stages)], ApproverKind.values),
         default_duration="" if zero < terms.default_duration <= terms.max_duration else "Must lie within the longest.",
         max_duration="" if terms.max_duration > zero else "Must be longer than nothing.",
         auto_approve_up_to=""
@@ -372,6 +392,8 @@ def _check_terms(name: str, terms: PolicyTerms) -> None:
     )
     check_condition(terms.may_request, field="may_request")
     check_condition(terms.auto_approve, field="auto_approve")
+    check_condition(terms.auto_deny, field="auto_deny")
+    check_condition(terms.may_break_glass, field="may_break_glass")
 
 
 def _check(**problems: str) -> None:

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from governance.catalog.stages import Stage, route_of
 from governance.identity.models import Person
 
 
@@ -80,8 +81,26 @@ class ApproverKind(models.TextChoices):
     """Who decides at a stage."""
 
     MANAGER = "manager", "Manager"
+    MANAGERS_MANAGER = "managers_manager", "Manager of the manager"
     OWNER = "owner", "Application owner"
     SECURITY = "security", "Security"
+    GROUP = "group", "Somebody of a group"
+    PEOPLE = "people", "Named people"
+
+
+class Extending(models.TextChoices):
+    """Who decides when somebody wants running access for longer."""
+
+    FULL = "full", "Everybody who decides a new request"
+    ONE = "one", "The first who decides a new request"
+    AUTOMATIC = "automatic", "Nobody: within the longest time, at once"
+
+
+class AtEnd(models.TextChoices):
+    """What happens when the time is up."""
+
+    REMOVE = "remove", "It is taken away"
+    ASK = "ask", "The owner is asked; unanswered, it is taken away after a grace"
 
 
 class AccessPolicyVersion(models.Model):
@@ -99,11 +118,34 @@ class AccessPolicyVersion(models.Model):
     allows_open_end = models.BooleanField(default=False)
     purposes = ArrayField(models.CharField(max_length=80), default=list)
     requires_ticket = models.BooleanField(default=False)
+    #: Regular expression that a whole ticket number has to match; empty takes any.
+    ticket_pattern = models.CharField(max_length=200, blank=True, db_default="")
+    #: SCIM filter expression; what people it matches ask for is declined by policy at once. Empty: nobody's.
+    auto_deny = models.TextField(blank=True, db_default="")
     #: SCIM filter expression; people it matches are approved by policy at once, up to `auto_approve_up_to`.
     auto_approve = models.TextField(blank=True)
     auto_approve_up_to = models.DurationField(default=timedelta(0))
-    #: Stages in sequence, each an ApproverKind; one yes at each is enough.
-    stages = ArrayField(models.CharField(max_length=20, choices=ApproverKind.choices))
+    #: Points of risk (0 to 100) from which nothing is approved by policy, security decides too, nothing is granted.
+    never_automatic_from = models.PositiveSmallIntegerField(null=True, blank=True)
+    needs_security_from = models.PositiveSmallIntegerField(null=True, blank=True)
+    refused_from = models.PositiveSmallIntegerField(null=True, blank=True)
+    #: Stages in sequence, as `catalog.stages` stores them.
+    stages = models.JSONField(default=list)
+    #: Whether whoever decides may choose a shorter time than asked for.
+    may_shorten = models.BooleanField(default=True, db_default=True)
+    extending = models.CharField(
+        max_length=10, choices=Extending.choices, default=Extending.FULL, db_default=Extending.FULL
+    )
+    at_end = models.CharField(max_length=10, choices=AtEnd.choices, default=AtEnd.REMOVE, db_default=AtEnd.REMOVE)
+    #: The grace of `AtEnd.ASK`.
+    kept_for = models.DurationField(default=timedelta(0), db_default=timedelta(0))
+    #: How long before the end whoever has it is warned.
+    warns_before_seconds = ArrayField(models.PositiveIntegerField(), default=list)
+    #: How long break-glass gives it; none: there is no break-glass. And SCIM filter expression: for whom.
+    break_glass_up_to = models.DurationField(null=True, blank=True)
+    may_break_glass = models.TextField(blank=True, db_default="")
+    #: Who reviews break-glass, as `catalog.stages.Approvers` is stored; empty: security.
+    break_glass_reviewer = models.JSONField(default=dict)
     #: A request nobody answers lapses after this long.
     lapses_after = models.DurationField(default=timedelta(days=14))
 
@@ -122,6 +164,16 @@ class AccessPolicyVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy_id} v{self.number}"
+
+    @property
+    def route(self) -> tuple[Stage, ...]:
+        """Return who decides, in sequence."""
+        return route_of(self.stages)
+
+    @property
+    def stage_kinds(self) -> list[str]:
+        """Return the kind of approver at each stage."""
+        return [stage["kind"] for stage in self.stages]
 
 
 class EntitlementKind(models.TextChoices):

@@ -72,7 +72,7 @@ class Desk:
         self, ask: Ask, at: datetime, *, approved: bool = True, reason: str = "", duration: timedelta | None = None
     ) -> None:
         """Answer the stage that waits; the last yes, or the first no, closes the request."""
-        kind = ask.version.stages[len(ask.answers)]
+        kind = ask.version.stage_kinds[len(ask.answers)]
         member = self.deciders(ask, kind)[0]
         ask.answers.append(Answer(member, kind, approved, at, reason, duration))
         if not approved:
@@ -87,7 +87,7 @@ class Desk:
         """
         at = ask.created_at
         if self.is_automatic(ask):
-            ask.answers = [Answer(None, kind, True, at, "By policy") for kind in ask.version.stages]
+            ask.answers = [Answer(None, kind, True, at, "By policy") for kind in ask.version.stage_kinds]
             self.close(ask, RequestState.APPROVED, at)
             return self.grant(ask)
         while ask.state == RequestState.PENDING:

@@ -106,13 +106,11 @@ def _policy(world: World, policy: rules.Policy) -> tuple[AccessPolicy, tuple[Acc
     versions = []
     for number, (days_ago, terms) in enumerate(policy.versions, 1):
         at, actor = since(world, days_ago), world.system("rollout")
-        values = {name: getattr(terms, name) for name in terms.__dataclass_fields__}
-        values |= {"stages": list(terms.stages), "purposes": list(terms.purposes)}
         version = AccessPolicyVersion(
-            policy=row, number=number, effective_at=at, created_at=at, created_by_ref=actor.ref, **values
+            policy=row, number=number, effective_at=at, created_at=at, created_by_ref=actor.ref, **terms.columns()
         )
         versions.append(world.add(version))
-        data: dict[str, object] = {"version": number, "stages": list(terms.stages)}
+        data: dict[str, object] = {"version": number, "stages": version.stage_kinds}
         world.record(events.POLICY_CHANGED, Subject("policy", policy.slug), actor=actor, at=at, data=data)
     return row, tuple(versions)
 

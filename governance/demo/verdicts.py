@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from governance.access.models import AccessRequest, RequestState
-from governance.access.requests import receipt
+from governance.access.receipts import receipt
 from governance.demo.asking import Desk
 from governance.demo.people import Member
 from governance.demo.plans import Ask
@@ -70,7 +70,7 @@ def _policy(desk: Desk, ask: Ask) -> facts.PolicyFacts:
     answers, ask.answers = ask.answers, []  # Who could decide is told as of before anybody did.
     stages = tuple(
         facts.StageFacts(kind, tuple((one.person.pk, one.person.display_name) for one in desk.deciders(ask, kind)))
-        for kind in version.stages
+        for kind in version.stage_kinds
     )
     ask.answers = answers
     return facts.PolicyFacts(

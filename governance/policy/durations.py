@@ -22,3 +22,8 @@ def spoken(duration: timedelta | None) -> str:
             count = seconds // length
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return "0 seconds"
+
+
+def whole_seconds(duration: timedelta | None) -> int | None:
+    """Return a duration in whole seconds; None stays None."""
+    return None if duration is None else int(duration.total_seconds())

@@ -21,10 +21,10 @@ from governance.web.roles import Standing, standing_of
 
 
 class StageKind(Func):
-    """The kind of approver at the stage that waits: `stages[stage + 1]`, as arrays begin with 1."""
+    """The kind of approver at the stage that waits: `stages -> stage ->> 'kind'`."""
 
-    template = "(%(expressions)s]"
-    arg_joiner = ")[1 + "
+    template = "(%(expressions)s::int ->> 'kind')"
+    arg_joiner = " -> "
     output_field = TextField()
 
 
@@ -58,7 +58,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
 
 
 def waiting_for(person: Person, standing: Standing) -> QuerySet[AccessRequest]:
-    """Return the requests that wait for this person, decided in SQL as `access.requests.eligible_approvers` does.
+    """Return the requests that wait for this person, decided in SQL as `access.deciding.eligible_approvers` does.
 
     Asked is the manager, an owner or security; when nobody active is left as asked, security is.
     """

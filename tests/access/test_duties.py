@@ -8,7 +8,7 @@ import time_machine
 from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries
 
-from governance.access import birthright, grants, queries, requests, sweep
+from governance.access import birthright, deciding, grants, queries, requests, sweep
 from governance.access.models import AccessRequest, EndCause, Grant, GrantCause, RequestState, Withheld
 from governance.catalog import rules, sod
 from governance.catalog.models import Application, Entitlement, SodEffect, SodException, SodRule
@@ -47,7 +47,7 @@ def submit(person: Person, role: Entitlement, **known: object) -> AccessRequest:
 
 
 def yes(request: AccessRequest, approver: Person, duration: timedelta | None = None) -> AccessRequest:
-    return requests.approve(request, approver=approver, duration=duration, actor=acting(approver))
+    return deciding.approve(request, approver=approver, duration=duration, actor=acting(approver))
 
 
 @transaction.atomic
@@ -131,7 +131,7 @@ def test_two_requests_that_exclude_each_other_are_not_both_approved(
     assert codes(refusal) == ["breaks_duties"]
     second.refresh_from_db()
     assert second.state == RequestState.PENDING
-    requests.deny(second, approver=linus, reason="You pay already.", actor=acting(linus))
+    deciding.deny(second, approver=linus, reason="You pay already.", actor=acting(linus))
     assert held_by(ada) == {"Payer"}
 
 

@@ -6,9 +6,10 @@ import pytest
 import time_machine
 from django.db import DatabaseError, connection, transaction
 
-from governance.access import grants, queries, requests
+from governance.access import deciding, grants, queries, requests
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.catalog.models import Application, Entitlement
+from governance.catalog.stages import Approvers, Stage
 from governance.core.clock import now
 from governance.core.errors import Conflict, Refused
 from governance.identity.models import Person
@@ -41,7 +42,7 @@ def test_a_request_waits_for_the_owner_and_changes_nothing_else(
     request = submit(ada, analyst)
 
     assert request.state == RequestState.PENDING
-    assert requests.eligible_approvers(request) == [linus]
+    assert deciding.eligible_approvers(request) == [linus]
     assert queries.waiting_for(linus) == [request]
     assert not Grant.objects.exists()
     assert recorded()[-1] == "request.submitted"
@@ -56,7 +57,7 @@ def test_the_reason_is_not_spelled_out_in_the_ledger(ada: Person, analyst: Entit
 def test_the_last_yes_starts_the_grant_and_orders_it(ada: Person, linus: Person, analyst: Entitlement) -> None:
     with time_machine.travel(LATER, tick=False):
         request = submit(ada, analyst)
-        requests.approve(request, approver=linus, actor=acting(linus))
+        deciding.approve(request, approver=linus, actor=acting(linus))
 
         grant = Grant.objects.get(request=request)
 
@@ -70,7 +71,7 @@ def test_the_last_yes_starts_the_grant_and_orders_it(ada: Person, linus: Person,
 def test_the_approver_may_shorten(ada: Person, linus: Person, analyst: Entitlement) -> None:
     request = submit(ada, analyst)
 
-    requests.approve(request, approver=linus, duration=timedelta(minutes=30), actor=acting(linus))
+    deciding.approve(request, approver=linus, duration=timedelta(minutes=30), actor=acting(linus))
 
     grant = Grant.objects.get(request=request)
     assert grant.ends_at - grant.starts_at == timedelta(minutes=30)
@@ -79,9 +80,9 @@ def test_the_approver_may_shorten(ada: Person, linus: Person, analyst: Entitleme
 def test_nobody_approves_their_own_access_even_as_owner(linus: Person, sam: Person, analyst: Entitlement) -> None:
     request = submit(linus, analyst)
 
-    assert requests.eligible_approvers(request) == [sam]
+    assert deciding.eligible_approvers(request) == [sam]
     with pytest.raises(Refused) as refusal:
-        requests.approve(request, approver=linus, actor=acting(linus))
+        deciding.approve(request, approver=linus, actor=acting(linus))
     assert codes(refusal) == ["own_request", "not_asked"]
     assert AccessRequest.objects.get().state == RequestState.PENDING
 
@@ -102,8 +103,8 @@ def test_somebody_who_was_not_asked_cannot_decide(
     person = request.getfixturevalue(outsider)
 
     for decide in (
-        lambda: requests.approve(waiting, approver=person, actor=acting(person)),
-        lambda: requests.deny(waiting, approver=person, reason="I do not like it.", actor=acting(person)),
+        lambda: deciding.approve(waiting, approver=person, actor=acting(person)),
+        lambda: deciding.deny(waiting, approver=person, reason="I do not like it.", actor=acting(person)),
     ):
         with pytest.raises(Refused) as refusal:
             decide()
@@ -115,20 +116,20 @@ def test_an_approver_who_left_cannot_decide(ada: Person, linus: Person, sam: Per
     lifecycle.leave(linus, actor=TESTING)
 
     with pytest.raises(Refused) as refusal:
-        requests.approve(waiting, approver=linus, actor=acting(linus))
+        deciding.approve(waiting, approver=linus, actor=acting(linus))
 
     assert codes(refusal) == ["approver_left"]
-    assert requests.eligible_approvers(waiting) == [sam]
+    assert deciding.eligible_approvers(waiting) == [sam]
 
 
 def test_a_decision_is_taken_once_and_the_second_is_told_who_was_faster(
     ada: Person, linus: Person, analyst: Entitlement
 ) -> None:
     waiting = submit(ada, analyst)
-    requests.deny(waiting, approver=linus, reason="Use the report in Looker.", actor=acting(linus))
+    deciding.deny(waiting, approver=linus, reason="Use the report in Looker.", actor=acting(linus))
 
     with pytest.raises(Conflict, match="Linus Berg declined this at"):
-        requests.approve(waiting, approver=linus, actor=acting(linus))
+        deciding.approve(waiting, approver=linus, actor=acting(linus))
 
 
 def test_stages_follow_each_other_and_need_different_people(
@@ -137,11 +138,11 @@ def test_stages_follow_each_other_and_need_different_people(
     role = add_role(snowflake, "Admin", stages=("manager", "owner", "security"))
     waiting = submit(ada, role)
 
-    waiting = requests.approve(waiting, approver=grace, actor=acting(grace))
-    assert requests.eligible_approvers(waiting) == [linus]
-    waiting = requests.approve(waiting, approver=linus, actor=acting(linus))
+    waiting = deciding.approve(waiting, approver=grace, actor=acting(grace))
+    assert deciding.eligible_approvers(waiting) == [linus]
+    waiting = deciding.approve(waiting, approver=linus, actor=acting(linus))
     assert not Grant.objects.exists()
-    waiting = requests.approve(waiting, approver=sam, actor=acting(sam))
+    waiting = deciding.approve(waiting, approver=sam, actor=acting(sam))
 
     assert waiting.state == RequestState.APPROVED
     assert Grant.objects.count() == 1
@@ -173,13 +174,13 @@ def test_conditions_are_checked_again_when_somebody_decides(ada: Person, linus: 
     move(ada, department="Sales")
 
     with pytest.raises(Refused) as refusal:
-        requests.approve(waiting, approver=linus, actor=acting(linus))
+        deciding.approve(waiting, approver=linus, actor=acting(linus))
 
     assert codes(refusal) == ["not_eligible"]
 
 
 def test_you_already_have_this(ada: Person, linus: Person, analyst: Entitlement) -> None:
-    requests.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
+    deciding.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
 
     with pytest.raises(Refused) as refusal:
         submit(ada, analyst)
@@ -188,11 +189,11 @@ def test_you_already_have_this(ada: Person, linus: Person, analyst: Entitlement)
 
 
 def test_an_extension_moves_the_end_of_the_same_grant(ada: Person, linus: Person, analyst: Entitlement) -> None:
-    requests.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
+    deciding.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
     grant = Grant.objects.get()
 
     longer = requests.submit(ada, analyst, ask(timedelta(hours=1)), extends=grant, actor=acting(ada))
-    requests.approve(longer, approver=linus, actor=acting(linus))
+    deciding.approve(longer, approver=linus, actor=acting(linus))
 
     after = Grant.objects.get()
     assert after.ends_at - grant.ends_at == timedelta(hours=1)
@@ -202,16 +203,16 @@ def test_an_extension_moves_the_end_of_the_same_grant(ada: Person, linus: Person
 
 def test_an_extension_approved_after_the_end_starts_anew(ada: Person, linus: Person, analyst: Entitlement) -> None:
     with time_machine.travel(LATER, tick=False) as clock:
-        requests.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
+        deciding.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
         longer = requests.submit(ada, analyst, ask(timedelta(hours=1)), extends=Grant.objects.get(), actor=acting(ada))
         clock.shift(timedelta(hours=3))
-        requests.approve(longer, approver=linus, actor=acting(linus))
+        deciding.approve(longer, approver=linus, actor=acting(linus))
 
         assert [grant.ends_at > now() for grant in Grant.objects.order_by("id")] == [False, True]
 
 
 def test_nobody_extends_what_is_not_theirs(ada: Person, mallory: Person, linus: Person, analyst: Entitlement) -> None:
-    requests.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
+    deciding.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
 
     with pytest.raises(Refused) as refusal:
         requests.submit(mallory, analyst, ask(), extends=Grant.objects.get(), actor=acting(mallory))
@@ -236,7 +237,7 @@ def test_a_manager_asks_for_a_report_and_cannot_decide_it(
 
     waiting = requests.submit(grace, role, ask(), person=ada, actor=acting(grace))
 
-    assert requests.eligible_approvers(waiting) == [sam]
+    assert deciding.eligible_approvers(waiting) == [sam]
 
 
 def test_a_refused_decision_leaves_nothing_half_done(ada: Person, mallory: Person, analyst: Entitlement) -> None:
@@ -244,7 +245,7 @@ def test_a_refused_decision_leaves_nothing_half_done(ada: Person, mallory: Perso
     before = Pending.objects.count()
 
     with pytest.raises(Refused):
-        requests.approve(waiting, approver=mallory, actor=acting(mallory))
+        deciding.approve(waiting, approver=mallory, actor=acting(mallory))
 
     assert (Approval.objects.count(), Grant.objects.count(), Pending.objects.count()) == (0, 0, before)
 
@@ -253,7 +254,7 @@ def test_a_refused_decision_leaves_nothing_half_done(ada: Person, mallory: Perso
     "sql", ["UPDATE access_approval SET approved = false", "DELETE FROM access_approval", "TRUNCATE access_approval"]
 )
 def test_an_approval_can_never_be_changed(sql: str, ada: Person, linus: Person, analyst: Entitlement) -> None:
-    requests.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
+    deciding.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
 
     with pytest.raises(DatabaseError, match="insert-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET CONSTRAINTS ALL IMMEDIATE; {sql}")
@@ -275,7 +276,7 @@ def test_the_time_an_answer_usually_takes_is_the_median_of_real_ones(linus: Pers
             person = hire(f"Person{number} Test")
             waiting = submit(person, analyst)
             clock.shift(timedelta(minutes=minutes))
-            requests.approve(waiting, approver=linus, actor=acting(linus))
+            deciding.approve(waiting, approver=linus, actor=acting(linus))
 
         assert queries.usual_answer(analyst.pk, at=now()) == timedelta(minutes=20)
         assert queries.usual_answer(0, at=now()) is None
@@ -284,7 +285,7 @@ def test_the_time_an_answer_usually_takes_is_the_median_of_real_ones(linus: Pers
 def test_give_back_is_for_one_s_own_and_takes_it_away_at_once(
     ada: Person, mallory: Person, linus: Person, analyst: Entitlement
 ) -> None:
-    requests.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
+    deciding.approve(submit(ada, analyst), approver=linus, actor=acting(linus))
     grant = Grant.objects.get()
 
     with pytest.raises(Refused):
@@ -294,3 +295,18 @@ def test_give_back_is_for_one_s_own_and_takes_it_away_at_once(
     assert (after.end_cause, after.take_operation is not None) == ("returned", True)
     with pytest.raises(Conflict):
         grants.give_back(grant, person=ada, actor=acting(ada))
+
+
+def test_a_stage_waits_until_as_many_said_yes_as_it_wants(
+    ada: Person, linus: Person, grace: Person, snowflake: Application
+) -> None:
+    two = Stage(Approvers("people", people=(str(linus.ref), str(grace.ref))), quorum=2)
+    waiting = submit(ada, add_role(snowflake, "Admin", stages=(two,)))
+    assert {one.pk for one in deciding.eligible_approvers(waiting)} == {linus.pk, grace.pk}
+
+    waiting = deciding.approve(waiting, approver=linus, actor=acting(linus))
+    assert (waiting.state, waiting.stage) == (RequestState.PENDING, 0)
+    assert deciding.eligible_approvers(waiting) == [grace]
+    waiting = deciding.approve(waiting, approver=grace, actor=acting(grace))
+
+    assert waiting.state == RequestState.APPROVED

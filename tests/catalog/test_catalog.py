@@ -44,7 +44,7 @@ def test_an_application_is_added_from_the_catalogue_with_a_role_to_ask_for(linus
     assert (application.slug, application.catalogue_id, application.data_classes) == ("snowflake", "snowflake", ["pii"])
     assert queries.applications_owned_by(linus.pk) == [application.pk]
     role = application.entitlements.get()
-    assert queries.policy_in_force(role.policy_id, role.created_at).stages == ["owner"]
+    assert queries.policy_in_force(role.policy_id, role.created_at).stage_kinds == ["owner"]
     with pytest.raises(Conflict, match="was added before"):
         actions.add_from_catalogue("snowflake", actor=TESTING)
 

@@ -15,8 +15,8 @@ from django.db.models.functions import Concat
 
 from governance.access import birthright, conflicts, duties, queries, sweep
 from governance.access.conflicts import Total
+from governance.access.deciding import eligible_approvers
 from governance.access.models import AccessRequest, Approval, Grant, GrantRevision, RequestState
-from governance.access.requests import eligible_approvers
 from governance.catalog import sod_queries
 from governance.catalog.models import AccessPolicy, Application, BirthrightRule, Entitlement, SodRuleVersion
 from governance.core.actor import Actor

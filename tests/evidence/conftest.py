@@ -106,7 +106,7 @@ class World:
                 effective_at=LONG_AGO,
                 created_at=LONG_AGO,
                 created_by_ref="x",
-                stages=["owner"],
+                stages=[{"kind": "owner"}],
             )
         self.roles[name] = Entitlement.objects.create(
             application=application, slug=role, name=role.title(), target_ref=name, sentence="Does it.", policy=policy,

@@ -15,7 +15,7 @@ import time_machine
 from django.conf import settings
 from django.db import transaction
 
-from governance.access import grants, requests
+from governance.access import deciding, grants, requests
 from governance.access.models import Grant
 from governance.core.clock import now
 from governance.evidence import actions, building
@@ -69,7 +69,7 @@ def tell_the_story() -> None:
         clock.shift(HOUR)
         request = requests.submit(ada, role, ask(), actor=acting(ada))
         clock.shift(HOUR)
-        requests.approve(request, approver=linus, actor=acting(linus))
+        deciding.approve(request, approver=linus, actor=acting(linus))
         with transaction.atomic():
             for person in (mallory, bobby):
                 new = grants.NewGrant(person.pk, role.pk, role.application_id, "manual", starts_at=MARCH + 2 * HOUR)

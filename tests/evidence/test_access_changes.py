@@ -140,7 +140,7 @@ def test_fewer_approvals_than_stages_is_an_exception(world: World, report: Repor
     request = approved_request(world, day(3, 3))
     two = AccessPolicyVersion.objects.create(
         policy=request.policy_version.policy, number=2, effective_at=day(1, 1), created_at=day(1, 1),
-        created_by_ref="x", stages=["manager", "owner"],
+        created_by_ref="x", stages=[{"kind": "manager"}, {"kind": "owner"}],
     )  # fmt: skip
     AccessRequest.objects.filter(pk=request.pk).update(policy_version=two)
     world.grant("ada", ROLE, day(3, 4), cause="request", request=request)

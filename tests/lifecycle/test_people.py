@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from governance.access import deciding, requests
 from governance.access import queries as access
-from governance.access import requests
 from governance.access.models import EndCause, Grant, GrantCause, RequestState
 from governance.catalog import rules
 from governance.catalog.models import Entitlement
@@ -123,7 +123,7 @@ def test_a_group_drives_birthright_at_once(ada: Person, analyst: Entitlement) ->
 
 
 def test_a_leaver_loses_everything_at_once(ada: Person, linus: Person, analyst: Entitlement) -> None:
-    requests.approve(requests.submit(ada, analyst, ask(), actor=acting(ada)), approver=linus, actor=acting(linus))
+    deciding.approve(requests.submit(ada, analyst, ask(), actor=acting(ada)), approver=linus, actor=acting(linus))
     other = add_role(analyst.application, "Admin")
     waiting = requests.submit(ada, other, ask(), actor=acting(ada))
 
@@ -142,7 +142,7 @@ def test_a_leaver_loses_everything_at_once(ada: Person, linus: Person, analyst: 
 def test_leaving_fails_as_a_whole_or_not_at_all(
     ada: Person, linus: Person, analyst: Entitlement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests.approve(requests.submit(ada, analyst, ask(), actor=acting(ada)), approver=linus, actor=acting(linus))
+    deciding.approve(requests.submit(ada, analyst, ask(), actor=acting(ada)), approver=linus, actor=acting(linus))
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the disk is full")
@@ -184,7 +184,7 @@ def test_somebody_who_was_deleted_comes_back_as_the_same_person_with_a_new_scim_
 def test_somebody_deactivated_is_activated_again_without_their_old_requested_access(
     ada: Person, linus: Person, analyst: Entitlement
 ) -> None:
-    requests.approve(requests.submit(ada, analyst, ask(), actor=acting(ada)), approver=linus, actor=acting(linus))
+    deciding.approve(requests.submit(ada, analyst, ask(), actor=acting(ada)), approver=linus, actor=acting(linus))
     lifecycle.leave(locked_person(ada.scim_id), actor=TESTING)
 
     move(Person.objects.get(pk=ada.pk), is_active=True)

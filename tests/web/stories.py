@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from governance.access import grants, requests
+from governance.access import deciding, grants, requests
 from governance.access.models import AccessRequest, Grant, GrantCause
 from governance.catalog.models import Entitlement
 from governance.core.clock import OPEN_END, now
@@ -26,12 +26,12 @@ def submit(
 
 def approve(request: AccessRequest, approver: Person) -> AccessRequest:
     """Return the request after this yes."""
-    return requests.approve(request, approver=approver, actor=cast.acting(approver))
+    return deciding.approve(request, approver=approver, actor=cast.acting(approver))
 
 
 def decline(request: AccessRequest, approver: Person, reason: str = "Use the report in Looker.") -> AccessRequest:
     """Return the request after this no."""
-    return requests.deny(request, approver=approver, reason=reason, actor=cast.acting(approver))
+    return deciding.deny(request, approver=approver, reason=reason, actor=cast.acting(approver))
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from django import forms
 
 from governance.catalog.actions import PolicyTerms
 from governance.catalog.models import AccessPolicyVersion, ApproverKind
+from governance.catalog.stages import as_stages
 
 _HOUR = timedelta(hours=1)
 _SOMEBODY = [("", "Nobody further"), *ApproverKind.choices]
@@ -45,7 +46,7 @@ class PolicyForm(forms.Form):
     def initial_of(name: str, version: AccessPolicyVersion | None) -> dict[str, Any]:
         """Return what the form starts with: the version in force, or the usual terms."""
         terms: Any = version or PolicyTerms(stages=(ApproverKind.OWNER,))
-        stages = [*terms.stages, "", "", ""]
+        stages = [*(stage.kind for stage in (version.route if version else as_stages(terms.stages))), "", "", ""]
         return {
             "name": name,
             "stage_1": stages[0],

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from governance.access import requests
+from governance.access import deciding
 from governance.access.models import AccessRequest, RequestState
 from governance.access.queries import waiting_for
 from governance.core import clock
@@ -45,7 +45,7 @@ def approve(request: HttpRequest, number: int) -> HttpResponse:
     found = following.visible_request(person_of(request), standing_of(request), number)
 
     def say_yes(form: DecisionForm) -> AccessRequest:
-        return requests.approve(
+        return deciding.approve(
             found,
             approver=person_of(request),
             duration=form.span,
@@ -64,7 +64,7 @@ def decline(request: HttpRequest, number: int) -> HttpResponse:
 
     def say_no(form: DecisionForm) -> AccessRequest:
         reason = form.cleaned_data["reason"]
-        return requests.deny(found, approver=person_of(request), reason=reason, actor=actor_of(request))
+        return deciding.deny(found, approver=person_of(request), reason=reason, actor=actor_of(request))
 
     return _decide(request, found, say_no)
 

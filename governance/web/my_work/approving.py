@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from governance.access.deciding import duties_broken_by
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.access.queries import WITH_GRANT, covering, waiting_for
-from governance.access.requests import duties_broken_by
 from governance.catalog.models import Risk
 from governance.identity.models import Person
 from governance.policy.durations import COMMON, spoken
@@ -53,7 +53,7 @@ class Facts:
     @property
     def asked_as(self) -> str:
         """Return as what the reader is asked."""
-        stages = self.request.policy_version.stages
+        stages = self.request.policy_version.stage_kinds
         return _ASKED_AS.get(stages[self.request.stage], "") if self.request.stage < len(stages) else ""
 
     @property

@@ -162,9 +162,9 @@ def _is_instant(offer: Offer, span: timedelta | None) -> bool:
 
 
 def _stages(offer: Offer, known: Deciders, person: Person) -> Iterator[Decider]:
-    for kind in offer.version.stages:
-        found = known.eligible(kind, person=person, application_id=offer.role.application_id, excluded_ids=[person.pk])
-        yield Decider(tuple(one.display_name for one in found), ASKED_AS[ApproverKind(kind)])
+    for stage in offer.version.route:
+        found = known.eligible(stage, person=person, application_id=offer.role.application_id, excluded_ids=[person.pk])
+        yield Decider(tuple(one.display_name for one in found), ASKED_AS[ApproverKind(stage.kind)])
 
 
 def _who(offer: Offer, known: Deciders, person: Person) -> str:

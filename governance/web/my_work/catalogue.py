@@ -70,7 +70,7 @@ class Card:
     @property
     def asked(self) -> str:
         """Return who is asked first for the role with the least risk."""
-        stages = self.offers[0].version.stages
+        stages = self.offers[0].version.stage_kinds
         return ASKED_AS[ApproverKind(stages[0])] if stages else "nobody"
 
 
@@ -164,7 +164,7 @@ def _approved_earlier(pending: list[AccessRequest]) -> dict[int, tuple[int, ...]
 
 
 def _who_decides(request: AccessRequest, known: Deciders, earlier: Iterable[int]) -> tuple[Person, ...]:
-    stages = request.policy_version.stages
+    stages = request.policy_version.route
     if request.stage >= len(stages):
         return ()
     return tuple(

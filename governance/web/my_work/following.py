@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from governance.access.deciding import eligible_approvers
 from governance.access.models import AccessRequest, Approval, EndCause, Grant, RequestState
 from governance.access.queries import WITH_GRANT, WITH_REQUEST, usual_answer
-from governance.access.requests import eligible_approvers
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.policy.durations import spoken
@@ -118,7 +118,7 @@ def _decisions(request: AccessRequest, at: datetime) -> Iterator[Step]:
         if stage in given:
             yield _decided(given[stage], request)
         elif request.state == RequestState.PENDING:
-            yield _waiting(request, at) if stage == request.stage else _later(request.policy_version.stages[stage])
+            yield _waiting(request, at) if stage == request.stage else _later(request.policy_version.stage_kinds[stage])
 
 
 def _decided(approval: Approval, request: AccessRequest) -> Step:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import template
 
-from governance.catalog.models import ApproverKind
+from governance.catalog.models import AccessPolicyVersion, ApproverKind
 
 register = template.Library()
 
@@ -46,9 +46,9 @@ def door_word(door: str) -> str:
 
 
 @register.filter
-def stage_words(stages: list[str] | None) -> str:
+def stage_words(version: AccessPolicyVersion | None) -> str:
     """Return who decides, in order: `Manager, then application owner`."""
-    words = [ApproverKind(stage).label for stage in stages or []]
+    words = [ApproverKind(stage).label for stage in (version.stage_kinds if version else [])]
     return ", then ".join([words[0], *(word.lower() for word in words[1:])]) if words else "Nobody"
 
 

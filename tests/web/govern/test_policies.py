@@ -28,7 +28,7 @@ def test_a_new_policy_says_what_was_written(sam: Person, signed_in: SignedIn) ->
 
     assert answer.status_code == 302
     version = AccessPolicyVersion.objects.get(policy__slug="sensitive")
-    assert (version.stages, version.max_duration) == (["manager", "owner"], timedelta(hours=8))
+    assert (version.stage_kinds, version.max_duration) == (["manager", "owner"], timedelta(hours=8))
     assert version.purposes == ["Fix an incident", "Answer an audit"]
 
 

@@ -1,0 +1,48 @@
+"""A request that waits: locked for who changes it, and closed. What is written waits for nobody."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from governance.access.models import AccessRequest, RequestState
+from governance.core.errors import Conflict
+from governance.identity.models import Person
+
+
+def locked_person(person: Person) -> Person:
+    """Return the person as they are now, locked: what they have and wait for cannot change meanwhile."""
+    return (
+        Person.objects.select_for_update(no_key=True, of=("self",)).select_related("manager__manager").get(pk=person.pk)
+    )
+
+
+def locked_pending(request: AccessRequest) -> AccessRequest:
+    """Return the request as it is now, its person and it locked. Raises Conflict when it no longer waits."""
+    locked_person(Person(pk=request.person_id))
+    found = (
+        AccessRequest.objects.select_for_update(no_key=True, of=("self",))
+        .select_related(
+            "person__manager__manager", "requester", "entitlement__application", "policy_version__policy", "extends"
+        )
+        .get(pk=request.pk)
+    )
+    if found.state != RequestState.PENDING:
+        raise Conflict(_who_was_faster(found))
+    return found
+
+
+def _who_was_faster(request: AccessRequest) -> str:
+    last = request.approvals.select_related("approver").order_by("-stage").first()
+    when = f"{request.closed_at:%H:%M on %d %B %Y} UTC" if request.closed_at else ""
+    if last is None or request.state not in (RequestState.APPROVED, RequestState.DENIED):
+        return f"This request was {request.get_state_display().lower()} at {when}."
+    who = last.approver.display_name if last.approver else "The policy"
+    return f"{who} {'declined' if request.state == RequestState.DENIED else 'approved'} this at {when}."
+
+
+def close(request: AccessRequest, state: RequestState, *, at: datetime, because: str = "") -> None:
+    """Close a locked request."""
+    request.state = state
+    request.closed_at = at
+    request.closed_because = because
+    request.save(update_fields=["state", "closed_at", "closed_because", "stage"])
