@@ -29,6 +29,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "settle-conflicts": _every(60, "identity.settle_conflicts"),
     # Exchanges of SCIM connections are kept for days, and nobody is shown an older one: an hour late is early enough.
     "forget-exchanges": _every(3600, "identity.forget_exchanges"),
+    # The reader of the ledger writes who is told what. A look at two indexes when idle; sealing takes a second itself.
+    "read-for-notices": _every(1, "notices.read"),
+    # Warnings come an hour or a day before an end: half a minute later is early enough. An indexed query for each.
+    "warn-of-ends": _every(30, "notices.warn"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.
     "build-due-evidence": _every(2, "evidence.build_due"),
 }

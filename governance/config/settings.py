@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "governance.lifecycle",
     "governance.reviews",
     "governance.evidence",
+    "governance.notices",
     "governance.demo",
     "governance.web",
     "governance.api",

@@ -103,6 +103,12 @@ def entries(
     return Page(tuple(found[:limit]), found[limit - 1].index if len(found) > limit else None)
 
 
+def sealed_entries(start: int, end: int, *, events: Collection[str]) -> list[SealedEntry]:
+    """Return the entries from index `start` until before `end` that record one of `events`, in their order."""
+    found = Entry.objects.filter(index__gte=start, index__lt=end, event__in=list(events))
+    return [_sealed(row) for row in found.order_by("index")]
+
+
 def entry(index: int) -> ProvenEntry:
     """Return the entry with its proof against the latest head. Raises NotFound."""
     row = Entry.objects.filter(index=index).first()

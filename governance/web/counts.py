@@ -13,6 +13,7 @@ from governance.catalog.models import ApplicationOwner, ApproverKind
 from governance.core import clock
 from governance.core.clock import OPEN_END
 from governance.identity.models import Person, Status
+from governance.notices import inbox
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import person_of
 from governance.web.govern.connections_queries import failing, undecided
@@ -45,6 +46,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
             person=person, starts_at__lte=clock.now(), ends_at__gt=clock.now(), ends_at__lt=OPEN_END
         ).exclude(cause=GrantCause.BIRTHRIGHT),
     }
+    counted["notices"] = inbox.unread(person)
     if standing.is_security_admin or standing.is_auditor or standing.is_owner:
         counted["orphans"] = orphans(person, standing)
     if standing.is_security_admin or standing.is_owner:

@@ -48,6 +48,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("catalogue", "Request access", "layout-grid", "/access/", key="c"),
             Link("mine", "My access", "key-round", "/me/access/", key="y"),
             Link("approvals", "Approvals", "inbox", "/approvals/", frozenset({OWNER, ADMIN}), "a", if_counted=True),
+            Link("notices", "Notices", "bell", "/notices/", key="i"),
         ),
     ),
     (

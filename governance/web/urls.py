@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("governance.web.my_work.urls")),
     path("", include("governance.web.govern.urls")),
     path("", include("governance.web.assure.urls")),
+    path("", include("governance.web.notices.urls")),
     path("settings/", shell_views.settings_page, name="settings"),
     path("settings/theme/", shell_views.theme, name="theme"),
     path("settings/keys/", shell_views.keys, name="keys"),

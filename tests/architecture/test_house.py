@@ -22,6 +22,7 @@ FLOORS = {
     "lifecycle": 7,
     "reviews": 8,
     "evidence": 9,
+    "notices": 9,
     "web": 10,
     "api": 10,
     "demo": 10,

@@ -24,7 +24,7 @@ def links(client: Client) -> list[str]:
 
 
 def test_an_employee_sees_only_their_own_work(ada: Person, signed_in: SignedIn) -> None:
-    assert links(signed_in(ada)) == ["home", "catalogue", "mine"]
+    assert links(signed_in(ada)) == ["home", "catalogue", "mine", "notices"]
 
 
 def test_approvals_show_up_for_whoever_is_asked(ada: Person, grace: Person, analyst: Entitlement,

@@ -1,0 +1,12 @@
+"""Who is told what, by which way and when. Derived from the ledger: an entry is the outbox row of what happened.
+
+Reads the rooms below; none of them knows it. See docs/adr for why."""
+
+from django.apps import AppConfig
+
+
+class NoticesConfig(AppConfig):
+    """Notices, mail, webhooks."""
+
+    name = "governance.notices"
+    label = "notices"

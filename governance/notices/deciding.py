@@ -1,0 +1,248 @@
+"""From one ledger entry to who is told what: the next actor, those who were asked before, and whom it is about. Pure.
+
+Nobody is told about what they did themselves, and the same thing at most once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+
+from governance.notices.happenings import Asked, Happening, Told, What, Who
+
+#: Somebody who was asked is reminded again after this long at the earliest.
+BETWEEN_REMINDERS = timedelta(hours=1)
+
+Decider = Callable[[Happening], Iterable[Told]]
+
+
+def decide(seen: Happening) -> list[Told]:
+    """Return who is told what because of an entry."""
+    decider = DECIDERS.get(seen.event)
+    told = {} if decider is None else {(one.person_id, one.kind): one for one in decider(seen)}
+    return [one for one in told.values() if seen.actor is None or one.person_id != seen.actor.id]
+
+
+def facts_of(seen: Happening) -> dict[str, object]:
+    """Return the names and instants that words about a happening need."""
+    request, grant = seen.request, seen.grant
+    person = request.person if request else grant.person if grant else seen.person
+    known: dict[str, object] = {}
+    if request is not None or (grant is not None and grant.number is not None):
+        known["number"] = request.number if request else grant.number if grant else None
+    if grant is not None:
+        known |= {"grant": grant.id, "until": grant.ends_at.isoformat() if grant.ends_at else ""}
+    if person is not None:
+        known |= {"person": person.name, "person_ref": person.ref}
+    if seen.actor is not None:
+        known["actor"] = seen.actor.name
+    return known | _what_facts(request.what if request else grant.what if grant else seen.what)
+
+
+def _what_facts(what: What | None) -> dict[str, object]:
+    if what is None:
+        return {}
+    return {"application": what.application, "application_slug": what.application_slug, "role": what.role}
+
+
+def about(request: Asked) -> str:
+    """Return what notices about a request are settled with."""
+    return f"request:{request.number}"
+
+
+def asking(request: Asked) -> str:
+    """Return what a question to approvers comes from: the stage that waits, whichever entry led to it."""
+    return f"{about(request)}:stage:{request.stage}"
+
+
+def ending(grant_id: int, ends_at: datetime) -> str:
+    """Return what warnings before an end come from: another end has other warnings."""
+    return f"{about_grant(grant_id)}:ends:{ends_at:%Y%m%dT%H%M%S}"
+
+
+def about_grant(grant_id: int) -> str:
+    """Return what notices about a grant are settled with."""
+    return f"grant:{grant_id}"
+
+
+def _submitted(seen: Happening) -> Iterator[Told]:
+    if seen.request is not None:
+        yield from _next_actors(seen.request, "approval.wanted")
+
+
+def _reminded(seen: Happening) -> Iterator[Told]:
+    request = seen.request
+    for person_id in request.approver_ids if request else ():
+        asked_at = request.asked_at.get(person_id) if request else None
+        if request and (asked_at is None or seen.at - asked_at >= BETWEEN_REMINDERS):
+            yield Told(person_id, "approval.reminded", about(request), cause=f"{asking(request)}:{seen.index}")
+
+
+def _escalated(seen: Happening) -> Iterator[Told]:
+    request = seen.request
+    for person_id in request.approver_ids if request else ():
+        if request and person_id not in request.asked_at:
+            yield Told(person_id, "approval.escalated", about(request), cause=asking(request))
+
+
+def _stage_approved(seen: Happening) -> Iterator[Told]:
+    request = seen.request
+    if request is None:
+        return
+    yield from _others(request, but=request.approver_ids)
+    yield from _next_actors(request, "approval.wanted")
+    yield Told(request.requester.id, "request.stage_approved", about(request))
+
+
+def _approved(seen: Happening) -> Iterator[Told]:
+    request = seen.request
+    if request is None:
+        return
+    yield from _others(request)
+    yield from _concerned(request.requester, request.person, "request.approved", about(request))
+
+
+def _denied(seen: Happening) -> Iterator[Told]:
+    request = seen.request
+    if request is None:
+        return
+    yield from _others(request)
+    yield Told(request.requester.id, "request.denied", about(request), {"reason": request.reason})
+
+
+def _lapsed(seen: Happening) -> Iterator[Told]:
+    if seen.request is not None:
+        yield Told(seen.request.requester.id, "request.lapsed", about(seen.request))
+
+
+def _closed(seen: Happening) -> Iterator[Told]:
+    request = seen.request
+    if request is not None:
+        yield from _concerned(request.requester, request.person, "request.closed", about(request))
+
+
+def _verified(seen: Happening) -> Iterator[Told]:
+    grant = seen.grant
+    if grant is not None and seen.data.get("kind") == "give" and grant.number is not None:
+        yield from _concerned(grant.requester, grant.person, "request.ready", about_grant(grant.id))
+
+
+def _failed(seen: Happening) -> Iterator[Told]:
+    grant = seen.grant
+    is_give = seen.data.get("kind") == "give"
+    if is_give and grant is not None and grant.number is not None:
+        yield from _concerned(grant.requester, grant.person, "request.failed", about_grant(grant.id))
+    yield from _answerable(seen, "giving.failed" if is_give else "removal.failed")
+
+
+def _stopped(seen: Happening) -> Iterator[Told]:
+    yield from _answerable(seen, "connector.stopped")
+
+
+def _works_again(seen: Happening) -> Iterator[Told]:
+    yield from _answerable(seen, "connector.works_again")
+
+
+def _started(seen: Happening) -> Iterator[Told]:
+    grant = seen.grant
+    if grant is None:
+        return
+    if grant.cause == "break_glass":
+        for person_id in dict.fromkeys((*grant.what.owner_ids, *seen.security_ids)):
+            yield Told(person_id, "break_glass.used", about_grant(grant.id))
+    if grant.cause == "manual":
+        yield Told(grant.person.id, "access.given", about_grant(grant.id))
+
+
+def _shortened(seen: Happening) -> Iterator[Told]:
+    if seen.grant is not None:
+        yield Told(seen.grant.person.id, "access.shortened", about_grant(seen.grant.id))
+
+
+def _ended(seen: Happening) -> Iterator[Told]:
+    if seen.grant is not None and seen.data.get("cause") == "revoked":
+        yield Told(seen.grant.person.id, "access.revoked", about_grant(seen.grant.id))
+
+
+def _withheld(seen: Happening) -> Iterator[Told]:
+    """Tell security once for all that one signal caused: a rule may hold back something from thousands."""
+    grant = seen.grant
+    if grant is not None:
+        yield from _concerned(grant.requester, grant.person, "request.withheld", about_grant(grant.id))
+    for person_id in seen.security_ids:
+        yield Told(person_id, "duties.withheld", cause=f"act:{seen.correlation}")
+
+
+def _owners_changed(seen: Happening) -> Iterator[Told]:
+    for person_id in seen.what.new_owner_ids if seen.what else ():
+        yield Told(person_id, "ownership.received")
+
+
+def _excepted(seen: Happening) -> Iterator[Told]:
+    owner = seen.by_ref.get(str(seen.data.get("owner")))
+    if owner is not None:
+        yield Told(owner.id, "duties.excepted", facts={"until": seen.data.get("ends_at") or ""})
+
+
+def _next_actors(request: Asked, kind: str) -> Iterator[Told]:
+    for person_id in request.approver_ids:
+        yield Told(person_id, kind, about(request), cause=asking(request))
+
+
+def _others(request: Asked, *, but: Iterable[int] = ()) -> Iterator[Told]:
+    """Tell those who had been asked that it was answered."""
+    for person_id in request.asked_at:
+        if person_id not in request.answered_ids.union(but):
+            yield Told(person_id, "approval.taken", about(request))
+
+
+def _concerned(first: Who | None, second: Who, kind: str, subject: str) -> Iterator[Told]:
+    """Tell who asked, and whom it is for."""
+    for who in (first, second):
+        if who is not None:
+            yield Told(who.id, kind, subject)
+
+
+def _answerable(seen: Happening, kind: str) -> Iterator[Told]:
+    """Tell the owners of the application; security when there is none."""
+    what = seen.grant.what if seen.grant else seen.what
+    for person_id in (what.owner_ids if what else ()) or seen.security_ids:
+        yield Told(person_id, kind)
+
+
+#: Every event that somebody is told about. Others are read over.
+DECIDERS: dict[str, Decider] = {
+    "request.submitted": _submitted,
+    "request.reminded": _reminded,
+    "request.escalated": _escalated,
+    "request.stage_approved": _stage_approved,
+    "request.approved": _approved,
+    "request.denied": _denied,
+    "request.lapsed": _lapsed,
+    "request.closed": _closed,
+    "operation.verified": _verified,
+    "operation.failed": _failed,
+    "connector.circuit_opened": _stopped,
+    "connector.circuit_closed": _works_again,
+    "grant.started": _started,
+    "grant.shortened": _shortened,
+    "grant.ended": _ended,
+    "grant.withheld": _withheld,
+    "application.owners_changed": _owners_changed,
+    "sod_exception.granted": _excepted,
+}
+#: After these, what asked for an answer to the request is over.
+SETTLING_REQUESTS = frozenset(
+    {
+        "request.stage_approved",
+        "request.approved",
+        "request.denied",
+        "request.withdrawn",
+        "request.lapsed",
+        "request.closed",
+    }
+)
+#: After these, a warning that the grant ends is over.
+SETTLING_GRANTS = frozenset({"grant.extended", "grant.shortened", "grant.ended"})
+#: What is read of the ledger.
+EVENTS = frozenset(DECIDERS) | SETTLING_REQUESTS | SETTLING_GRANTS

@@ -1,0 +1,146 @@
+"""The table of kinds: what people can be told, in which group of their preferences, and where it leads. Pure.
+
+The words of each kind stand in `templates/notices/<kind>.txt`: the title in the first line, then sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Pace(StrEnum):
+    """How soon a group of kinds goes by mail."""
+
+    AT_ONCE = "at_once"
+    HOURLY = "hourly"
+    DAILY = "daily"
+    NEVER = "never"
+
+
+PACE_WORDS = {
+    Pace.AT_ONCE: "At once",
+    Pace.HOURLY: "Once an hour",
+    Pace.DAILY: "Once a day",
+    Pace.NEVER: "Not by mail",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A group of kinds that people have one preference about."""
+
+    slug: str
+    name: str
+    sentence: str
+    default: Pace
+
+
+TOPICS = {
+    topic.slug: topic
+    for topic in (
+        Topic("asked", "What waits for you", "Requests you can decide, reminders, questions to you.", Pace.AT_ONCE),
+        Topic("answered", "What others answered", "Requests you were asked about that somebody decided.", Pace.DAILY),
+        Topic("requests", "Your requests", "Each step of what you asked for, until you can use it.", Pace.AT_ONCE),
+        Topic("access", "Your access", "What ends soon, and what somebody gave you or took away.", Pace.AT_ONCE),
+        Topic("owning", "What you answer for", "Failed removals, and duties that came to you.", Pace.AT_ONCE),
+        Topic("security", "Security", "Break-glass, changes that are held, and other alarms.", Pace.AT_ONCE),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One thing people can be told. `path` leads to the page, made of the facts; what is missing leads to the list."""
+
+    slug: str
+    topic: str
+    icon: str
+    #: What administrators of webhooks and people read of the kind itself.
+    name: str
+    path: str
+    tone: str = ""
+    #: It cannot be silenced, nor wait for a digest.
+    is_mandatory: bool = False
+    #: It asks for something: it is settled when somebody else does it.
+    asks: bool = False
+
+
+_REQUEST = "/requests/R-{number}/"
+_DECIDE = "/approvals/?item=R-{number}"
+
+KINDS = {
+    kind.slug: kind
+    for kind in (
+        Kind("approval.wanted", "asked", "inbox", "A request waits for an answer", _DECIDE, asks=True),
+        Kind("approval.reminded", "asked", "bell", "A requester reminds", _DECIDE, asks=True),
+        Kind("approval.escalated", "asked", "trending-up", "A request nobody answered", _DECIDE, asks=True),
+        Kind("approval.taken", "answered", "check", "Somebody else answered", _REQUEST),
+        Kind("request.stage_approved", "requests", "check", "A step was approved", _REQUEST),
+        Kind("request.approved", "requests", "check", "A request was approved", _REQUEST),
+        Kind("request.denied", "requests", "x", "A request was declined", _REQUEST, "t-bad"),
+        Kind("request.ready", "requests", "check-check", "Access can be used", _REQUEST, "t-good"),
+        Kind("request.failed", "requests", "circle-alert", "Access could not be opened", _REQUEST, "t-bad"),
+        Kind("request.lapsed", "requests", "timer-off", "A request lapsed", _REQUEST),
+        Kind("request.closed", "requests", "circle-slash", "A request was closed", _REQUEST),
+        Kind("request.withheld", "requests", "shield-alert", "Access was withheld by a rule", "/me/access/", "t-warn"),
+        Kind("access.ending", "access", "timer", "Access ends soon", "/me/access/{grant}/extend/", asks=True),
+        Kind("access.given", "access", "key-round", "Somebody gave access", "/me/access/"),
+        Kind("access.shortened", "access", "timer", "Access ends sooner", "/me/access/", "t-warn"),
+        Kind("access.revoked", "access", "user-minus", "Somebody took access away", "/me/access/", "t-warn"),
+        Kind("removal.failed", "owning", "circle-alert", "A removal failed", "/operations/?show=failed", "t-bad"),
+        Kind("giving.failed", "owning", "circle-alert", "An opening failed", "/operations/?show=failed", "t-bad"),
+        Kind(
+            "connector.stopped",
+            "owning",
+            "power",
+            "Nothing is sent to an application",
+            "/applications/{application_slug}/connector/",
+            "t-warn",
+        ),
+        Kind(
+            "connector.works_again",
+            "owning",
+            "plug",
+            "An application works again",
+            "/applications/{application_slug}/connector/",
+        ),
+        Kind(
+            "ownership.received", "owning", "user-check", "An application is yours", "/applications/{application_slug}/"
+        ),
+        Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
+        Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
+        Kind(
+            "break_glass.used",
+            "security",
+            "siren",
+            "Break-glass was used",
+            "/people/{person_ref}/",
+            "t-bad",
+            is_mandatory=True,
+        ),
+    )
+}
+#: Kinds that ask for an answer to a request.
+ASKING = tuple(slug for slug, kind in KINDS.items() if kind.asks and kind.topic == "asked")
+#: Facts that stay inside: they are shown on the page of the signed-in reader, and never leave by mail or webhook.
+INSIDE = frozenset({"reason", "cause"})
+
+
+class _Missing(dict[str, object]):
+    """Facts in which something may be missing."""
+
+    def __missing__(self, key: str) -> str:
+        raise LookupError(key)
+
+
+def path_of(kind: str, facts: Mapping[str, object]) -> str:
+    """Return the page a notice leads to; the list of notices for a kind that is no longer known or lacks a fact."""
+    known = KINDS.get(kind)
+    if known is None:
+        return "/notices/"
+    try:
+        return known.path.format_map(_Missing(facts))
+    except LookupError:
+        return "/notices/"
