@@ -40,6 +40,7 @@ from governance.identity.models import Connection, Person  # noqa: E402
 from governance.ledger import standalone  # noqa: E402
 from governance.ledger.models import Entry  # noqa: E402
 from governance.ledger.recording import Subject, record  # noqa: E402
+from governance.lifecycle import brake  # noqa: E402
 from scim_bridge.connections import open_connection  # noqa: E402
 
 ROUNDS = 5
@@ -126,6 +127,8 @@ def scim() -> None:
     token = open_connection("bench", dialect="okta", actor=BENCH)
     # As many requests as may be allowed: the limit is not what is measured.
     Connection.objects.update(requests_per_minute=LIMIT_RANGE[1])
+    # As many leavers as there are: nothing is held.
+    brake.set_limits("scim:bench", brake.Limits(at_least=1_000_000), actor=BENCH)
     client = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {token}"})
 
     def send(method: str, path: str, body: object) -> dict[str, object]:

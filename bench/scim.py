@@ -42,6 +42,7 @@ from governance.config import postgres  # noqa: E402
 from governance.core.actor import Actor, Door  # noqa: E402
 from governance.identity.connections.actions import LIMIT_RANGE  # noqa: E402
 from governance.identity.models import Connection  # noqa: E402
+from governance.lifecycle import brake  # noqa: E402
 from scim_bridge.connections import open_connection  # noqa: E402
 
 ACTOR = Actor.system("bench", door=Door.COMMAND)
@@ -509,6 +510,8 @@ def _prepare_ours() -> str:
     token = open_connection("bench", dialect="okta", actor=ACTOR)
     # As many requests as may be allowed: the limit is not what is measured.
     Connection.objects.update(requests_per_minute=LIMIT_RANGE[1])
+    # As many leavers as there are: nothing is held.
+    brake.set_limits("scim:bench", brake.Limits(at_least=1_000_000), actor=ACTOR)
     return token
 
 

@@ -117,7 +117,9 @@ class PersonAdapter(Adapter, SCIMUser):  # type: ignore[misc]  # published witho
         _check_name("userName", str(document.get("userName", "")))
         profile = profile_from_document(document)
         if "active" not in document and self.obj is not None:
-            profile = replace(profile, is_active=self.obj.is_active)
+            # What the directory said last, which the brake may hold.
+            is_active = self.obj.is_active and self.obj.document.get("active") is not False
+            profile = replace(profile, is_active=is_active)
         self.profile = profile
 
     def save(self) -> Person:

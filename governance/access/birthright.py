@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from governance.access import duties, endings, grace, grants, withholding
+from governance.access import duties, endings, grace, grants, keeping, withholding
+from governance.access.keeping import Spare
 from governance.access.models import EndCause, Grant, GrantCause
 from governance.access.withholding import Refusal
 from governance.catalog.rules_queries import Giving, last_terms, rules_in_force
@@ -26,6 +27,8 @@ class Held:
 
     grant_id: int
     ends_at: datetime
+    #: The brake holds the change that would end it.
+    is_braked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,20 @@ class Applied:
     held_back: int = 0
 
 
-def apply(person_ids: Collection[int], *, at: datetime, actor: Actor, judged: Collection[int] | None = None) -> Applied:
+def apply(
+    person_ids: Collection[int],
+    *,
+    at: datetime,
+    actor: Actor,
+    judged: Collection[int] | None = None,
+    spare: Spare | None = None,
+) -> Applied:
     """Start what the rules give these people and end what they no longer give. A fixed number of statements.
 
     What would break a blocking rule about duties is withheld and kept on record; what runs already is not taken for
     it, but listed (`access.conflicts`). With `judged`, only reasons by these rules are looked at: enough where nothing
-    but those rules changed. Joins the caller's transaction, which has written something before; locks the people.
+    but those rules changed. What `spare` returns of what no rule gives any more runs on, at every later call as well,
+    until it is let go. Joins the caller's transaction, which has written something before; locks the people.
     """
     in_force = rules_in_force()
     if not person_ids or not in_force.ever:
@@ -75,6 +86,7 @@ def apply(person_ids: Collection[int], *, at: datetime, actor: Actor, judged: Co
     held, withheld = _held(people, at, judged)
     wanted = wanted_by(rules, selected_among([rule.condition for rule in rules], people))
     intents = decide(wanted, held, _terms_of(rules, wanted, held, at), at=at)
+    _leave_alone(intents, held, spare, at)
     new = _new_grants(wanted, intents.start, at)
     forbidden = _forbidden(rules, new, at=at, ending=intents.end)
     grants.start_many([one for reason, one in new.items() if reason not in forbidden], at=at, actor=actor)
@@ -143,6 +155,17 @@ def decide(
     return intents
 
 
+def _leave_alone(intents: Intents, held: Mapping[Reasoned, Held], spare: Spare | None, at: datetime) -> None:
+    """Take out of the intents what the brake holds, and let go what it held and a rule gives again."""
+    ending = {*intents.end, *intents.keep_until}
+    over = {one.grant_id: reason[0] for reason, one in held.items() if one.grant_id in ending}
+    braked = frozenset(one.grant_id for one in held.values() if one.is_braked)
+    spared = keeping.spared(over, braked, spare=spare, at=at)
+    intents.end = [key for key in intents.end if key not in spared]
+    intents.keep_until = {key: until for key, until in intents.keep_until.items() if key not in spared}
+    keeping.let_go(braked - ending)
+
+
 def _concerned(rules: Sequence[Giving], judged: Collection[int] | None) -> Sequence[Giving]:
     """Return the rules whose reasons are looked at, and those that keep anything away."""
     return rules if judged is None else [rule for rule in rules if rule.keeps_away or rule.rule_id in judged]
@@ -207,28 +230,31 @@ def _held(
     held: dict[Reasoned, Held] = {}
     withheld: dict[Reasoned, int] = {}
     known = {"people": list(person_ids), "at": at}
-    for is_withheld, key, person_id, entitlement_id, ends_at, rule_id in rows(_HELD, known):
+    for is_withheld, key, person_id, entitlement_id, ends_at, is_braked, rule_id in rows(_HELD, known):
         if judged is not None and rule_id not in judged:
             continue
         if is_withheld:
             withheld[person_id, entitlement_id, rule_id] = key
         else:
-            held[person_id, entitlement_id, rule_id] = Held(key, ends_at)
+            held[person_id, entitlement_id, rule_id] = Held(key, ends_at, bool(is_braked))
     return held, withheld
 
 
 _LOCK = "SELECT id FROM identity_person WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 _HELD = """
 WITH running AS MATERIALIZED (
-    SELECT held.id, held.person_id, held.entitlement_id, held.rule_version_id, held.ends_at FROM access_grant held
+    SELECT held.id, held.person_id, held.entitlement_id, held.rule_version_id, held.ends_at,
+        EXISTS (SELECT FROM access_keptgrant kept WHERE kept.grant_id = held.id) AS is_braked
+    FROM access_grant held
     WHERE held.person_id = ANY(%(people)s::bigint[]) AND held.cause = 'birthright' AND held.ends_at > %(at)s
     ORDER BY held.id FOR NO KEY UPDATE OF held
 )
-SELECT known.is_withheld, known.id, known.person_id, known.entitlement_id, known.ends_at, version.rule_id
+SELECT known.is_withheld, known.id, known.person_id, known.entitlement_id, known.ends_at, known.is_braked,
+    version.rule_id
 FROM (
     SELECT 0 AS is_withheld, running.* FROM running
     UNION ALL
-    SELECT 1, waiting.id, waiting.person_id, waiting.entitlement_id, waiting.rule_version_id, waiting.since
+    SELECT 1, waiting.id, waiting.person_id, waiting.entitlement_id, waiting.rule_version_id, waiting.since, false
     FROM access_withheld waiting
     WHERE waiting.person_id = ANY(%(people)s::bigint[]) AND waiting.ended_at IS NULL
 ) known JOIN catalog_birthrightruleversion version ON version.id = known.rule_version_id

@@ -11,7 +11,6 @@ from datetime import datetime
 from governance.access import events
 from governance.access.models import EndCause, Grant, GrantRevision
 from governance.core.actor import Actor
-from governance.core.statements import row
 from governance.core.tables import insert_rows, update_rows
 from governance.identity.models import Person
 from governance.ledger.recording import record_selected, subjects_sql
@@ -24,22 +23,6 @@ def end_all_of_leaver(person: Person, *, at: datetime, actor: Actor) -> int:
     grants = list(Grant.objects.select_for_update(no_key=True).filter(person=person, ends_at__gt=at).order_by("id"))
     end_many(grants, cause=EndCause.LEFT, at=at, actor=actor)
     return len(grants)
-
-
-def left_behind(person: Person, *, at: datetime) -> tuple[bool, bool]:
-    """Tell whether a locked person has requests that wait, and grants that run or will. One statement.
-
-    A directory that is loaded anew brings many who left long ago and have neither.
-    """
-    found = row(_LEFT_BEHIND, {"person": person.pk, "at": at})
-    return (bool(found[0]), bool(found[1])) if found else (False, False)
-
-
-_LEFT_BEHIND = """
-SELECT EXISTS (SELECT 1 FROM access_accessrequest
-        WHERE state = 'pending' AND (person_id = %(person)s OR requester_id = %(person)s)),
-    EXISTS (SELECT 1 FROM access_grant WHERE person_id = %(person)s AND ends_at > %(at)s)
-"""
 
 
 def end_many(grants: Sequence[Grant], *, cause: EndCause, at: datetime, actor: Actor) -> None:

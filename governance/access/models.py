@@ -211,6 +211,19 @@ class Grant(models.Model):
         return f"{self.person_id}: {self.entitlement_id} ({self.cause})"
 
 
+class KeptGrant(models.Model):
+    """A grant by rule that no rule gives any more and that runs on, because the brake holds the change that ended it.
+
+    Gone once somebody decided, or a rule gives it again.
+    """
+
+    grant = models.OneToOneField(Grant, on_delete=models.CASCADE, related_name="kept")
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.grant_id} since {self.since:%Y-%m-%d %H:%M}"
+
+
 class GrantRevision(models.Model):
     """What a grant's interval was, and from when we knew it. Insert-only."""
 

@@ -21,6 +21,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-access": _every(1, "access.sweep"),
     # What a rule about duties held back comes within a minute after nothing forbids it. One indexed query when idle.
     "reconsider-withheld": _every(60, "access.reconsider_withheld"),
+    # A planned leave happens at its instant, and what a second person released soon after. Two indexed queries.
+    "leave-when-due": _every(1, "lifecycle.sweep"),
+    # The brake measures a share of the people a source speaks of: a minute old is new enough. One count.
+    "count-people": _every(60, "lifecycle.count_people"),
     # The outbox is also woken by each commit; the tick finds retries that came due, and what a lost wake-up left.
     "deliver-due-operations": _every(1, "provisioning.deliver_due"),
     # Readings are due every 15 minutes each, or at once when somebody asks; the tick only looks whose turn it is.

@@ -66,11 +66,14 @@ class Person(AbstractBaseUser):
     #: What the directory sent as manager when nobody by that id is known yet; resolved when they arrive.
     manager_hint = models.CharField(max_length=320, blank=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
-    #: False once the directory deleted the resource; the person and their history stay.
+    #: False once the directory deleted the resource; the person and their history stay. Somebody who is active and not
+    #: listed was deleted there, and the brake holds their leaving or an administrator refused it.
     is_listed = models.BooleanField(default=True)
     source = models.CharField(max_length=120, help_text="Who told us: scim:<connection>, page, api, file, demo")
     joined_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True, blank=True)
+    #: When they will leave, as planned; nothing once they have left.
+    leaves_at = models.DateTimeField(null=True, blank=True)
     #: Sessions that began before this instant have ended.
     sessions_end_at = models.DateTimeField(null=True, blank=True)
     document = models.JSONField(default=dict)
@@ -95,9 +98,6 @@ class Person(AbstractBaseUser):
                 name="person_left_exactly_when_there_is_a_leaving_time",
             ),
             models.CheckConstraint(
-                condition=Q(is_listed=True) | Q(status="left"), name="person_unlisted_only_after_leaving"
-            ),
-            models.CheckConstraint(
                 condition=Q(manager__isnull=True) | ~Q(manager=F("id")), name="person_is_not_their_own_manager"
             ),
         ]
@@ -112,6 +112,7 @@ class Person(AbstractBaseUser):
             models.Index(fields=["modified_at", "id"], name="person_modified"),
             models.Index(fields=["email"], name="person_email"),
             models.Index(fields=["left_at"], name="person_left", condition=Q(left_at__isnull=False)),
+            models.Index(fields=["leaves_at"], name="person_leaves", condition=Q(leaves_at__isnull=False)),
             # How many people each connection brought.
             models.Index(fields=["source"], name="person_source", condition=Q(is_listed=True)),
             # Counts and finds a page far back without reading rows.

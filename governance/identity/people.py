@@ -41,14 +41,17 @@ def check_profile(profile: Profile) -> None:
 
 
 def find_former(profile: Profile, *, source: str) -> Person | None:
-    """Return somebody who left, is no longer listed, and comes back with this profile; locked."""
+    """Return somebody who is no longer listed and comes back with this profile; locked.
+
+    They left, or were deleted by their directory while the brake held it, and never lost anything.
+    """
     found = row(_FORMER, [key(profile.user_name), profile.external_id, source])
     return Person.objects.get(pk=found[0]) if found else None
 
 
 _FORMER = """
 SELECT id FROM identity_person
-WHERE NOT is_listed AND status = 'left'
+WHERE NOT is_listed
     AND (user_name_key = %s OR (external_id = %s AND external_id <> '' AND source = %s))
 ORDER BY left_at DESC LIMIT 1 FOR NO KEY UPDATE
 """
@@ -89,7 +92,7 @@ def add_many(profiles: Sequence[Profile], *, source: str, at: datetime, actor: A
 
 _FORMERS = """
 SELECT 1 FROM identity_person
-WHERE NOT is_listed AND status = 'left' AND (user_name_key = ANY(%s::text[])
+WHERE NOT is_listed AND (user_name_key = ANY(%s::text[])
     OR (external_id = ANY(%s::text[]) AND external_id <> '' AND source = %s)) LIMIT 1
 """
 
@@ -156,10 +159,28 @@ def mark_left(person: Person, *, at: datetime, effective_at: datetime, unlist: b
     """Write that a locked person left; their sessions end now."""
     person.status = Status.LEFT
     person.left_at = effective_at
+    person.leaves_at = None
     person.sessions_end_at = at
     person.is_listed = person.is_listed and not unlist
     _touch(person, at=at, active=False)
     person_rows.update(person, Revision("left", effective_at, actor))
+
+
+def note_signal(person: Person, *, unlist: bool, at: datetime, actor: Actor) -> None:
+    """Keep that the directory says that a locked person is not active, while they stay active here.
+
+    `unlist`: it deleted them, so they disappear from SCIM.
+    """
+    is_revised = unlist and person.is_listed
+    person.is_listed = person.is_listed and not unlist
+    _touch(person, at=at, active=False)
+    person_rows.update(person, Revision("unlisted", at, actor) if is_revised else None)
+
+
+def plan_leaving(person: Person, leaves_at: datetime | None) -> None:
+    """Write when a locked person will leave, or that they will not. No version moves: no directory sees it."""
+    person.leaves_at = leaves_at
+    rows("UPDATE identity_person SET leaves_at = %s WHERE id = %s", [leaves_at, person.pk])
 
 
 def unlist(person: Person, *, at: datetime, actor: Actor) -> None:

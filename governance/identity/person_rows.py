@@ -25,6 +25,7 @@ _TYPES: Mapping[str, str] = {
     "is_listed": "boolean",
     "joined_at": "timestamptz",
     "left_at": "timestamptz",
+    "leaves_at": "timestamptz",
     "sessions_end_at": "timestamptz",
     "document": "jsonb",
     "document_key": "jsonb",

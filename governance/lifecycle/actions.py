@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from governance.access import birthright, endings, requests
+from governance.access import birthright
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict
@@ -19,6 +19,9 @@ from governance.identity import events, groups, people
 from governance.identity.models import Group, Person, Status
 from governance.identity.profiles import Profile
 from governance.ledger.recording import Record, Subject, record, record_many
+from governance.lifecycle import brake, holding, leaving, losses
+from governance.lifecycle import events as leaving_events
+from governance.lifecycle.models import ItemState
 
 #: One ledger entry names at most so many people; more are in the membership revisions of the same correlation id.
 LISTED_SUBJECTS = 100
@@ -28,12 +31,14 @@ LISTED_SUBJECTS = 100
 def join(profile: Profile, *, source: str, actor: Actor) -> Person:
     """Return the person who joined: new, or somebody who had left and comes back with their history.
 
-    A profile that is not active joins and leaves at once, so that the directory's state is kept.
+    A profile that is not active joins and leaves at once, so that the directory's state is kept. Somebody whom a
+    directory deleted while the brake held it comes back as if nothing had been.
     Raises Invalid for a profile that cannot be stored and Conflict when the user name is taken.
     """
     people.check_profile(profile)
     at = now()
     person = people.find_former(profile, source=source)
+    was_active = person is not None and person.is_active
     if person is None:
         person = people.add(profile, source=source, at=at, actor=actor)
         event = events.PERSON_JOINED
@@ -43,9 +48,13 @@ def join(profile: Profile, *, source: str, actor: Actor) -> Person:
         event = events.PERSON_REJOINED
     record(event, actor=actor, subjects=[_subject(person)], data={"source": source})
     if profile.is_active:
+        if was_active:
+            _take_back(person, at=at, actor=actor)
         birthright.apply([person.pk], at=at, actor=actor)
+    elif was_active:
+        leave(person, actor=actor, source=source)
     else:
-        leave(person, actor=actor)
+        _end_everything(person, at=at, actor=actor)
     return person
 
 
@@ -74,10 +83,12 @@ def update(person: Person, profile: Profile, *, actor: Actor) -> Person:
     Raises Invalid for a profile that cannot be stored and Conflict when the user name is taken.
     """
     people.check_profile(profile)
-    if person.status == Status.ACTIVE and people.says_only_that_they_left(person, profile):
+    leaves = not profile.is_active and person.status == Status.ACTIVE and _said_active(person)
+    if leaves and people.says_only_that_they_left(person, profile):
         return leave(person, actor=actor)
     at = now()
     returns = profile.is_active and person.status == Status.LEFT
+    takes_back = profile.is_active and person.status == Status.ACTIVE and not _said_active(person)
     if returns:
         people.mark_returned(person, source=person.source, at=at, actor=actor)
     changed = people.rewrite(person, profile, at=at, actor=actor)
@@ -85,40 +96,63 @@ def update(person: Person, profile: Profile, *, actor: Actor) -> Person:
         record(events.PERSON_REJOINED, actor=actor, subjects=[_subject(person)], data={"source": person.source})
     elif changed:
         record(events.PERSON_UPDATED, actor=actor, subjects=[_subject(person)], data={"version": person.version})
-    if not profile.is_active and person.status == Status.ACTIVE:
+    if takes_back:
+        _take_back(person, at=at, actor=actor)
+    if leaves:
         leave(person, actor=actor)
-    elif changed or returns:
-        birthright.apply([person.pk], at=at, actor=actor)
+    elif (changed or returns) and person.status == Status.ACTIVE:
+        birthright.apply([person.pk], at=at, actor=actor, spare=losses.spare(at=at, actor=actor))
     return person
 
 
 @whole
-def leave(person: Person, *, actor: Actor, unlist: bool = False, effective_at: datetime | None = None) -> Person:
-    """End everything a person has: sessions, grants, requests; order every removal. One transaction.
+def leave(
+    person: Person,
+    *,
+    actor: Actor,
+    unlist: bool = False,
+    effective_at: datetime | None = None,
+    source: str | None = None,
+) -> Person:
+    """End everything a person has: sessions, tokens, grants, requests; order every removal; hand over what they owned.
 
-    `unlist`: the directory deleted the resource, so it disappears from SCIM; the person and their history stay.
-    `effective_at` is when they left according to the source (default: now). Leaving twice changes nothing more.
+    One transaction. `unlist`: the directory deleted the resource, so it disappears from SCIM; the person and their
+    history stay. `effective_at` is when they left according to the source (default: now). Leaving twice changes nothing
+    more. `source` is who says so, for the brake; by default the door of the actor. When its brake is on, the person
+    stays active until somebody decided (`lifecycle.holds`); what SCIM shows is what the directory said.
     `person` must be locked by this transaction.
     """
     at = now()
+    source = source or brake.source_of(actor)
     if person.status == Status.LEFT:
         if unlist and person.is_listed:
             people.unlist(person, at=at, actor=actor)
             record(events.PERSON_UNLISTED, actor=actor, subjects=[_subject(person)])
         return person
-    people.mark_left(person, at=at, effective_at=effective_at or at, unlist=unlist, actor=actor)
-    # Nothing is asked for or granted meanwhile: the person is locked.
-    has_requests, has_grants = endings.left_behind(person, at=at)
-    if has_requests:
-        requests.close_for_leaver(person, at=at, actor=actor)
-    ended = endings.end_all_of_leaver(person, at=at, actor=actor) if has_grants else 0
-    record(
-        events.PERSON_LEFT,
-        actor=actor,
-        subjects=[_subject(person)],
-        data={"grants_ended": ended, "unlisted": unlist, "effective_at": (effective_at or at).isoformat()},
-    )
+    seen = leaving.look(person, source=source, at=at)
+    if source is not None and leaving.is_held_back(person, seen, source=source, unlist=unlist, at=at, actor=actor):
+        if source.startswith("scim:"):
+            people.note_signal(person, unlist=unlist, at=at, actor=actor)
+        return person
+    leaving.carry_out(person, seen, source=source, unlist=unlist, effective_at=effective_at or at, at=at, actor=actor)
     return person
+
+
+def _end_everything(person: Person, *, at: datetime, actor: Actor) -> None:
+    """Let somebody leave who has just been written down, or had left before: no source takes anything from them."""
+    seen = leaving.look(person, source=None, at=at)
+    leaving.carry_out(person, seen, source=None, unlist=False, effective_at=at, at=at, actor=actor)
+
+
+def _said_active(person: Person) -> bool:
+    """Tell whether the directory's last word was that a person is active. It is not while the brake holds them."""
+    return person.document.get("active") is not False
+
+
+def _take_back(person: Person, *, at: datetime, actor: Actor) -> None:
+    """Let go what is held about the leaving of somebody of whom the directory says that they are active after all."""
+    items = [item for item in holding.waiting_items([person.pk], ["leave"]) if item.hold.source == person.source]
+    holding.settle(items, ItemState.WITHDRAWN, leaving_events.HOLD_WITHDRAWN, at=at, actor=actor)
 
 
 @whole
@@ -219,7 +253,8 @@ def _members_changed(
         subjects=subjects,
         data={"entered": len(entered), "left": len(left)},
     )
-    birthright.apply(sorted({*entered, *left}), at=at, actor=actor)
+    spare = losses.spare(at=at, actor=actor) if left else None
+    birthright.apply(sorted({*entered, *left}), at=at, actor=actor, spare=spare)
 
 
 def _subject(person: Person) -> Subject:

@@ -63,7 +63,8 @@ class Writer:
             return self.storage.groups.write(row, document(replacement), members)
         # Left out, `active` keeps its value: a PUT that does not mention it must not bring a leaver back.
         # Once removed by a PATCH it stays unassigned, so that what was read can be sent back unchanged.
-        kept = {"active": row.is_active} if "active" in row.document else {}
+        # It is the directory's word that is kept, which the brake may hold (`lifecycle.actions.leave`).
+        kept = {"active": row.document["active"]} if "active" in row.document else {}
         return self.storage.users.write(row, {**kept, **document(replacement)})
 
     def patch(self, resource_type: ResourceType, scim_id: str, raw: Any, conditions: Conditions) -> Any:

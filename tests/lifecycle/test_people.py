@@ -147,7 +147,7 @@ def test_leaving_fails_as_a_whole_or_not_at_all(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr("governance.lifecycle.actions.record", fail)
+    monkeypatch.setattr("governance.lifecycle.leaving.record", fail)
     with pytest.raises(RuntimeError):
         lifecycle.leave(locked_person(ada.scim_id), actor=TESTING)
 

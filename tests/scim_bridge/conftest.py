@@ -12,6 +12,8 @@ from django.test import Client
 
 from governance.core.actor import Actor, Door
 from governance.identity.models import Connection
+from governance.lifecycle import brake
+from governance.lifecycle.brake import Limits
 from scim_bridge.connections import open_connection
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -89,6 +91,8 @@ def connected(db: None) -> Callable[..., Provider]:
         token = open_connection(name or dialect, dialect=dialect, actor=actor)
         # Suites send thousands of requests in seconds; what the limit does is test_rate_limit's.
         Connection.objects.filter(name=name or dialect).update(requests_per_minute=600_000)
+        # And let as many leave as they like; what the brake does is test_brake's.
+        brake.set_limits(f"scim:{name or dialect}", Limits(at_least=1_000_000), actor=actor)
         return Provider(token)
 
     return connect

@@ -19,6 +19,7 @@ from governance.catalog.models import Application
 from governance.core.actor import Actor, Door
 from governance.core.clock import now
 from governance.identity.models import Group, Membership, Person, Status
+from governance.lifecycle import brake
 from scim_bridge.connections import open_connection
 from scim_bridge.storage.retrying import ATTEMPTS, settled
 from tests import cast
@@ -62,6 +63,7 @@ class Wire:
 @pytest.fixture
 def door(live_server: LiveServer) -> Iterator[Wire]:
     token = open_connection("corp", dialect="default", actor=Actor.system("test", door=Door.COMMAND))
+    brake.set_limits("scim:corp", brake.Limits(at_least=1_000_000), actor=cast.TESTING)
     yield Wire(live_server.url, token)
     connections.close_all()
 
