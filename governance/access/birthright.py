@@ -82,7 +82,7 @@ def apply(
     if not person_ids or not in_force.ever:
         return Applied()
     rules = _concerned(in_force.rules, judged)
-    people = [key for (key,) in rows(_LOCK, [sorted(person_ids)])]
+    people = lock(person_ids)
     held, withheld = _held(people, at, judged)
     wanted = wanted_by(rules, selected_among([rule.condition for rule in rules], people))
     intents = decide(wanted, held, _terms_of(rules, wanted, held, at), at=at)
@@ -101,6 +101,11 @@ def apply(
         kept=len(intents.keep_until),
         held_back=len(fresh),
     )
+
+
+def lock(person_ids: Collection[int]) -> list[int]:
+    """Lock these people for the caller's transaction, in the order every action locks them, and return their keys."""
+    return [key for (key,) in rows(_LOCK, [sorted(person_ids)])]
 
 
 def wanted_by(rules: Sequence[Giving], chosen: Mapping[int, Sequence[bool]]) -> Wanted:

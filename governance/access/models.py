@@ -10,6 +10,7 @@ from governance.catalog.models import (
     AccessPolicyVersion,
     Application,
     ApproverKind,
+    BirthrightRule,
     BirthrightRuleVersion,
     Entitlement,
 )
@@ -320,3 +321,44 @@ class Withheld(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id}: {self.entitlement_id}"
+
+
+class RuleRun(models.Model):
+    """Everybody is brought in line with a birthright rule that changed: what is to be done, and how far it is.
+
+    The mark moves in the transaction that does the work, so that a worker may be killed anywhere.
+    """
+
+    rule = models.ForeignKey(BirthrightRule, on_delete=models.PROTECT, related_name="runs")
+    #: The version that was saved; none when the rule was retired.
+    version = models.ForeignKey(
+        BirthrightRuleVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
+    )
+    created_at = models.DateTimeField()
+    created_by_ref = models.CharField(max_length=120)
+    correlation_id = models.CharField(max_length=32)
+    due_at = models.DateTimeField()
+    #: When a worker first saw the change, by the clock of the database: what began before may not have seen it.
+    seen_at = models.DateTimeField(null=True, blank=True)
+    listed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    #: Primary keys of the people it concerns, in order; empty again when it is finished.
+    people = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    started = models.PositiveIntegerField(default=0)
+    went_on = models.PositiveIntegerField(default=0)
+    ended = models.PositiveIntegerField(default=0)
+    kept = models.PositiveIntegerField(default=0)
+    held_back = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(done__lte=F("total")), name="rule_run_does_no_more_than_it_listed"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="rule_run_due", condition=Q(finished_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id}: {self.done}/{self.total}"

@@ -99,8 +99,10 @@ def reconsider_withheld() -> int:
     waiting = Withheld.objects.filter(ended_at__isnull=True).order_by("person_id").distinct("person_id")
     people = list(waiting.values_list("person_id", flat=True))
     for start in range(0, len(people), BATCH):
+        batch = people[start : start + BATCH]
         with transaction.atomic():
-            birthright.apply(people[start : start + BATCH], at=now(), actor=Actor.system("duties"))
+            birthright.lock(batch)
+            birthright.apply(batch, at=now(), actor=Actor.system("duties"))
     return len(people)
 
 

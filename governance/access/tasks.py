@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from governance.access import rule_runs
 from governance.access.sweep import reconsider_withheld, sweep
 
 
@@ -17,3 +18,9 @@ def sweep_due() -> int:
 def reconsider() -> int:
     """Give what rules about duties no longer forbid; return to how many people it was looked at."""
     return reconsider_withheld()
+
+
+@shared_task(name="access.apply_rules")
+def apply_rules() -> int:
+    """Bring everybody in line with birthright rules that changed or began; return how many people were looked at."""
+    return rule_runs.work()

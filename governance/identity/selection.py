@@ -60,6 +60,15 @@ def _asking(conditions: tuple[str, ...]) -> tuple[str, tuple[Any, ...]]:
 _COLUMNS = {field.name: f"identity_person.{field.column}" for field in Person._meta.concrete_fields}
 
 
+def selecting(text: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the SQL of the primary keys of the active people a condition selects, as `id`, and its parameters."""
+    sql = "SELECT identity_person.id FROM identity_person WHERE identity_person.status = 'active'"
+    if not text.strip():
+        return sql, ()
+    fragment = _compiled(text)
+    return f"{sql} AND ({fragment.template.format(**_COLUMNS)})", tuple(fragment.params)
+
+
 def selects(text: str, person: Person) -> bool:
     """Tell whether the condition selects this person; an empty one selects everybody active."""
     return selected_among([text], [person.pk]).get(person.pk, [False])[0]
