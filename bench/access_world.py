@@ -16,11 +16,13 @@ from governance.core.actor import Actor, Door
 
 ACTOR = Actor.system("bench", door=Door.COMMAND)
 ROLES_PER_APPLICATION = 3
+#: So many grants are written in one transaction.
+CHUNK = 500_000
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """How large a company is."""
+    """How large a company is. A fifth of the grants ended, a fifth ends ahead, each was changed once since it began."""
 
     people: int
     applications: int
@@ -42,12 +44,24 @@ def build(world: World) -> None:
         _run(_CONNECTORS)
         _run(_ROLES, [ROLES_PER_APPLICATION])
         _run(_PEOPLE, [world.people])
+        _run(_PROFILES)
     _analyze()
-    for start in range(0, world.grants, 500_000):
-        size = min(500_000, world.grants - start)
+    for start in range(0, world.grants, CHUNK):
         with transaction.atomic():
             _trusting()
-            _run(_GRANTS, {**_keys(world), "from": start, "to": start + size - 1, "due": "9999-12-31", "step": 0})
+            last = min(start + CHUNK, world.grants) - 1
+            _run(_PAST_AND_PRESENT, {**_keys(world), "from": start, "to": last})
+    _analyze()
+
+
+def show(world: World) -> None:
+    """Have every application show an account for everybody with a grant there, and what was granted on it."""
+    for start in range(0, world.people, max(1, world.people // 10)):
+        with transaction.atomic():
+            _trusting()
+            known = {"from": start, "to": start + max(1, world.people // 10)}
+            _run(_ACCOUNTS, known)
+            _run(_HOLDINGS, known)
     _analyze()
 
 
@@ -116,9 +130,11 @@ _ROLES = """
 INSERT INTO catalog_entitlement
     (slug, name, kind, target_ref, sentence, risk, data_classes, is_privileged, is_requestable, created_at,
     application_id, policy_id)
-SELECT 'r' || number, 'Role ' || number, 'role', 'r' || number, 'Use it.', 1, '{}', false, true, now(), application.id,
-    (SELECT policy_id FROM catalog_entitlement LIMIT 1)
-FROM catalog_application AS application, generate_series(1, %s) AS number
+SELECT 'r' || number, 'Role ' || number, 'role', 'r' || number, 'Use it.', 1 + abs(hashint8(application.id) %% 4),
+    CASE WHEN chance < 5 THEN '{phi}' WHEN chance < 25 THEN '{pii}' ELSE '{}' END::varchar[], false, true,
+    now() - interval '500 days', application.id, (SELECT policy_id FROM catalog_entitlement LIMIT 1)
+FROM catalog_application AS application, generate_series(1, %s) AS number,
+    LATERAL (SELECT abs(hashint8extended(application.id, number) %% 100) AS chance) AS chosen
 """
 _PEOPLE = """
 INSERT INTO identity_person
@@ -129,6 +145,14 @@ SELECT '!', gen_random_uuid(), gen_random_uuid(), 'person' || number, 'person' |
     '', 'person' || number || '@halden.example', 'Engineer', 'Department ' || number %% 50, 'Employee', '', '', '',
     'active', true, 'scim:bench', now(), '{}', '{}', 1, now(), now()
 FROM generate_series(1, %s) AS number
+"""
+_PROFILES = """
+INSERT INTO identity_personrevision
+    (person_id, number, effective_at, recorded_at, status, user_name, display_name, email, title, department,
+    person_type, change, actor_ref, correlation_id)
+SELECT id, 1, now() - interval '500 days', now() - interval '500 days', status, user_name, display_name, email, title,
+    department, person_type, 'joined', 'bench', repeat('b', 32)
+FROM identity_person
 """
 _NEW_GRANT = """
 INSERT INTO access_grant
@@ -157,6 +181,53 @@ made AS (
     SELECT id, 1, starts_at, ends_at, starts_at, 'started', 'system', 'bench', repeat('b', 32) FROM made
 )
 SELECT id FROM made ORDER BY id
+"""
+_PAST_AND_PRESENT = """
+WITH people AS (SELECT array_agg(id ORDER BY id) AS ids FROM identity_person),
+roles AS (
+    SELECT array_agg(id ORDER BY id) AS ids, array_agg(application_id ORDER BY id) AS of FROM catalog_entitlement
+), chosen AS (
+    SELECT people.ids[1 + abs(hashint8extended(number, 1) %% %(people)s)] AS person,
+        1 + abs(hashint8extended(number, 2) %% %(roles)s) AS role, abs(hashint8extended(number, 3) %% 100) AS kind,
+        now() - (5 + abs(hashint8extended(number, 4) %% 395)) * interval '1 day' AS begins,
+        abs(hashint8extended(number, 5) %% 100) / 100.0 AS share
+    FROM people, generate_series(%(from)s::bigint, %(to)s::bigint) AS number
+), made AS (
+    INSERT INTO access_grant
+        (person_id, entitlement_id, application_id, cause, starts_at, ends_at, end_cause, revision, created_at,
+        correlation_id, start_ordered_at, end_ordered_at)
+    SELECT chosen.person, roles.ids[chosen.role], roles.of[chosen.role],
+        CASE WHEN kind < 50 THEN 'birthright' WHEN kind < 60 THEN 'manual' ELSE 'request' END, begins, ends,
+        CASE WHEN ends < now() THEN 'revoked' ELSE '' END, 2, begins, repeat('b', 32), begins,
+        CASE WHEN ends < now() THEN ends END
+    FROM chosen, roles, LATERAL (
+        SELECT CASE WHEN kind < 60 THEN '9999-12-31' WHEN kind < 80 THEN now() + (1 + 300 * share) * interval '1 day'
+            ELSE begins + (now() - begins) * share * 0.99 END AS ends
+    ) AS ending
+    RETURNING id, starts_at, ends_at
+)
+INSERT INTO access_grantrevision
+    (grant_id, number, starts_at, ends_at, recorded_at, change, actor_kind, actor_ref, correlation_id)
+SELECT id, number, starts_at,
+    CASE number WHEN 2 THEN ends_at ELSE CASE WHEN id %% 2 = 0 THEN '9999-12-31' ELSE starts_at + interval '30 days' END
+    END, CASE number WHEN 1 THEN starts_at ELSE starts_at + (least(ends_at, now()) - starts_at) * 0.5 END,
+    CASE number WHEN 1 THEN 'started' ELSE 'shortened' END, 'system', 'bench', repeat('b', 32)
+FROM made, generate_series(1, 2) AS number
+"""
+_ACCOUNTS = """
+INSERT INTO provisioning_account (application_id, target_id, user_name, display_name, email, kind, is_active,
+    person_id, linked_by, first_seen_at, confirmed_at)
+SELECT DISTINCT held.application_id, 'p' || held.person_id, 'p' || held.person_id, '', '', 'human', true,
+    held.person_id, 'created', now() - interval '400 days', now()
+FROM (SELECT id FROM identity_person ORDER BY id OFFSET %(from)s LIMIT %(to)s - %(from)s) people
+JOIN access_grant held ON held.person_id = people.id AND held.ends_at > now()
+"""
+_HOLDINGS = """
+INSERT INTO provisioning_holding (account_id, entitlement_id, first_seen_at, confirmed_at)
+SELECT DISTINCT account.id, held.entitlement_id, now() - interval '400 days', now()
+FROM (SELECT id FROM identity_person ORDER BY id OFFSET %(from)s LIMIT %(to)s - %(from)s) people
+JOIN access_grant held ON held.person_id = people.id AND held.ends_at > now()
+JOIN provisioning_account account ON account.person_id = held.person_id AND account.application_id = held.application_id
 """
 _FOR_LEAVER = f"""
 {_NEW_GRANT}

@@ -67,6 +67,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "matrix/": (GOVERN, GET),
     "matrix/export/": (GOVERN, POST),
     "matrix/<uuid:ref>/<slug:slug>/": (GOVERN, GET),
+    "grants/<int:grant_id>/": (EVERYBODY, GET),
     "grants/<int:grant_id>/revoke/": (CHANGE, POST),
     "people/": (GOVERN, GET),
     "people/<uuid:ref>/": (GOVERN, GET),

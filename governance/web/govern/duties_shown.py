@@ -75,6 +75,8 @@ class Part:
     name: str
     how: str
     since: datetime | None
+    #: None: it was only seen there.
+    grant_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ def _parts(conflict: Conflict, grants: Mapping[tuple[int, int], list[Grant]]) ->
     for role, name in zip(conflict.entitlement_ids, conflict.names, strict=True):
         reasons = grants.get((conflict.person_id, role), [])
         for grant in reasons:
-            yield Part(name, why(grant).title, grant.starts_at)
+            yield Part(name, why(grant).title, grant.starts_at, grant.pk)
         if not reasons:
             yield Part(name, "Seen there, nothing explains it", None)
 

@@ -53,6 +53,7 @@ class Answer:
 class Why:
     """One reason for access, as the pages tell it."""
 
+    grant_id: int
     icon: str
     title: str
     href: str
@@ -135,6 +136,7 @@ def why(grant: Grant, answers: Iterable[Answer] = ()) -> Why:
     elif rule is not None:
         title, href = f"Rule “{rule.rule.name}”", reverse("policies")
     return Why(
+        grant.pk,
         ICONS[GrantCause(grant.cause)],
         title,
         href,

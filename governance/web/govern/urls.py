@@ -22,12 +22,14 @@ from governance.web.govern import (
     person,
     policies,
     rules,
+    why,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("matrix/", matrix.matrix, name="matrix"),
     path("matrix/export/", matrix.export, name="matrix_export"),
     path("matrix/<uuid:ref>/<slug:slug>/", cell.cell, name="matrix_cell"),
+    path("grants/<int:grant_id>/", why.why, name="why"),
     path("grants/<int:grant_id>/revoke/", cell.revoke, name="grant_revoke"),
     path("people/", people.people, name="people"),
     path("people/<uuid:ref>/", person.person, name="person"),
