@@ -28,8 +28,8 @@ from django.db import connection  # noqa: E402
 django.setup()
 
 from governance.access import conflicts, duties  # noqa: E402
-from governance.catalog import actions as catalog  # noqa: E402
 from governance.catalog.models import Entitlement  # noqa: E402
+from governance.catalog.policies import standard_policy  # noqa: E402
 from governance.catalog.sod_queries import sod_rules_in_force  # noqa: E402
 from governance.config import postgres  # noqa: E402
 from governance.core.actor import Actor, Door  # noqa: E402
@@ -55,7 +55,7 @@ def seconds(act: Callable[[], object]) -> float:
 
 def fill(people: int) -> None:
     """Make people, applications, grants, a tenth of them seen without a grant, and rules: half pairs, half limits."""
-    policy = catalog.standard_policy(actor=BENCH)
+    policy = standard_policy(actor=BENCH)
     known = {
         "people": people, "applications": APPLICATIONS, "roles": ROLES_EACH, "each": GRANTS_EACH, "rules": RULES,
         "at": now(), "open_end": OPEN_END, "policy": policy.pk,

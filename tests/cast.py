@@ -8,7 +8,9 @@ from datetime import timedelta
 from django.db import transaction
 
 from governance.catalog import actions as catalog
+from governance.catalog import policies
 from governance.catalog.models import Application, Entitlement
+from governance.catalog.policy_terms import PolicyTerms
 from governance.core.actor import Actor, ActorKind, Door
 from governance.identity.models import Person
 from governance.identity.profiles import Profile, document_from_profile, profile_from_document
@@ -60,8 +62,8 @@ def add_role(application: Application, name: str = "Analyst", **known: object) -
     stages = known.pop("stages", None)
     terms = known.pop("terms", {})
     if stages is not None or terms:
-        policy_terms = catalog.PolicyTerms(stages=stages or ("owner",), **terms)  # type: ignore[arg-type]
-        known["policy"] = catalog.save_policy(f"{application.name} {name}", policy_terms, actor=TESTING).policy
+        policy_terms = PolicyTerms(stages=stages or ("owner",), **terms)  # type: ignore[arg-type]
+        known["policy"] = policies.save_policy(f"{application.name} {name}", policy_terms, actor=TESTING).policy
     return catalog.add_entitlement(
         application,
         name,

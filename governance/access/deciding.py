@@ -47,7 +47,7 @@ def approve(
         _record_decision(events.REQUEST_STAGE_APPROVED, request, reason, {"stage": request.stage}, actor=actor)
         return request
     request.stage += 1
-    if request.stage < len(version.stages):
+    if request.stage < len(request.route):
         request.save(update_fields=["stage"])
         _record_decision(events.REQUEST_STAGE_APPROVED, request, reason, {"stage": request.stage}, actor=actor)
         return request
@@ -82,7 +82,7 @@ def eligible_approvers(request: AccessRequest, known: Deciders | None = None) ->
     known = known or deciders([request.entitlement.application_id])
     earlier = {one.approver_id for one in request.approvals.all() if one.approver_id is not None}
     return known.eligible(
-        request.policy_version.route[request.stage],
+        request.route[request.stage],
         person=request.person,
         application_id=request.entitlement.application_id,
         excluded_ids={request.requester_id, request.person_id, *earlier},
@@ -99,7 +99,7 @@ def duties_broken_by(
 
 def approve_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, at: datetime, actor: Actor) -> None:
     """Say yes at every stage in the name of the policy and start the grant. Joins the caller's transaction."""
-    for _ in range(max(1, len(version.stages))):
+    for _ in range(max(1, len(request.route))):
         _write_approval(request, None, approved=True, reason="By policy", duration=None, at=at)
         request.stage += 1
     close(request, RequestState.APPROVED, at=at)
@@ -107,9 +107,16 @@ def approve_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, a
     _grant(request, at=at, actor=actor)
 
 
+def decline_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, at: datetime, actor: Actor) -> None:
+    """Say no in the name of the policy: an answer like any other, in every list. Joins the caller's transaction."""
+    _write_approval(request, None, approved=False, reason="Declined by policy", duration=None, at=at)
+    close(request, RequestState.DENIED, at=at)
+    _record_decision(events.REQUEST_DENIED, request, "", {"by_policy": version.pk}, actor=actor)
+
+
 def _is_complete(request: AccessRequest) -> bool:
     """Tell whether as many said yes at the stage that waits as it wants."""
-    stage = request.policy_version.route[request.stage]
+    stage = request.route[request.stage]
     return request.approvals.filter(stage=request.stage, approved=True).count() >= stage.quorum
 
 
@@ -187,11 +194,11 @@ def _write_approval(
     at: datetime,
     shown: dict[str, Any] | None = None,
 ) -> None:
-    stages = request.policy_version.stage_kinds
+    route = request.route
     Approval.objects.create(
         request=request,
         stage=request.stage,
-        asked=stages[request.stage] if request.stage < len(stages) else "",
+        asked=route[request.stage].kind if request.stage < len(route) else "",
         approver=approver,
         approved=approved,
         reason=reason.strip(),

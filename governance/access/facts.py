@@ -10,7 +10,7 @@ from governance.access import duties
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import AccessPolicyVersion, Entitlement
-from governance.catalog.stages import Stage
+from governance.catalog.stages import BY_SECURITY, Stage
 from governance.identity.models import Person, Status
 from governance.identity.selection import selected_among
 from governance.policy.facts import (
@@ -81,8 +81,9 @@ def of_policy(
 ) -> PolicyFacts:
     """Return what a policy version says about this person, with who could decide each stage."""
     known = deciders([entitlement.application_id])
-    conditions = [version.may_request, version.auto_approve]
-    may_request, auto_approves = selected_among(conditions, [person.pk]).get(person.pk, [False, False])
+    conditions = [version.may_request, version.auto_approve, version.auto_deny]
+    may_request, auto_approves, auto_denies = selected_among(conditions, [person.pk]).get(person.pk, [False] * 3)
+    may_add_security = not version.stages or version.needs_security_from is not None
     return PolicyFacts(
         version_id=version.pk,
         policy_name=version.policy.name,
@@ -95,8 +96,16 @@ def of_policy(
         requires_ticket=version.requires_ticket,
         auto_approve_up_to=version.auto_approve_up_to,
         stages=tuple(
-            StageFacts(stage.kind, _named(known, stage, person, entitlement, excluded_ids)) for stage in version.route
+            StageFacts(stage.kind, _named(known, stage, person, entitlement, excluded_ids), stage.quorum)
+            for stage in version.route
         ),
+        auto_denies=auto_denies and bool(version.auto_deny),
+        ticket_pattern=version.ticket_pattern,
+        never_automatic_from=version.never_automatic_from,
+        needs_security_from=version.needs_security_from,
+        refused_from=version.refused_from,
+        extending=version.extending,
+        security=_named(known, Stage(BY_SECURITY), person, entitlement, excluded_ids) if may_add_security else None,
     )
 
 

@@ -14,6 +14,7 @@ from governance.catalog.models import (
     BirthrightRuleVersion,
     Entitlement,
 )
+from governance.catalog.stages import Stage, route_for
 from governance.core.clock import OPEN_END
 from governance.identity.models import Person
 from governance.provisioning.models import Operation
@@ -77,6 +78,16 @@ class AccessRequest(models.Model):
 
     def __str__(self) -> str:
         return f"R-{self.number}"
+
+    @property
+    def route(self) -> tuple[Stage, ...]:
+        """Return who decides this request, in sequence: what its policy says, as its verdict changed it."""
+        said = self.verdict.get("verdict", {})
+        return route_for(
+            self.policy_version.route,
+            first_only=said.get("first_only", False),
+            adds_security=said.get("adds_security", False),
+        )
 
 
 class Approval(models.Model):

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from governance.access import events, facts, subjects
-from governance.access.deciding import approve_by_policy
+from governance.access.deciding import approve_by_policy, decline_by_policy
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.access.receipts import receipt
 from governance.access.waiting import close, locked_pending, locked_person
@@ -43,7 +43,8 @@ def submit(
     person = locked_person(person or requester)
     version = policy_in_force(entitlement.policy_id, at)
     seen = facts.of_request(requester, person, entitlement, version, ask, extends=extends, at=at)
-    verdict = decide_request(seen)
+    risk = score(seen)
+    verdict = decide_request(seen, risk)
     reasons = (*verdict.reasons, *_extension_problems(extends, person, entitlement, at))
     if reasons:
         raise Refused(reasons)
@@ -59,7 +60,7 @@ def submit(
         reason=ask.reason.strip(),
         ticket=ask.ticket.strip(),
         policy_version=version,
-        verdict=receipt(seen, verdict, score(seen)),
+        verdict=receipt(seen, verdict, risk),
         created_at=at,
         lapses_at=at + version.lapses_after,
         correlation_id=actor.correlation_id,
@@ -79,6 +80,8 @@ def submit(
     )
     if verdict.is_automatic:
         approve_by_policy(request, version, at=at, actor=actor)
+    elif verdict.is_denied:
+        decline_by_policy(request, version, at=at, actor=actor)
     return request
 
 

@@ -195,7 +195,7 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
     entitlement = EntitlementBrief(read_only=True)
     duration_seconds = serializers.SerializerMethodField()
     extends = serializers.IntegerField(source="extends_id", allow_null=True, read_only=True)
-    stages = serializers.ListField(source="policy_version.stage_kinds", read_only=True)
+    stages = serializers.SerializerMethodField()
     approvals = ApprovalShape(many=True, read_only=True)
     grants = GrantShape(many=True, read_only=True)
 
@@ -222,6 +222,10 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
             "closed_at",
             "closed_because",
         ]
+
+    def get_stages(self, request: AccessRequest) -> list[str]:
+        """Return as what somebody is asked, in sequence."""
+        return [stage.kind for stage in request.route]
 
     def get_duration_seconds(self, request: AccessRequest) -> int | None:
         """Return how long was asked for, or null."""

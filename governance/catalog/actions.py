@@ -1,91 +1,31 @@
-"""The writers of applications, entitlements, policies and rules."""
+"""The writers of applications and entitlements."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils.text import slugify
 
 from governance.catalog import events, revisions, shipped
 from governance.catalog.models import (
     AccessPolicy,
-    AccessPolicyVersion,
     Application,
     ApplicationOwner,
-    ApproverKind,
-    AtEnd,
     DataClass,
     Entitlement,
     EntitlementKind,
-    Extending,
     Risk,
 )
-from governance.catalog.stages import BY_SECURITY, Approvers, Stage, as_stages
+from governance.catalog.policies import standard_policy
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid
 from governance.identity.models import Person
-from governance.identity.selection import check_condition
 from governance.ledger.recording import Subject, record
 
-STANDARD_POLICY = "standard"
 Row = TypeVar("Row", Application, Entitlement)
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyTerms:
-    """What a version of an access policy says; the fields are those of `AccessPolicyVersion`.
-
-    Conditions are SCIM filter expressions. `may_request` and `may_break_glass` empty let everybody; `auto_approve` and
-    `auto_deny` empty decide about nobody by themselves. A stage that is a plain kind wants one answer of that kind.
-    """
-
-    stages: tuple[str | Stage, ...]
-    may_request: str = ""
-    default_duration: timedelta = timedelta(hours=4)
-    max_duration: timedelta = timedelta(days=30)
-    allows_open_end: bool = False
-    purposes: tuple[str, ...] = (
-        "Fix an incident",
-        "Work on a ticket",
-        "Build a report",
-        "Answer an audit",
-        "Something else",
-    )
-    requires_ticket: bool = False
-    auto_approve: str = ""
-    auto_approve_up_to: timedelta = timedelta(0)
-    lapses_after: timedelta = timedelta(days=14)
-    ticket_pattern: str = ""
-    auto_deny: str = ""
-    never_automatic_from: int | None = None
-    needs_security_from: int | None = None
-    refused_from: int | None = None
-    may_shorten: bool = True
-    extending: str = Extending.FULL
-    at_end: str = AtEnd.REMOVE
-    kept_for: timedelta = timedelta(0)
-    warns_before: tuple[timedelta, ...] = (timedelta(days=1), timedelta(hours=1))
-    break_glass_up_to: timedelta | None = None
-    may_break_glass: str = ""
-    break_glass_reviewer: Approvers = BY_SECURITY
-
-    def columns(self) -> dict[str, Any]:
-        """Return what a version is stored with."""
-        said = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "warns_before"}
-        conditions = ("may_request", "auto_approve", "auto_deny", "may_break_glass")
-        return said | {
-            **{name: said[name].strip() for name in conditions},
-            "stages": [stage.as_json() for stage in as_stages(self.stages)],
-            "purposes": list(self.purposes),
-            "warns_before_seconds": [int(span.total_seconds()) for span in self.warns_before],
-            "break_glass_reviewer": self.break_glass_reviewer.as_json(),
-        }
 
 
 @transaction.atomic
@@ -333,67 +273,10 @@ def change_entitlement(
     return True
 
 
-@transaction.atomic
-def standard_policy(*, actor: Actor) -> AccessPolicy:
-    """Return the policy that entitlements start with, made when it is missing: the owner decides."""
-    policy = AccessPolicy.objects.filter(slug=STANDARD_POLICY).first()
-    if policy is not None:
-        return policy
-    terms = PolicyTerms(stages=(ApproverKind.OWNER,))
-    return save_policy("Standard", terms, slug=STANDARD_POLICY, actor=actor).policy
-
-
-@transaction.atomic
-def save_policy(name: str, terms: PolicyTerms, *, slug: str = "", actor: Actor) -> AccessPolicyVersion:
-    """Return the new version of a policy, which is in force from now on; the policy is made when it is new.
-
-    Raises Invalid naming each wrong field.
-    """
-    _check_terms(name, terms)
-    at = now()
-    policy, _ = AccessPolicy.objects.select_for_update(no_key=True).get_or_create(
-        slug=slug or slugify(name)[:80], defaults={"name": name, "created_at": at}
-    )
-    last = policy.versions.aggregate(last=Max("number"))["last"] or 0
-    version = AccessPolicyVersion.objects.create(
-        policy=policy,
-        number=last + 1,
-        effective_at=at,
-        created_at=at,
-        created_by_ref=actor.ref,
-        **terms.columns(),
-    )
-    record(
-        events.POLICY_CHANGED,
-        actor=actor,
-        subjects=[Subject("policy", policy.slug)],
-        data={"version": version.number, "stages": version.stage_kinds},
-    )
-    return version
-
-
 def _saying(row: Row, said: Mapping[str, object]) -> Row:
     for field, value in said.items():
         setattr(row, field, value)
     return row
-
-
-def _check_terms(name: str, terms: PolicyTerms) -> None:
-    zero = timedelta(0)
-    _check(
-        name=_text(name, 120),
-        stages=_choices([stage.kind for stage in as_stages(terms.stages)], ApproverKind.values),
-        default_duration="" if zero < terms.default_duration <= terms.max_duration else "Must lie within the longest.",
-        max_duration="" if terms.max_duration > zero else "Must be longer than nothing.",
-        auto_approve_up_to=""
-        if zero <= terms.auto_approve_up_to <= terms.max_duration
-        else "Must lie within the longest.",
-        lapses_after="" if terms.lapses_after > zero else "Must be longer than nothing.",
-    )
-    check_condition(terms.may_request, field="may_request")
-    check_condition(terms.auto_approve, field="auto_approve")
-    check_condition(terms.auto_deny, field="auto_deny")
-    check_condition(terms.may_break_glass, field="may_break_glass")
 
 
 def _check(**problems: str) -> None:

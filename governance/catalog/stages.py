@@ -91,3 +91,9 @@ def as_stages(stages: Iterable[str | Stage]) -> tuple[Stage, ...]:
 def route_of(stored: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
     """Return the stages of a version, in sequence."""
     return tuple(stage_of(one) for one in stored)
+
+
+def route_for(stages: tuple[Stage, ...], *, first_only: bool = False, adds_security: bool = False) -> tuple[Stage, ...]:
+    """Return who decides one request: the stages of its policy, as its verdict shortened them or added to them."""
+    kept = stages[:1] if first_only else stages
+    return (*kept, Stage(BY_SECURITY)) if adds_security else kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from governance.catalog.actions import PolicyTerms
+from governance.catalog.policy_terms import PolicyTerms
 from governance.demo import staff
 from governance.demo.software import RELAY
 

@@ -36,10 +36,12 @@ class EntitlementFacts:
 
 @dataclass(frozen=True, slots=True)
 class StageFacts:
-    """One stage of approval and who could decide it now: (person id, name)."""
+    """One stage of approval and who could decide it now: (person id, name); none where that is not known."""
 
     kind: str
-    approvers: tuple[tuple[int, str], ...]
+    approvers: tuple[tuple[int, str], ...] | None
+    #: How many of them have to say yes.
+    quorum: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,16 @@ class PolicyFacts:
     requires_ticket: bool
     auto_approve_up_to: timedelta
     stages: tuple[StageFacts, ...]
+    auto_denies: bool = False
+    ticket_pattern: str = ""
+    #: Points of risk from which nothing is approved by policy, security decides too, nothing is granted.
+    never_automatic_from: int | None = None
+    needs_security_from: int | None = None
+    refused_from: int | None = None
+    #: Who decides when running access is wanted for longer: full, one, automatic.
+    extending: str = "full"
+    #: Who could decide for security, where the policy may add it.
+    security: tuple[tuple[int, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,20 +10,41 @@ from datetime import datetime, timedelta
 from governance.core.errors import Reason
 from governance.policy.durations import SHORTEST, spoken
 from governance.policy.duties import refusals
-from governance.policy.facts import RequestFacts
+from governance.policy.facts import RequestFacts, StageFacts
+from governance.policy.risk import Risk, score
 
 LONGEST_REASON = 2000
 SHORTEST_REASON = 15
 LONGEST_TICKET = 120
 
 
+#: As what somebody is asked, in a sentence.
+_SAID = {
+    "manager": "their manager",
+    "managers_manager": "the manager of their manager",
+    "owner": "an owner of the application",
+    "security": "security",
+    "group": "one of a group",
+    "people": "one of the named people",
+}
+#: Who decides when a policy without stages needs a person after all, and from the risk on that a policy names.
+SECURITY = "security"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the policy says. Not allowed when there is any reason; automatic when no person needs to decide."""
+    """What the policy says. Not allowed when there is any reason; automatic when no person needs to decide.
+
+    `is_denied`: it may be made, and the policy declines it at once. `stages` are those of this request: only the first
+    of the policy with `first_only`, security at the end with `adds_security`.
+    """
 
     reasons: tuple[Reason, ...]
     is_automatic: bool
     stages: tuple[str, ...]
+    is_denied: bool = False
+    first_only: bool = False
+    adds_security: bool = False
 
     @property
     def is_allowed(self) -> bool:
@@ -30,8 +52,15 @@ class Verdict:
         return not self.reasons
 
 
-def decide_request(facts: RequestFacts) -> Verdict:
-    """Return the verdict on a request. Pure: the same facts always give the same verdict."""
+def decide_request(facts: RequestFacts, risk: Risk | None = None) -> Verdict:
+    """Return the verdict on a request. Pure: the same facts always give the same verdict.
+
+    `risk` is what was scored from these facts; scored with the usual weights when it is not given.
+    """
+    points = (risk or score(facts)).points
+    first_only, adds_security = _is_first_only(facts), _adds_security(facts, points)
+    stages = _route(facts, first_only=first_only, adds_security=adds_security)
+    automatic = _is_automatic(facts, points)
     reasons = (
         *_who_may_ask(facts),
         *_what_may_be_asked(facts),
@@ -39,12 +68,16 @@ def decide_request(facts: RequestFacts) -> Verdict:
         *_how_long(facts),
         *_from_when(facts.ask.starts_at, facts.now),
         *_what_for(facts),
-        *_who_could_decide(facts),
+        *_how_risky(facts, points),
+        *(() if automatic or facts.policy.auto_denies else _who_could_decide(stages)),
     )
     return Verdict(
         reasons=reasons,
-        is_automatic=not reasons and _is_automatic(facts),
-        stages=tuple(stage.kind for stage in facts.policy.stages),
+        is_automatic=not reasons and automatic,
+        stages=tuple(stage.kind for stage in stages),
+        is_denied=not reasons and facts.policy.auto_denies,
+        first_only=first_only,
+        adds_security=adds_security,
     )
 
 
@@ -114,24 +147,82 @@ def _what_for(facts: RequestFacts) -> Iterator[Reason]:
         yield Reason("reason_too_short", f"Write one full sentence ({SHORTEST_REASON} characters or more).", "reason")
     if length > LONGEST_REASON:
         yield Reason("reason_too_long", f"Keep it under {LONGEST_REASON} characters.", "reason")
-    if policy.requires_ticket and not ask.ticket.strip():
+    yield from _which_ticket(ask.ticket.strip(), facts)
+
+
+def _which_ticket(ticket: str, facts: RequestFacts) -> Iterator[Reason]:
+    pattern = facts.policy.ticket_pattern
+    if facts.policy.requires_ticket and not ticket:
         yield Reason("needs_ticket", "This access needs a ticket number.", "ticket")
-    if len(ask.ticket) > LONGEST_TICKET:
+    if len(ticket) > LONGEST_TICKET:
         yield Reason("ticket_too_long", f"Keep the ticket under {LONGEST_TICKET} characters.", "ticket")
+    elif ticket and pattern and not re.fullmatch(pattern, ticket):
+        yield Reason("wrong_ticket", f"This is no ticket number here. It has to look like {pattern}.", "ticket")
 
 
-def _who_could_decide(facts: RequestFacts) -> Iterator[Reason]:
-    if _is_automatic(facts):
-        return
-    for stage in facts.policy.stages:
-        if not stage.approvers:
-            yield Reason("no_approver", f"Nobody but you could decide this as {stage.kind}. Ask security for help.")
+def _how_risky(facts: RequestFacts, points: int) -> Iterator[Reason]:
+    most = facts.policy.refused_from
+    if most is not None and points >= most:
+        yield Reason(
+            "too_risky",
+            f"The risk is {points} of 100, and the policy “{facts.policy.policy_name}” refuses from {most} on. "
+            "A shorter time can lower it.",
+            "duration",
+        )
 
 
-def _is_automatic(facts: RequestFacts) -> bool:
-    policy, duration = facts.policy, facts.ask.duration
+def _who_could_decide(stages: tuple[StageFacts, ...]) -> Iterator[Reason]:
+    for stage in stages:
+        if stage.approvers is not None and len(stage.approvers) < stage.quorum:
+            asked_as = _SAID.get(stage.kind, stage.kind)
+            yield Reason("no_approver", f"{_too_few(stage)} could decide this as {asked_as}. Ask security for help.")
+
+
+def _too_few(stage: StageFacts) -> str:
+    found = len(stage.approvers or ())
+    return f"Only {found} of the {stage.quorum} who are needed" if found else "Nobody but you"
+
+
+def _route(facts: RequestFacts, *, first_only: bool, adds_security: bool) -> tuple[StageFacts, ...]:
+    stages = facts.policy.stages[:1] if first_only else facts.policy.stages
+    return (*stages, StageFacts(SECURITY, facts.policy.security)) if adds_security else stages
+
+
+def _is_first_only(facts: RequestFacts) -> bool:
+    return facts.held.is_extension and facts.policy.extending == "one" and len(facts.policy.stages) > 1
+
+
+def _adds_security(facts: RequestFacts, points: int) -> bool:
+    """Tell whether security decides too: so risky, or nobody else would look at what a person has to look at."""
+    policy = facts.policy
     if not policy.stages:
+        return _needs_a_person(facts, points)
+    has_it = any(stage.kind == SECURITY for stage in policy.stages)
+    return _from(policy.needs_security_from, points) and not has_it
+
+
+def _needs_a_person(facts: RequestFacts, points: int) -> bool:
+    """Tell whether policy may not say yes by itself. A warning about duties is for somebody to read."""
+    policy = facts.policy
+    return bool(facts.duties or _from(policy.never_automatic_from, points) or _from(policy.needs_security_from, points))
+
+
+def _is_automatic(facts: RequestFacts, points: int) -> bool:
+    policy, duration = facts.policy, facts.ask.duration
+    if policy.auto_denies or _needs_a_person(facts, points):
+        return False
+    if not policy.stages or _extends_within_the_longest(facts):
         return True
-    if facts.duties:
-        return False  # A warning is for somebody to read.
     return policy.auto_approves and duration is not None and duration <= policy.auto_approve_up_to
+
+
+def _extends_within_the_longest(facts: RequestFacts) -> bool:
+    """Tell whether what is held would still end within the longest time from now, and policy lets that go at once."""
+    until, duration = facts.held.until, facts.ask.duration
+    if not facts.held.is_extension or facts.policy.extending != "automatic" or until is None or duration is None:
+        return False
+    return until - facts.now + duration <= facts.policy.max_duration
+
+
+def _from(threshold: int | None, points: int) -> bool:
+    return threshold is not None and points >= threshold

@@ -310,3 +310,53 @@ def test_a_stage_waits_until_as_many_said_yes_as_it_wants(
     waiting = deciding.approve(waiting, approver=grace, actor=acting(grace))
 
     assert waiting.state == RequestState.APPROVED
+
+
+def test_what_the_policy_declines_is_answered_at_once_and_stays_in_every_list(
+    ada: Person, linus: Person, snowflake: Application
+) -> None:
+    """aws-samples TEAM 61: what policy decided by itself was invisible to auditors."""
+    role = add_role(snowflake, "Sealed", terms={"auto_deny": 'department eq "Engineering"'})
+
+    request = submit(ada, role)
+
+    (answer,) = Approval.objects.filter(request=request)
+    assert (request.state, answer.approved, answer.approver, answer.reason) == (
+        RequestState.DENIED, False, None, "Declined by policy",
+    )  # fmt: skip
+    assert request.verdict["verdict"]["is_denied"]
+    assert recorded()[-2:] == ["request.submitted", "request.denied"]
+    assert not Grant.objects.exists()
+    assert list(queries.waiting_for(linus)) == []
+
+
+def test_security_decides_too_from_the_risk_the_policy_names(
+    ada: Person, linus: Person, sam: Person, snowflake: Application
+) -> None:
+    role = add_role(snowflake, "Sharp", terms={"needs_security_from": 1})
+
+    request = submit(ada, role)
+    deciding.approve(request, approver=linus, actor=acting(linus))
+    request.refresh_from_db()
+
+    assert (request.state, deciding.eligible_approvers(request)) == (RequestState.PENDING, [sam])
+    deciding.approve(request, approver=sam, actor=acting(sam))
+    assert [one.asked for one in request.approvals.order_by("stage")] == ["owner", "security"]
+    assert Grant.objects.filter(request=request).exists()
+
+
+def test_an_extension_asks_only_the_first_where_the_policy_says_so(
+    ada: Person, grace: Person, linus: Person, snowflake: Application
+) -> None:
+    role = add_role(snowflake, "Long", stages=("manager", "owner"), terms={"extending": "one"})
+    first = submit(ada, role)
+    deciding.approve(first, approver=grace, actor=acting(grace))
+    deciding.approve(first, approver=linus, actor=acting(linus))
+    grant = Grant.objects.get(request=first)
+
+    more = requests.submit(ada, role, ask(), extends=grant, actor=acting(ada))
+    deciding.approve(more, approver=grace, actor=acting(grace))
+
+    more.refresh_from_db()
+    before, grant = grant.ends_at, Grant.objects.get(pk=grant.pk)
+    assert (more.state, grant.ends_at - before) == (RequestState.APPROVED, timedelta(hours=2))

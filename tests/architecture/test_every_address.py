@@ -15,9 +15,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from governance.access import grants
-from governance.catalog import actions as catalog
-from governance.catalog import rules
+from governance.catalog import policies, rules
 from governance.catalog.models import Entitlement
+from governance.catalog.policy_terms import PolicyTerms
 from governance.core.clock import now
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person
@@ -164,7 +164,7 @@ def test_every_address_is_in_a_table() -> None:
 @pytest.fixture
 def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Entitlement) -> dict[str, str]:
     """Return what stands for each part of a route, and make it exist."""
-    catalog.save_policy("Snowflake", catalog.PolicyTerms(("owner",)), slug="snowflake", actor=TESTING)
+    policies.save_policy("Snowflake", PolicyTerms(("owner",)), slug="snowflake", actor=TESTING)
     rules.save_birthright_rule("Snowflake", "active eq false", [analyst], actor=TESTING)
     other = cast.add_role(analyst.application, "Payer")
     rule = forbid([analyst], [other], owner=sam, name="Snowflake")

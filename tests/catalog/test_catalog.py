@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
-from governance.catalog import actions, queries, rules, shipped
+from governance.catalog import actions, policies, queries, rules, shipped
 from governance.catalog.models import AccessPolicyVersion, DataClass
+from governance.catalog.policy_terms import PolicyTerms
 from governance.core.errors import Conflict, Invalid, NotFound
 from governance.identity.models import Person
 from governance.identity.queries import locked_person
@@ -16,7 +17,7 @@ from governance.ledger.models import Pending
 from governance.lifecycle import actions as lifecycle
 from tests.cast import TESTING
 
-TERMS = actions.PolicyTerms(stages=("owner",))
+TERMS = PolicyTerms(stages=("owner",))
 
 
 def test_the_shipped_catalogue_is_whole() -> None:
@@ -93,7 +94,7 @@ def test_somebody_who_left_owns_nothing(linus: Person) -> None:
 )
 def test_a_policy_out_of_order_is_refused_by_field(change: dict[str, object], field: str) -> None:
     with pytest.raises(Invalid) as problem:
-        actions.save_policy("Lab", replace(TERMS, **change), actor=TESTING)
+        policies.save_policy("Lab", replace(TERMS, **change), actor=TESTING)
 
     assert field in problem.value.fields
     assert not AccessPolicyVersion.objects.exists()
@@ -101,8 +102,8 @@ def test_a_policy_out_of_order_is_refused_by_field(change: dict[str, object], fi
 
 @pytest.mark.django_db
 def test_a_policy_changes_by_a_new_version_and_the_old_one_stays(linus: Person) -> None:
-    first = actions.save_policy("Lab", TERMS, actor=TESTING)
-    second = actions.save_policy("Lab", replace(TERMS, requires_ticket=True), slug="lab", actor=TESTING)
+    first = policies.save_policy("Lab", TERMS, actor=TESTING)
+    second = policies.save_policy("Lab", replace(TERMS, requires_ticket=True), slug="lab", actor=TESTING)
 
     assert (first.number, second.number, second.policy) == (1, 2, first.policy)
     assert queries.policy_in_force(first.policy_id, second.effective_at) == second

@@ -68,6 +68,18 @@ def test_a_request_in_order_is_allowed_and_waits_for_its_stages() -> None:
         ({"policy": replace(POLICY, requires_ticket=True)}, "needs_ticket", "ticket"),
         ({"policy": replace(POLICY, may_request=False)}, "not_eligible", "entitlement"),
         ({"policy": replace(POLICY, stages=(StageFacts("owner", ()),))}, "no_approver", ""),
+        ({"policy": replace(POLICY, stages=(StageFacts("group", ((3, "Linus"),), quorum=2),))}, "no_approver", ""),
+        (
+            {"policy": replace(POLICY, ticket_pattern="INC[0-9]+"), "ask": replace(ASK, ticket="INC")},
+            "wrong_ticket",
+            "ticket",
+        ),
+        (
+            {"policy": replace(POLICY, ticket_pattern="INC[0-9]+"), "ask": replace(ASK, ticket="INC12 or so")},
+            "wrong_ticket",
+            "ticket",
+        ),
+        ({"policy": replace(POLICY, refused_from=15)}, "too_risky", "duration"),
         ({"entitlement": replace(ROLE, is_requestable=False)}, "not_requestable", "entitlement"),
         ({"entitlement": replace(ROLE, is_retired=True)}, "retired", "entitlement"),
         ({"person": replace(ADA, is_active=False)}, "person_left", "person"),
@@ -212,3 +224,87 @@ def test_a_warning_about_duties_is_for_a_person_to_read_and_adds_to_the_risk() -
     assert not decide_request(warned).is_automatic
     assert score(warned).points - score(at_once).points == 25
     assert "together with Payer in Ledgerline" in score(warned).parts[-1].sentence
+
+
+#: The role of `FACTS` alone is worth these points.
+POINTS = score(FACTS).points
+AT_ONCE = replace(POLICY, auto_approves=True, auto_approve_up_to=timedelta(hours=8))
+EXTENDS = HeldFacts(until=NOW + timedelta(hours=5), is_extension=True)
+BY_SECURITY = (StageFacts("security", ((4, "Sam"),)),)
+TWO = (StageFacts("manager", ((2, "Grace"),)), StageFacts("owner", ((3, "Linus"),)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "automatic", "stages"),
+    [
+        (replace(AT_ONCE, never_automatic_from=POINTS + 1), True, ("owner",)),
+        (replace(AT_ONCE, never_automatic_from=POINTS), False, ("owner",)),
+        (replace(AT_ONCE, needs_security_from=POINTS + 1), True, ("owner",)),
+        (replace(AT_ONCE, needs_security_from=POINTS), False, ("owner", "security")),
+        (replace(AT_ONCE, needs_security_from=POINTS, stages=BY_SECURITY), False, ("security",)),
+        (replace(POLICY, stages=(), never_automatic_from=POINTS), False, ("security",)),
+        (replace(POLICY, stages=(), never_automatic_from=POINTS + 1), True, ()),
+    ],
+    ids=[
+        "below",
+        "needs a person",
+        "below security",
+        "adds security",
+        "security is there",
+        "nobody else would look",
+        "nobody has to look",
+    ],
+)
+def test_risk_decides_whether_a_person_looks_and_which(
+    policy: PolicyFacts, automatic: bool, stages: tuple[str, ...]
+) -> None:
+    verdict = decide_request(replace(FACTS, policy=policy))
+
+    assert (verdict.is_allowed, verdict.is_automatic, verdict.stages) == (True, automatic, stages)
+
+
+def test_security_that_is_added_has_to_be_somebody_else() -> None:
+    policy = replace(POLICY, needs_security_from=POINTS, security=())
+
+    assert codes(replace(FACTS, policy=policy)) == ["no_approver"]
+    assert codes(replace(FACTS, policy=replace(policy, security=((4, "Sam"),)))) == []
+
+
+def test_what_the_policy_declines_is_no_refusal_and_never_automatic() -> None:
+    declined = decide_request(replace(FACTS, policy=replace(AT_ONCE, auto_denies=True)))
+    refused = decide_request(
+        replace(FACTS, policy=replace(AT_ONCE, auto_denies=True), ask=replace(ASK, purpose="Curiosity"))
+    )
+
+    assert (declined.is_allowed, declined.is_denied, declined.is_automatic) == (True, True, False)
+    assert (refused.is_allowed, refused.is_denied) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("extending", "held", "hours", "automatic", "stages"),
+    [
+        ("full", EXTENDS, 2, False, ("manager", "owner")),
+        ("one", EXTENDS, 2, False, ("manager",)),
+        ("one", HeldFacts(), 2, False, ("manager", "owner")),
+        ("automatic", EXTENDS, 3, True, ("manager", "owner")),
+        ("automatic", EXTENDS, 4, False, ("manager", "owner")),
+        ("automatic", HeldFacts(), 3, False, ("manager", "owner")),
+    ],
+    ids=["full", "the first decides", "no extension", "within the longest", "beyond the longest", "asked anew"],
+)
+def test_an_extension_is_decided_as_the_policy_says(
+    extending: str, held: HeldFacts, hours: int, automatic: bool, stages: tuple[str, ...]
+) -> None:
+    policy = replace(POLICY, extending=extending, stages=TWO)
+    asked = replace(ASK, duration=timedelta(hours=hours))
+
+    verdict = decide_request(replace(FACTS, policy=policy, held=held, ask=asked))
+
+    assert (verdict.is_automatic, verdict.stages, verdict.first_only) == (automatic, stages, len(stages) == 1)
+
+
+def test_a_warning_about_duties_is_read_by_security_where_nobody_else_decides() -> None:
+    warned = replace(FACTS, policy=replace(POLICY, stages=()), duties=(replace(CONFLICT, blocks=False),))
+
+    assert decide_request(warned).stages == ("security",)
+    assert not decide_request(warned).is_automatic

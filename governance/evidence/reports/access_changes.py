@@ -65,7 +65,9 @@ _MOVED = """
 
 _GIVES = "moved.change IN ('started', 'extended')"
 _DECIDED_ELSEWHERE = "moved.change = 'started' AND held.cause IN ('birthright', 'imported', 'break_glass')"
-_TOO_FEW = "decided.said_yes > 0 AND NOT decided.by_policy AND decided.said_yes < jsonb_array_length(version.stages)"
+#: The stages of the request itself: its verdict may have left some out or added security.
+_NEEDED = "jsonb_array_length(coalesce(request.verdict -> 'verdict' -> 'stages', version.stages))"
+_TOO_FEW = f"decided.said_yes > 0 AND NOT decided.by_policy AND decided.said_yes < {_NEEDED}"
 _WRITTEN_LATE = f"moved.recorded_at > moved.effective_at + {BACK_DATED_AFTER}"
 _EXCEPTIONS = exceptions_sql(
     ("no_approval", f"{_GIVES} AND coalesce(decided.said_yes, 0) = 0 AND NOT ({_DECIDED_ELSEWHERE})"),

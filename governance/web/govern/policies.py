@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
-from governance.catalog import actions
+from governance.catalog import policies as catalog_policies
 from governance.catalog.models import AccessPolicy, AccessPolicyVersion, BirthrightRule, BirthrightRuleVersion
 from governance.core.clock import now
 from governance.core.errors import Invalid, NotAllowed, NotFound
@@ -86,7 +86,7 @@ def _save_policy(request: HttpRequest, form: PolicyForm, slug: str) -> bool:
         return False
     try:
         name, terms = form.cleaned_data["name"], form.terms()
-        version = actions.save_policy(name, terms, slug=slug, actor=actor_of(request))
+        version = catalog_policies.save_policy(name, terms, slug=slug, actor=actor_of(request))
     except Invalid as error:
         add_errors(form, error)
         return False

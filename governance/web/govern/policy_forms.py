@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 
-from governance.catalog.actions import PolicyTerms
 from governance.catalog.models import AccessPolicyVersion, ApproverKind
+from governance.catalog.policy_terms import PolicyTerms
 from governance.catalog.stages import as_stages
 
 _HOUR = timedelta(hours=1)

@@ -53,13 +53,13 @@ class Facts:
     @property
     def asked_as(self) -> str:
         """Return as what the reader is asked."""
-        stages = self.request.policy_version.stage_kinds
+        stages = [stage.kind for stage in self.request.route]
         return _ASKED_AS.get(stages[self.request.stage], "") if self.request.stage < len(stages) else ""
 
     @property
     def stage_words(self) -> str:
         """Return which of how many answers this is, when there is more than one."""
-        stages = len(self.request.policy_version.stages)
+        stages = len(self.request.route)
         return f"Answer {self.request.stage + 1} of {stages}" if stages > 1 else ""
 
     @property

@@ -164,7 +164,7 @@ def _approved_earlier(pending: list[AccessRequest]) -> dict[int, tuple[int, ...]
 
 
 def _who_decides(request: AccessRequest, known: Deciders, earlier: Iterable[int]) -> tuple[Person, ...]:
-    stages = request.policy_version.route
+    stages = request.route
     if request.stage >= len(stages):
         return ()
     return tuple(

@@ -112,13 +112,20 @@ def _sent(request: AccessRequest) -> Step:
 def _decisions(request: AccessRequest, at: datetime) -> Iterator[Step]:
     given = {approval.stage: approval for approval in request.approvals.all()}
     if any(approval.approver_id is None for approval in given.values()):
-        yield Step("done", "zap", "Approved at once by policy", request.closed_at, request.policy_version.policy.name)
+        yield _by_policy(request)
         return
-    for stage in range(len(request.policy_version.stages)):
+    for stage in range(len(request.route)):
         if stage in given:
             yield _decided(given[stage], request)
         elif request.state == RequestState.PENDING:
-            yield _waiting(request, at) if stage == request.stage else _later(request.policy_version.stage_kinds[stage])
+            yield _waiting(request, at) if stage == request.stage else _later(request.route[stage].kind)
+
+
+def _by_policy(request: AccessRequest) -> Step:
+    name = request.policy_version.policy.name
+    if request.state == RequestState.DENIED:
+        return Step("bad", "x", "Declined at once by policy", request.closed_at, name)
+    return Step("done", "zap", "Approved at once by policy", request.closed_at, name)
 
 
 def _decided(approval: Approval, request: AccessRequest) -> Step:
