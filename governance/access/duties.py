@@ -60,22 +60,42 @@ class Known:
 
 
 def of_ask(
-    person: Person, entitlement: Entitlement, ask: Ask, *, extends: Grant | None = None, at: datetime
+    person: Person,
+    entitlement: Entitlement,
+    ask: Ask,
+    *,
+    extends: Grant | None = None,
+    beside: Collection[Entitlement] = (),
+    at: datetime,
 ) -> tuple[DutyConflict, ...]:
-    """Return the rules that a request would break in the time it is for. Two statements at most."""
+    """Return the rules that a request would break in the time it is for, together with those `beside` it."""
     starts_at, ends_at = span(ask.duration, ask.starts_at, extends=extends, at=at)
-    return of_access(person, entitlement, starts_at=starts_at, ends_at=ends_at, at=at)
+    return of_access(person, entitlement, starts_at=starts_at, ends_at=ends_at, beside=beside, at=at)
 
 
 def of_access(
-    person: Person, entitlement: Entitlement, *, starts_at: datetime, ends_at: datetime, at: datetime
+    person: Person,
+    entitlement: Entitlement,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    beside: Collection[Entitlement] = (),
+    at: datetime,
 ) -> tuple[DutyConflict, ...]:
-    """Return the rules that access in this time would break. Two statements at most, one where no rule applies."""
+    """Return the rules that access in this time would break. Two statements at most, one where no rule applies.
+
+    What is asked for `beside` it counts as held for the same time.
+    """
     rules = sod_rules_about([entitlement.pk], at)
     if not rules or starts_at >= ends_at:
         return ()
     asked = Duty(entitlement.pk, entitlement.name, starts_at, ends_at)
-    return known_about([person.pk], rules, at=at).conflicts(person.pk, asked)
+    together = [
+        Held(Duty(one.pk, f"{one.name} in {one.application.name} (asked for as well)", starts_at, ends_at), None)
+        for one in beside
+        if one.pk != entitlement.pk
+    ]
+    return known_about([person.pk], rules, at=at).conflicts(person.pk, asked, beside=together)
 
 
 def span(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
@@ -10,8 +11,10 @@ from governance.access import duties
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import AccessPolicyVersion, Entitlement
+from governance.catalog.queries import applications_owned_by
 from governance.catalog.stages import BY_SECURITY, Stage
-from governance.identity.models import Person, Status
+from governance.identity.models import Person, RoleName, Status
+from governance.identity.queries import roles_of
 from governance.identity.selection import selected_among
 from governance.policy.facts import (
     Ask,
@@ -34,9 +37,11 @@ def of_request(
     ask: Ask,
     *,
     extends: Grant | None = None,
+    beside: Collection[Entitlement] = (),
     at: datetime,
 ) -> RequestFacts:
-    """Return everything a verdict on this request looks at, as of `at`."""
+    """Return everything a verdict on this request looks at, as of `at`; `beside` is asked for together with it."""
+    owns_it, is_security = _stands(requester, person, entitlement)
     return RequestFacts(
         requester=of_person(requester),
         person=of_person(person),
@@ -45,7 +50,9 @@ def of_request(
         ask=ask,
         held=of_held(person, entitlement, is_extension=extends is not None, at=at),
         now=at,
-        duties=duties.of_ask(person, entitlement, ask, extends=extends, at=at),
+        duties=duties.of_ask(person, entitlement, ask, extends=extends, beside=beside, at=at),
+        requester_owns_it=owns_it,
+        requester_is_security=is_security,
     )
 
 
@@ -125,6 +132,14 @@ def of_held(person: Person, entitlement: Entitlement, *, is_extension: bool, at:
         peers=peers,
         denied_lately=denied,
     )
+
+
+def _stands(requester: Person, person: Person, entitlement: Entitlement) -> tuple[bool, bool]:
+    """Tell whether who asks for somebody else answers for the application, and administers security."""
+    if requester.pk in (person.pk, person.manager_id):
+        return False, False
+    owns_it = entitlement.application_id in applications_owned_by(requester.pk)
+    return owns_it, RoleName.SECURITY_ADMIN in roles_of(requester.pk)
 
 
 def _peers(person: Person, entitlement: Entitlement, at: datetime) -> tuple[int, int]:

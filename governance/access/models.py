@@ -31,6 +31,24 @@ class RequestState(models.TextChoices):
     CLOSED = "closed", "Closed"
 
 
+class RequestSet(models.Model):
+    """Several entitlements asked for together, with one reason: all of them or none. Insert-only.
+
+    Numbered like requests; `number` is what people see. Each entitlement has a request of its own in it, with its own
+    policy, approvers and outcome. A single entitlement is asked for without a set.
+    """
+
+    number = models.BigIntegerField(unique=True, editable=False)
+    requester = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=2000)
+    created_at = models.DateTimeField()
+    correlation_id = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"R-{self.number}"
+
+
 class AccessRequest(models.Model):
     """Somebody asks for an entitlement, for a purpose and a time. Permanent; `number` is what people see (R-2041)."""
 
@@ -38,6 +56,10 @@ class AccessRequest(models.Model):
     requester = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="requests_made")
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="requests")
     entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="requests")
+    #: What it was asked for together with.
+    request_set = models.ForeignKey(
+        RequestSet, null=True, blank=True, on_delete=models.PROTECT, related_name="requests", db_index=False
+    )
     #: The grant this request wants to end later, when it is an extension.
     extends = models.ForeignKey(
         "Grant", null=True, blank=True, on_delete=models.PROTECT, related_name="extension_requests"
@@ -59,6 +81,8 @@ class AccessRequest(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     #: Why it is closed when nobody decided: left, retired, not_eligible.
     closed_because = models.CharField(max_length=40, blank=True)
+    #: When who asked last had those who decide reminded.
+    reminded_at = models.DateTimeField(null=True, blank=True)
     correlation_id = models.CharField(max_length=32)
 
     class Meta:
@@ -74,6 +98,10 @@ class AccessRequest(models.Model):
             models.Index(fields=["entitlement", "-id"], name="access_request_entitlement"),
             models.Index(fields=["lapses_at"], name="access_request_lapsing", condition=Q(state="pending")),
             models.Index(fields=["created_at"], name="access_request_created"),
+            models.Index(fields=["requester", "-id"], name="access_request_requester"),
+            models.Index(
+                fields=["request_set"], name="access_request_together", condition=Q(request_set__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -142,6 +170,7 @@ class EndCause(models.TextChoices):
     RULE = "rule", "Rule no longer applies"
     RETIRED = "retired", "Application or role retired"
     CONFLICT = "conflict", "Broke a rule about duties"
+    INELIGIBLE = "ineligible", "No longer allowed when it was to begin"
 
 
 class Grant(models.Model):
@@ -373,3 +402,53 @@ class RuleRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.done}/{self.total}"
+
+
+class CalledOff(models.Model):
+    """A grant that was booked ahead and did not begin, with every reason why not. Insert-only."""
+
+    grant = models.OneToOneField(Grant, on_delete=models.PROTECT, related_name="called_off")
+    at = models.DateTimeField()
+    #: [{code, sentence}, …]
+    reasons = models.JSONField()
+    correlation_id = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.grant_id} called off"
+
+
+class EndQuestion(models.Model):
+    """The time of a grant was up and whoever answers for the application was asked; it runs on until `kept_until`.
+
+    Answered once, by a person; unanswered, the grant ends at `kept_until` and is not asked about again.
+    """
+
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="end_questions", db_index=False)
+    #: When it was to end.
+    due_at = models.DateTimeField()
+    asked_at = models.DateTimeField()
+    kept_until = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answered_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    #: Until when it lasts by the answer; none: it was ended.
+    lasts_until = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(max_length=2000, blank=True)
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["grant", "due_at"], name="end_question_once"),
+            models.CheckConstraint(
+                condition=Q(answered_at__isnull=True, answered_by__isnull=True, lasts_until__isnull=True)
+                | Q(answered_at__isnull=False, answered_by__isnull=False),
+                name="end_question_answered_by_somebody",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["kept_until"], name="end_question_open", condition=Q(answered_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.grant_id} until {self.kept_until}"

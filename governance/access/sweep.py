@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from governance.access import birthright, endings, grants, requests, withholding
+from governance.access import birthright, end_questions, endings, grants, requests, starting, withholding
 from governance.access.models import AccessRequest, Grant, RequestState, Withheld
 from governance.core.actor import Actor
 from governance.core.clock import now
@@ -29,7 +29,7 @@ def sweep() -> int:
     while swept >= BATCH:
         swept = sweep_batch(BATCH)
         done += swept
-    return done + lapse_requests()
+    return done + lapse_requests() + close_requests_for_retired()
 
 
 @transaction.atomic
@@ -45,7 +45,8 @@ def _order_starts(limit: int, *, at: datetime, actor: Actor) -> int:
     if not due:
         return 0
     beginning = list(Grant.objects.filter(_begins(at), pk__in=due).order_by("starts_at", "pk"))
-    grants.order_starts(withholding.call_off_forbidden(beginning, at=at, actor=actor), at=at, actor=actor)
+    eligible = starting.call_off_ineligible(beginning, at=at, actor=actor)
+    grants.order_starts(withholding.call_off_forbidden(eligible, at=at, actor=actor), at=at, actor=actor)
     return len(beginning)
 
 
@@ -54,7 +55,8 @@ def _order_ends(limit: int, *, at: datetime, actor: Actor) -> int:
     if not due:
         return 0
     ended = dict(rows(_STILL_ENDED, {"at": at, "ids": due}))
-    endings.order_ends_of(ended, at=at, actor=actor)
+    kept = end_questions.ask_at_end(ended, at=at, actor=actor)
+    endings.order_ends_of({key: ended[key] for key in ended if key not in kept}, at=at, actor=actor)
     return len(ended)
 
 
@@ -113,6 +115,12 @@ def lapse_requests() -> int:
     return sum(
         requests.lapse(request, actor=Actor.system("expiry")) for request in overdue.select_related("person")[:BATCH]
     )
+
+
+def close_requests_for_retired() -> int:
+    """Close the requests that wait for a role or an application that is gone; return how many."""
+    waiting = requests.waiting_for_what_is_gone(BATCH)
+    return sum(requests.close_for_retired(request, actor=Actor.system("expiry")) for request in waiting)
 
 
 def sweep_lag_seconds() -> float:

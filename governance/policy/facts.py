@@ -110,3 +110,6 @@ class RequestFacts:
     now: datetime
     #: The rules about duties that it would break.
     duties: tuple[DutyConflict, ...] = ()
+    #: Whether who asks for somebody else answers for the application, or administers security.
+    requester_owns_it: bool = False
+    requester_is_security: bool = False

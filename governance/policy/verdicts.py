@@ -11,6 +11,7 @@ from governance.core.errors import Reason
 from governance.policy.durations import SHORTEST, spoken
 from governance.policy.duties import refusals
 from governance.policy.facts import RequestFacts, StageFacts
+from governance.policy.on_behalf import may_ask_for
 from governance.policy.risk import Risk, score
 
 LONGEST_REASON = 2000
@@ -87,8 +88,13 @@ def _who_may_ask(facts: RequestFacts) -> Iterator[Reason]:
         yield Reason("requester_left", f"{requester.name} is not active any more and cannot ask for access.")
     if not person.is_active:
         yield Reason("person_left", f"{person.name} is not active any more and cannot get access.", "person")
-    if requester.id != person.id and person.manager_id != requester.id:
-        yield Reason("not_their_manager", f"Only {person.name} or their manager can ask for this.", "person")
+    if not may_ask_for(requester, person, owns_it=facts.requester_owns_it, is_security=facts.requester_is_security):
+        yield Reason(
+            "not_on_behalf",
+            f"Only {person.name}, their manager, an owner of {facts.entitlement.application_name} or security can "
+            "ask for this.",
+            "person",
+        )
     if not facts.policy.may_request:
         yield Reason(
             "not_eligible",

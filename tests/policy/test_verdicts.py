@@ -84,7 +84,7 @@ def test_a_request_in_order_is_allowed_and_waits_for_its_stages() -> None:
         ({"entitlement": replace(ROLE, is_retired=True)}, "retired", "entitlement"),
         ({"person": replace(ADA, is_active=False)}, "person_left", "person"),
         ({"requester": replace(ADA, is_active=False)}, "requester_left", ""),
-        ({"requester": replace(ADA, id=77)}, "not_their_manager", "person"),
+        ({"requester": replace(ADA, id=77)}, "not_on_behalf", "person"),
         ({"held": HeldFacts(until=NOW + timedelta(hours=1))}, "already_held", "entitlement"),
         ({"held": HeldFacts(until=OPEN_END)}, "already_held", "entitlement"),
         ({"held": HeldFacts(waiting_request=2041)}, "already_waiting", "entitlement"),
