@@ -54,6 +54,9 @@ class Deciders:
                 self._members[asked] = _named(asked)
             return self._members[asked]
         manager = person.manager
+        if manager is not None and not manager.is_active:
+            # Whose manager left has their manager's manager, until the directory says so.
+            manager = manager.manager
         if asked.kind == stages.MANAGERS_MANAGER:
             manager = manager.manager if manager is not None else None
         return [manager] if manager is not None and manager.is_active else []

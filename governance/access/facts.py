@@ -65,6 +65,7 @@ def of_person(person: Person) -> PersonFacts:
         person_type=person.person_type,
         manager_id=person.manager_id,
         joined_at=person.joined_at,
+        leaves_at=person.leaves_at,
     )
 
 

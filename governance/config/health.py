@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from governance.access.sweep import sweep_lag_seconds
 from governance.config.schema import unapplied_migrations
 from governance.ledger.queries import sealing_lag_seconds
+from governance.lifecycle.planning import leaving_lag_seconds
 
 #: The answer comes within a second, whatever hangs.
 _PATIENCE_SECONDS = 0.8
@@ -92,6 +93,7 @@ def _check_database() -> list[Check]:
             Check("migrations", ok=True, sentence="Every migration is applied."),
             _lag("sealing", "ledger entry waits to be sealed", sealing_lag_seconds, LARGEST_SEALING_LAG_SECONDS),
             _lag("sweep", "ended grant waits to be ordered away", sweep_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
+            _lag("leaving", "planned leave is due", leaving_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
         ]
     finally:
         connection.close()

@@ -76,16 +76,17 @@ def join_many(profiles: Sequence[Profile], *, source: str, actor: Actor) -> list
 
 
 @whole
-def update(person: Person, profile: Profile, *, actor: Actor) -> Person:
+def update(person: Person, profile: Profile, *, actor: Actor, source: str | None = None) -> Person:
     """Make a person say what the profile says; what follows from it (leaving, returning, moving) follows at once.
 
+    `source` is who says so, for the brake; by default the door of the actor.
     `person` must be locked by this transaction (`identity.queries.locked_person`).
     Raises Invalid for a profile that cannot be stored and Conflict when the user name is taken.
     """
     people.check_profile(profile)
     leaves = not profile.is_active and person.status == Status.ACTIVE and _said_active(person)
     if leaves and people.says_only_that_they_left(person, profile):
-        return leave(person, actor=actor)
+        return leave(person, actor=actor, source=source)
     at = now()
     returns = profile.is_active and person.status == Status.LEFT
     takes_back = profile.is_active and person.status == Status.ACTIVE and not _said_active(person)
@@ -99,9 +100,9 @@ def update(person: Person, profile: Profile, *, actor: Actor) -> Person:
     if takes_back:
         _take_back(person, at=at, actor=actor)
     if leaves:
-        leave(person, actor=actor)
+        leave(person, actor=actor, source=source)
     elif (changed or returns) and person.status == Status.ACTIVE:
-        birthright.apply([person.pk], at=at, actor=actor, spare=losses.spare(at=at, actor=actor))
+        birthright.apply([person.pk], at=at, actor=actor, spare=losses.spare(at=at, actor=actor, source=source))
     return person
 
 

@@ -17,6 +17,9 @@ from governance.lifecycle import brake, events, handing_over, holding
 from governance.lifecycle.brake import Reading
 from governance.lifecycle.models import HeldItem, ItemState, Kind, LeavePlan
 
+#: A leave date this near names the same leaver as a deactivation today.
+ABOUT_NOW = timedelta(hours=24)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -76,7 +79,7 @@ def is_held_back(person: Person, seen: Look, *, source: str, unlist: bool, at: d
         if unlist and not waiting.unlist:
             HeldItem.objects.filter(pk=waiting.pk).update(unlist=True)
         return True
-    if waiting is not None or _is_planned_elsewhere(person, seen.reading, source, at):
+    if waiting is not None or is_planned_elsewhere(person, source, at):
         return False
     if brake.passes(seen.reading):
         return False
@@ -127,9 +130,9 @@ def _is_independent(item: HeldItem, source: str, actor: Actor) -> bool:
     return item.hold.source != source and item.signalled_by_ref != actor.ref
 
 
-def _is_planned_elsewhere(person: Person, reading: Reading, source: str, at: datetime) -> bool:
-    """Tell whether another source said before that the person leaves about now."""
-    if person.leaves_at is None or person.leaves_at > at + timedelta(hours=reading.window_hours):
+def is_planned_elsewhere(person: Person, source: str, at: datetime) -> bool:
+    """Tell whether another source said before that the person leaves about now. No statement when nobody did."""
+    if person.leaves_at is None or person.leaves_at > at + ABOUT_NOW:
         return False
     plan = LeavePlan.objects.filter(person=person).order_by("-pk").first()
     return plan is not None and plan.source != source

@@ -18,6 +18,8 @@ class PersonFacts:
     person_type: str = ""
     manager_id: int | None = None
     joined_at: datetime | None = None
+    #: When they will leave, as planned.
+    leaves_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

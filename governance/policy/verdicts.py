@@ -67,6 +67,7 @@ def decide_request(facts: RequestFacts, risk: Risk | None = None) -> Verdict:
         *_what_may_be_asked(facts),
         *refusals(facts.duties),
         *_how_long(facts),
+        *_before_leaving(facts),
         *_from_when(facts.ask.starts_at, facts.now),
         *_what_for(facts),
         *_how_risky(facts, points),
@@ -131,6 +132,22 @@ def _how_long(facts: RequestFacts) -> Iterator[Reason]:
             "too_long",
             f"{spoken(duration)} is too long. The longest for {facts.entitlement.name} is "
             f"{spoken(policy.max_duration)}.",
+            "duration",
+        )
+
+
+def _before_leaving(facts: RequestFacts) -> Iterator[Reason]:
+    """Refuse access that would outlast a planned leave date, which ends it anyway: nobody should count on more."""
+    leaves_at, duration = facts.person.leaves_at, facts.ask.duration
+    if leaves_at is None:
+        return
+    begins = max(facts.ask.starts_at or facts.now, facts.now)
+    if facts.held.is_extension and facts.held.until is not None:
+        begins = facts.held.until
+    if duration is None or begins + duration > leaves_at:
+        yield Reason(
+            "beyond_leaving",
+            f"{facts.person.name} leaves on {leaves_at:%d %B %Y at %H:%M} UTC. Choose an end before that.",
             "duration",
         )
 

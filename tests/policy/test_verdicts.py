@@ -57,6 +57,7 @@ def test_a_request_in_order_is_allowed_and_waits_for_its_stages() -> None:
     [
         ({"ask": replace(ASK, duration=timedelta(hours=9))}, "too_long", "duration"),
         ({"ask": replace(ASK, duration=timedelta(0))}, "too_short", "duration"),
+        ({"person": replace(ADA, leaves_at=NOW + timedelta(hours=1))}, "beyond_leaving", "duration"),
         ({"ask": replace(ASK, duration=timedelta(hours=-2))}, "too_short", "duration"),
         ({"ask": replace(ASK, duration=None)}, "needs_end", "duration"),
         ({"ask": replace(ASK, starts_at=NOW - timedelta(days=1))}, "starts_in_the_past", "starts_at"),
