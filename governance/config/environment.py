@@ -7,6 +7,7 @@ A missing or wrong value stops the start with one line for each problem. In prod
 from __future__ import annotations
 
 import sys
+from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,9 @@ DEFAULT_PASSWORDS = frozenset({"", "admin", "changeme", "gatehouse", "guest", "p
 
 #: The origin of a ledger that nobody named. Fine for a trial, refused in production.
 LOCAL_LEDGER_ORIGIN = "gatehouse.local/ledger"
+
+#: How mail servers are spoken to, with the usual port of each way.
+SMTP_PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
 
 _NEEDED_IN_PRODUCTION = (
     "secret_key",
@@ -67,6 +71,11 @@ class Environment(BaseSettings):
     ledger_origin: str = Field(default=LOCAL_LEDGER_ORIGIN, pattern=r"^[a-z0-9.\-]+(/[a-z0-9.\-]+)*$")
     #: File of the ledger's signing key (Ed25519). Only the sequencer reads it. Local default: DATA_DIR/keys/ledger.key
     ledger_key_file: Path | None = None
+    #: The mail server: smtps:// (TLS), smtp+starttls:// or smtp:// (in clear, for a relay on this machine).
+    #: Local default: mails are written to DATA_DIR/mail. Production without it: people are told on their pages only.
+    smtp_url: SecretStr | None = None
+    #: Who mails are from: `Gatehouse <gatehouse@example.com>`. Needed with SMTP_URL.
+    mail_from: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("data_dir")
@@ -92,6 +101,26 @@ class Environment(BaseSettings):
             raise ValueError("must start with amqp(s):// (RabbitMQ) or redis(s)://")
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in SMTP_PORTS or not parts.hostname:
+            raise ValueError("must start with smtps://, smtp+starttls:// or smtp:// and name a host")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_sender(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        _, address = parseaddr(value)
+        if "@" not in address or any(ord(sign) < 32 for sign in value):
+            raise ValueError("must be an address like Gatehouse <gatehouse@example.com>")
+        return value
+
     @field_validator("secret_key")
     @classmethod
     def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
@@ -111,6 +140,8 @@ class Environment(BaseSettings):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Environment:
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError("MAIL_FROM is not set: mails need a sender")
         problems = self.production_problems()
         if problems:
             raise ValueError("refusing to start in production: " + "; ".join(problems))
@@ -128,7 +159,9 @@ class Environment(BaseSettings):
         problems += [f"{name.upper()} is not set" for name in _NEEDED_IN_PRODUCTION if not getattr(self, name)]
         if self.base_url and urlsplit(self.base_url).scheme != "https":
             problems.append("BASE_URL must start with https://")
-        for name in ("database_url", "celery_broker_url"):
+        if self.smtp_url is not None and not _travels_safely(self.smtp_url):
+            problems.append("SMTP_URL sends mails in clear: use smtps:// or smtp+starttls://")
+        for name in ("database_url", "celery_broker_url", "smtp_url"):
             if _has_default_password(getattr(self, name)):
                 problems.append(f"{name.upper()} uses a default password")
         if self.ledger_origin == LOCAL_LEDGER_ORIGIN:
@@ -202,9 +235,21 @@ class Environment(BaseSettings):
         return [embedded.kept_secret(self.data_dir, "field_key", lambda: Fernet.generate_key().decode())]
 
     @property
+    def mail_way(self) -> Literal["smtp", "folder", "none"]:
+        """Return how mails go: by a server, into a folder for a newcomer to read, or not at all."""
+        if self.smtp_url is not None:
+            return "smtp"
+        return "none" if self.is_production else "folder"
+
+    @property
     def ledger_key(self) -> Path:
         """Return the file of the ledger's signing key."""
         return self.ledger_key_file or self.data_dir / "keys" / "ledger.key"
+
+
+def _travels_safely(smtp_url: SecretStr) -> bool:
+    parts = urlsplit(smtp_url.get_secret_value())
+    return parts.scheme != "smtp" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def _has_default_password(address: SecretStr | None) -> bool:

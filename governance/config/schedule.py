@@ -39,6 +39,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "read-for-notices": _every(1, "notices.read"),
     # Warnings come an hour or a day before an end: half a minute later is early enough. An indexed query for each.
     "warn-of-ends": _every(30, "notices.warn"),
+    # Mail follows within a second; a server in trouble is left alone for longer and longer. Two queries when idle.
+    "send-mail": _every(1, "notices.send_mail"),
+    # The same for webhooks: each has its own pauses, kept in its rows. One query when idle.
+    "call-webhooks": _every(1, "notices.call_webhooks"),
+    # Notices are kept for half a year, what was sent for a month: an hour late is early enough.
+    "forget-notices": _every(3600, "notices.forget"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.
     "build-due-evidence": _every(2, "evidence.build_due"),
 }

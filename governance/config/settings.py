@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from csp.constants import NONE, SELF
 from psycopg.conninfo import conninfo_to_dict
 
-from governance.config.environment import PROJECT_DIR, read_environment
+from governance.config.environment import PROJECT_DIR, SMTP_PORTS, read_environment
 
 ENVIRONMENT = read_environment()
 
@@ -181,6 +182,18 @@ STORAGES = {
 }
 #: Where finished evidence bundles are kept.
 BUNDLE_DIR = ENVIRONMENT.data_dir / "bundles"
+
+# How mails go (governance/notices/posts.py). A server that hangs costs a worker ten seconds, then waits its turn.
+MAIL_WAY = ENVIRONMENT.mail_way
+MAIL_DIR = ENVIRONMENT.data_dir / "mail"
+DEFAULT_FROM_EMAIL = ENVIRONMENT.mail_from or "Gatehouse <gatehouse@localhost>"
+EMAIL_TIMEOUT = 10
+
+_SMTP = urlsplit(ENVIRONMENT.smtp_url.get_secret_value() if ENVIRONMENT.smtp_url else "smtp://localhost")
+EMAIL_HOST = _SMTP.hostname or "localhost"
+EMAIL_PORT = _SMTP.port or SMTP_PORTS[_SMTP.scheme]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_SMTP.username or ""), unquote(_SMTP.password or "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = _SMTP.scheme == "smtps", _SMTP.scheme == "smtp+starttls"
 
 # The order matters: partials outside, cache in the middle, cotton first inside.
 _LOADERS = [

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Min, Q, Value
 from django.db.models.functions import Coalesce
@@ -117,8 +118,9 @@ def write(notices: Sequence[Notice], messages: Sequence[webhooks.Message], *, at
     active = {one.pk: one for one in people.only("id", "ref", "display_name", "email", "time_zone")}
     kept = [one for one in notices if one.person_id in active]
     known = preferences.many(active.values())
+    goes_by_mail = settings.MAIL_WAY != "none"
     for one in kept:
-        one.mail_due_at = preferences.due_at(one.kind, known[one.person_id], at)
+        one.mail_due_at = preferences.due_at(one.kind, known[one.person_id], at) if goes_by_mail else None
     Notice.objects.bulk_create(kept, ignore_conflicts=True)
     webhooks.enqueue(messages, active, at=at)
     return len(kept)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from governance.notices.calling import call_due
 from governance.notices.expiring import warn_due
+from governance.notices.forgetting import forget_old
+from governance.notices.mailing import send_due
 from governance.notices.reading import read_on
 
 
@@ -18,3 +21,21 @@ def read() -> int:
 def warn() -> int:
     """Tell people what access ends soon; return how many."""
     return warn_due()
+
+
+@shared_task(name="notices.send_mail")
+def send_mail() -> int:
+    """Send the mails that are due; return how many were settled."""
+    return send_due()
+
+
+@shared_task(name="notices.call_webhooks")
+def call_webhooks() -> int:
+    """Send what webhooks are told; return how many messages were worked on."""
+    return call_due()
+
+
+@shared_task(name="notices.forget")
+def forget() -> int:
+    """Delete what is too old to be of use; return how many rows."""
+    return forget_old()

@@ -2,5 +2,7 @@
 
 from governance.ledger.configuration import register_configuration
 from governance.notices.models import Webhook
+from governance.provisioning.secrets import holds_secrets
 
 register_configuration(Webhook, hidden_fields=["secret_encrypted", "url"])
+holds_secrets(Webhook, "secret_encrypted")

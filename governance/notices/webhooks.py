@@ -130,6 +130,7 @@ def send_test(hook: Webhook, *, actor: Actor) -> WebhookMessage:
     at = now()
     row = _locked(hook)
     body = {"type": TEST_KIND, "timestamp": at.isoformat(), "data": {"title": "This is a test of the webhook."}}
+    _record(events.WEBHOOK_TESTED, row, {}, actor=actor)
     return WebhookMessage.objects.create(
         webhook=row,
         kind=TEST_KIND,
@@ -141,10 +142,12 @@ def send_test(hook: Webhook, *, actor: Actor) -> WebhookMessage:
 
 
 @transaction.atomic
-def try_again(message: WebhookMessage) -> None:
+def try_again(message: WebhookMessage, *, actor: Actor) -> None:
     """Have a message that failed for good sent again now; again is fine."""
+    at = now()
     failed = WebhookMessage.objects.filter(pk=message.pk, state=LetterState.FAILED)
-    failed.update(state=LetterState.WAITING, settled_at=None, attempts=0, next_attempt_at=now())
+    if failed.update(state=LetterState.WAITING, settled_at=None, attempts=0, created_at=at, next_attempt_at=at):
+        _record(events.WEBHOOK_RETRIED, message.webhook, {"message": str(message.ref)}, actor=actor)
 
 
 def new_secret() -> str:
@@ -155,15 +158,6 @@ def new_secret() -> str:
 def secret_bytes(hook: Webhook) -> bytes:
     """Return the secret to sign with. Raises SecretUnreadable."""
     return base64.b64decode(decrypt(hook.secret_encrypted).removeprefix(_PREFIX))
-
-
-def rotate_all() -> int:
-    """Encrypt every secret anew with the newest field key; return how many. Joins the caller's transaction."""
-    hooks = list(Webhook.objects.select_for_update(no_key=True).order_by("pk"))
-    for hook in hooks:
-        hook.secret_encrypted = encrypt(decrypt(hook.secret_encrypted))
-    Webhook.objects.bulk_update(hooks, ["secret_encrypted"])
-    return len(hooks)
 
 
 def _body(told: Sequence[Message], people: Mapping[int, Person]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def said(notice: Notice, zone: ZoneInfo, *, leaves_the_house: bool) -> Said:
     facts = {name: fact for name, fact in notice.facts.items() if not (leaves_the_house and name in INSIDE)}
     title, _, body = _template(notice.kind).render(Context(_plain(facts, zone), autoescape=False)).partition("\n")
     kind = KINDS[notice.kind]
-    return Said(kind, _one_line(title)[:_LONGEST_TITLE], body.strip(), path_of(notice.kind, notice.facts))
+    return Said(kind, one_line(title)[:_LONGEST_TITLE], body.strip(), path_of(notice.kind, notice.facts))
 
 
 def spoken(at: datetime, zone: ZoneInfo) -> str:
@@ -49,13 +49,14 @@ def spoken(at: datetime, zone: ZoneInfo) -> str:
 def _plain(facts: Mapping[str, object], zone: ZoneInfo) -> dict[str, str]:
     """Return the facts as texts of one line each: a name with a line break in it must not become a sentence of ours."""
     return {
-        name: spoken(datetime.fromisoformat(str(fact)), zone) if name in _INSTANTS and fact else _one_line(str(fact))
+        name: spoken(datetime.fromisoformat(str(fact)), zone) if name in _INSTANTS and fact else one_line(str(fact))
         for name, fact in facts.items()
         if fact is not None
     }
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text without line breaks and what cannot be printed."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 

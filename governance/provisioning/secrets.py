@@ -7,6 +7,7 @@ from functools import cache
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Model
 
 from governance.provisioning.models import Connector
 
@@ -33,17 +34,32 @@ def decrypt(kept: str) -> str:
         raise SecretUnreadable("The key of this secret is not in FIELD_KEYS. Enter the token again.") from error
 
 
+#: Where secrets are kept: models and their field.
+_holders: dict[type[Model], str] = {Connector: "secret_encrypted"}
+
+
+def holds_secrets(model: type[Model], field: str) -> None:
+    """Have the secrets of a model of a room above rotated with those of connectors. Rooms call it in `watched`."""
+    model._meta.get_field(field)
+    _holders[model] = field
+
+
 @transaction.atomic
 def rotate_all() -> int:
     """Encrypt every secret anew with the newest field key; return how many.
 
     Raises SecretUnreadable, and changes nothing, when one cannot be opened.
     """
-    connectors = list(Connector.objects.select_for_update(no_key=True).exclude(secret_encrypted="").order_by("pk"))
-    for connector in connectors:
-        connector.secret_encrypted = encrypt(decrypt(connector.secret_encrypted))
-    Connector.objects.bulk_update(connectors, ["secret_encrypted"])
-    return len(connectors)
+    return sum(_rotate(model, field) for model, field in _holders.items())
+
+
+def _rotate(model: type[Model], field: str) -> int:
+    kept = model._default_manager.select_for_update(no_key=True).exclude(**{field: ""})
+    rows = list(kept.order_by("pk"))
+    for row in rows:
+        setattr(row, field, encrypt(decrypt(getattr(row, field))))
+    model._default_manager.bulk_update(rows, [field])
+    return len(rows)
 
 
 @cache

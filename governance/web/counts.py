@@ -13,7 +13,7 @@ from governance.catalog.models import ApplicationOwner, ApproverKind
 from governance.core import clock
 from governance.core.clock import OPEN_END
 from governance.identity.models import Person, Status
-from governance.notices import inbox
+from governance.notices import inbox, outgoing
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import person_of
 from governance.web.govern.connections_queries import failing, undecided
@@ -52,7 +52,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
     if standing.is_security_admin or standing.is_owner:
         counted["operations"] = failed_operations(person, standing)
     if standing.is_security_admin:
-        counted |= {"conflicts": undecided(), "failing": failing(clock.now())}
+        counted |= {"conflicts": undecided(), "failing": failing(clock.now()), "mail": outgoing.needs_a_look()}
     columns = [_count(found) for found in counted.values()]
     numbers = Person.objects.filter(pk=person.pk).values_list(*columns).get()
     work = dict(zip(counted, numbers, strict=True))

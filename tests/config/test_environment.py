@@ -31,6 +31,8 @@ NAMES = (
     "TRUSTED_PROXY_COUNT",
     "LOG_LEVEL",
     "CELERY_QUEUE",
+    "SMTP_URL",
+    "MAIL_FROM",
 )
 
 
@@ -73,6 +75,14 @@ def test_a_complete_production_environment_starts(monkeypatch: pytest.MonkeyPatc
             "CELERY_BROKER_URL uses a default password",
             id="default broker password",
         ),
+        pytest.param(
+            {"SMTP_URL": "smtp://mail.example.com", "MAIL_FROM": "g@example.com"}, "in clear", id="mail in clear"
+        ),
+        pytest.param(
+            {"SMTP_URL": "smtps://gatehouse:password@mail.example.com", "MAIL_FROM": "g@example.com"},
+            "SMTP_URL uses a default password",
+            id="default mail password",
+        ),
     ],
 )
 def test_production_refuses_what_is_unsafe(
@@ -107,6 +117,10 @@ def test_production_names_every_problem_at_once(monkeypatch: pytest.MonkeyPatch)
         ("WEB_WORKERS", "0", "greater than or equal to 1"),
         ("LEDGER_ORIGIN", "Not An Origin", "pattern"),
         ("CELERY_QUEUE", "a queue", "pattern"),
+        ("SMTP_URL", "http://mail.example.com", "smtps://"),
+        ("SMTP_URL", "smtps://", "name a host"),
+        ("SMTP_URL", "smtps://mail.example.com", "MAIL_FROM is not set"),
+        ("MAIL_FROM", "Gatehouse", "must be an address"),
     ],
 )
 def test_a_wrong_value_is_refused_in_every_mode(
@@ -124,6 +138,25 @@ def test_a_refused_start_names_the_variable_and_shows_no_secret(monkeypatch: pyt
 
     assert "DATABASE_URL: must start with postgresql://" in str(stopped.value)
     assert "hidden-word" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "way"),
+    [
+        ({}, "none"),
+        ({"SMTP_URL": "smtp://localhost", "MAIL_FROM": "Gatehouse <g@example.com>"}, "smtp"),
+        ({"SMTP_URL": ""}, "none"),
+    ],
+    ids=["no server", "a relay on this machine", "an empty value"],
+)
+def test_production_sends_mail_when_it_has_a_server(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, str], way: str
+) -> None:
+    assert _environment(monkeypatch, PRODUCTION | change).mail_way == way
+
+
+def test_a_trial_writes_its_mails_into_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _environment(monkeypatch, {}).mail_way == "folder"
 
 
 def test_local_secrets_are_made_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

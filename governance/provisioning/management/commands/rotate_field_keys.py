@@ -1,4 +1,4 @@
-"""`manage.py rotate_field_keys`: encrypt every connector secret anew with the newest field key."""
+"""`manage.py rotate_field_keys`: encrypt every secret at rest anew with the newest field key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from governance.provisioning.secrets import SecretUnreadable, rotate_all
 class Command(BaseCommand):
     """Rotate the keys of secrets at rest."""
 
-    help = "Encrypt every connector secret anew with the first of FIELD_KEYS. Afterwards the old keys can go."
+    help = "Encrypt every secret at rest anew with the first of FIELD_KEYS. Afterwards the old keys can go."
 
     def handle(self, *_: Any, **__: Any) -> None:
         """Rotate, and say how many."""
