@@ -176,6 +176,80 @@ class AccessPolicyVersion(models.Model):
         return [stage["kind"] for stage in self.stages]
 
 
+class ProposalState(models.TextChoices):
+    """Where the proposal of a policy stands."""
+
+    PENDING = "pending", "Waiting"
+    APPROVED = "approved", "Approved"
+    DECLINED = "declined", "Declined"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class PolicyProposal(models.Model):
+    """Terms that somebody wants a policy to have, and the second person's answer.
+
+    What is proposed never changes and an answer is final, by trigger. `slug` is that of the policy; of a new one
+    (`base` is none) the one it gets. Whoever wants something else proposes anew.
+    """
+
+    slug = models.SlugField(max_length=80)
+    name = models.CharField(max_length=120)
+    #: The version in force that it was written for.
+    base = models.ForeignKey(
+        AccessPolicyVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="proposals"
+    )
+    #: As `catalog.policy_terms` stores them.
+    terms = models.JSONField()
+    why = models.TextField(max_length=2000)
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=ProposalState.choices, default=ProposalState.PENDING)
+    decided_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    answer = models.TextField(max_length=2000, blank=True)
+    #: What was written when it was approved.
+    version = models.OneToOneField(
+        AccessPolicyVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="proposal"
+    )
+    #: The first version of a new policy in a company with one security administrator, who says so: nobody else looked.
+    is_alone = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="pending", decided_at__isnull=True, decided_by__isnull=True)
+                | (~Q(state="pending") & Q(decided_at__isnull=False, decided_by__isnull=False)),
+                name="policy_proposal_answered_exactly_when_not_pending",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="approved", version__isnull=False) | (~Q(state="approved") & Q(version__isnull=True)),
+                name="policy_proposal_has_version_exactly_when_approved",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_alone=True)
+                | ~Q(state__in=["approved", "declined"])
+                | ~Q(decided_by=models.F("proposed_by")),
+                name="policy_proposal_is_decided_by_a_second_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_alone=False) | Q(base__isnull=True),
+                name="policy_proposal_is_alone_only_for_a_new_policy",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["slug", "-id"], name="policy_proposal_slug"),
+            models.Index(fields=["id"], name="policy_proposal_waiting", condition=Q(state="pending")),
+        ]
+
+    def __str__(self) -> str:
+        return f"P-{self.pk}: {self.name}"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether it waits for an answer."""
+        return self.state == ProposalState.PENDING
+
+
 class EntitlementKind(models.TextChoices):
     """What it is inside the application."""
 

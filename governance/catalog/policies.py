@@ -7,8 +7,9 @@ from django.db.models import Max
 from django.utils.text import slugify
 
 from governance.catalog import events
-from governance.catalog.models import AccessPolicy, AccessPolicyVersion, ApproverKind
+from governance.catalog.models import AccessPolicy, AccessPolicyVersion
 from governance.catalog.policy_terms import PolicyTerms, check_terms
+from governance.catalog.stages import BY_SECURITY, OWNER, Approvers, Stage
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.ledger.recording import Subject, record
@@ -22,7 +23,7 @@ def standard_policy(*, actor: Actor) -> AccessPolicy:
     policy = AccessPolicy.objects.filter(slug=STANDARD_POLICY).first()
     if policy is not None:
         return policy
-    terms = PolicyTerms(stages=(ApproverKind.OWNER,))
+    terms = PolicyTerms(stages=(Stage(Approvers(OWNER), fallback=BY_SECURITY),))
     return save_policy("Standard", terms, slug=STANDARD_POLICY, actor=actor).policy
 
 

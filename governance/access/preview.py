@@ -1,0 +1,325 @@
+"""What a draft of a policy would change, before anybody proposes it: counted over everybody, a few named.
+
+Everybody is looked at as asking for themselves. People are counted by SQL in kinds (`access.preview_deciders`), so that
+the answer costs about the same whatever the size of the company.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from governance.access.approvers import Deciders, deciders
+from governance.access.models import AccessRequest, RequestState
+from governance.access.preview_deciders import SOME_MANAGER, SOME_UPPER, Asked, Kind, lacking, route_taken
+from governance.catalog.models import ApplicationOwner, Entitlement
+from governance.catalog.policy_terms import PolicyTerms, people_asked
+from governance.catalog.stages import BY_SECURITY, GROUP, PEOPLE, Approvers, Stage
+from governance.core.errors import Reason, Refused
+from governance.core.statements import rows
+from governance.identity.models import Person, Status
+from governance.identity.queries import security_admins
+from governance.identity.selection import selecting
+
+#: So many are named where many are counted.
+NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many people, and the first of them by name."""
+
+    count: int
+    people: tuple[Person, ...]
+
+    @property
+    def unnamed(self) -> int:
+        """Return how many are counted and not named."""
+        return self.count - len(self.people)
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A person and a role that somebody could ask for and nobody could decide about, and at which stage (from 1)."""
+
+    person: Person
+    role: str
+    stage: int
+
+    @property
+    def sentence(self) -> str:
+        """Return it in words."""
+        return f"Nobody could decide at stage {self.stage} when {self.person.display_name} asks for {self.role}."
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """Somebody whose requests others would decide than now."""
+
+    person: Person
+    role: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a draft would change."""
+
+    roles: int
+    may_ask: Counted
+    no_longer: Counted
+    declined_at_once: Counted
+    approved_at_once: Counted
+    #: Pairs of person and role that nobody could decide about; these refuse the draft.
+    lacking_count: int
+    lacking: tuple[Lacking, ...]
+    redirected_count: int
+    redirected: tuple[Redirected, ...]
+    waiting_count: int
+    waiting: tuple[AccessRequest, ...]
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether the draft cannot be proposed."""
+        return self.lacking_count > 0
+
+
+def preview(draft: PolicyTerms, before: PolicyTerms | None, slug: str) -> Preview:
+    """Return what a draft for the policy `slug` would change against the terms in force; none for a new policy."""
+    roles = roles_under(slug)
+    ways = _Ways(_asked([draft, *([before] if before else [])], _applications(roles)))
+    lacking_count, without = _without_decider(draft, roles, ways)
+    redirected_count, redirected = _redirected(draft, before, roles, ways)
+    waiting = AccessRequest.objects.filter(state=RequestState.PENDING, entitlement__policy__slug=slug)
+    old = before or PolicyTerms(stages=())
+    return Preview(
+        roles=len(roles),
+        may_ask=_new(_asks(draft), _asks(before)),
+        no_longer=_new(_asks(before), _asks(draft)),
+        declined_at_once=_new(_holds(draft.auto_deny), _holds(old.auto_deny)),
+        approved_at_once=_new(_holds(draft.auto_approve), _holds(old.auto_approve)),
+        lacking_count=lacking_count,
+        lacking=without,
+        redirected_count=redirected_count,
+        redirected=redirected,
+        waiting_count=waiting.count(),
+        waiting=tuple(
+            waiting.select_related("person", "entitlement__application", "policy_version").order_by("id")[:NAMED]
+        ),
+    )
+
+
+def refuse_undecidable(draft: PolicyTerms, slug: str) -> None:
+    """Refuse a draft under which a request could be made that nobody could decide (promise 7).
+
+    Raises Refused naming the pairs of person and role, the first of them where there are many.
+    """
+    roles = roles_under(slug)
+    count, found = _without_decider(draft, roles, _Ways(_asked([draft], _applications(roles))))
+    if not count:
+        return
+    reasons = [
+        Reason("no_approver", "Say at the stage who decides when there is nobody, for instance security.", "stages"),
+        *(Reason("no_approver", one.sentence, "stages") for one in found),
+    ]
+    if count > len(found):
+        reasons.append(Reason("no_approver", f"And {count - len(found):,} more such pairs.", "stages"))
+    raise Refused(reasons)
+
+
+def roles_under(slug: str) -> list[Entitlement]:
+    """Return the roles that can be asked for under a policy, by application and name."""
+    live = Entitlement.objects.filter(
+        policy__slug=slug, retired_at=None, application__retired_at=None, is_requestable=True
+    )
+    return list(live.select_related("application").order_by("application__name", "name", "id"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """Whom some drafts ask, for counting people in kinds."""
+
+    asked: Asked
+
+    def people(self, terms: PolicyTerms) -> dict[Kind, int]:
+        """Return who may ask under these terms, counted by kind. One statement."""
+        where, params = _asks(terms)
+        found = rows(_KINDS.format(where=where), [*([sorted(self.asked.everybody)] * 3), *params])
+        return {Kind(own, manager, upper): count for own, manager, upper, count in found}
+
+
+_FIND = """
+SELECT identity_person.id,
+    CASE WHEN identity_person.id = ANY(%s::bigint[]) THEN identity_person.id ELSE 0 END AS own,
+    CASE WHEN boss.status IS DISTINCT FROM 'active' OR boss.id = identity_person.id THEN 0
+         WHEN boss.id = ANY(%s::bigint[]) THEN boss.id ELSE -1 END AS manager,
+    CASE WHEN upper_boss.status IS DISTINCT FROM 'active' OR upper_boss.id = identity_person.id THEN 0
+         WHEN upper_boss.id = ANY(%s::bigint[]) THEN upper_boss.id
+         WHEN upper_boss.id = boss.id THEN -1 ELSE -2 END AS upper
+FROM identity_person
+LEFT JOIN identity_person AS boss ON boss.id = identity_person.manager_id
+LEFT JOIN identity_person AS upper_boss ON upper_boss.id = boss.manager_id
+WHERE identity_person.status = 'active' AND {where}"""
+#: The constants of `_FIND` are those of `access.preview_deciders`.
+assert (SOME_MANAGER, SOME_UPPER) == (-1, -2)
+_KINDS = f"SELECT own, manager, upper, count(*) FROM ({_FIND}) AS found GROUP BY own, manager, upper"  # noqa: S608
+_OF_KINDS = f"""
+SELECT found.id, found.own, found.manager, found.upper FROM ({_FIND}) AS found
+JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS kind (own, manager, upper)
+    ON kind.own = found.own AND kind.manager = found.manager AND kind.upper = found.upper
+JOIN identity_person AS named ON named.id = found.id
+ORDER BY named.display_name, found.id LIMIT %s"""  # noqa: S608 - made of constants; values are parameters
+
+
+def _without_decider(draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways) -> tuple[int, tuple[Lacking, ...]]:
+    """Return how many pairs of person and role nobody could decide about, and the first of them."""
+    route = _whole_route(draft)
+    if not route or not roles:
+        return 0, ()
+    each = Counter(role.application_id for role in roles)
+    found: dict[Kind, dict[int, int]] = {}
+    count = 0
+    for kind, people in ways.people(draft).items():
+        for application_id, several in each.items():
+            stage = lacking(route, kind, application_id, ways.asked)
+            if stage is not None:
+                found.setdefault(kind, {})[application_id] = stage + 1
+                count += people * several
+    named = _of_kinds(draft, found, ways)
+    pairs = (
+        Lacking(person, f"{role.name} in {role.application.name}", found[kind][role.application_id])
+        for person, kind in named
+        for role in roles
+        if role.application_id in found[kind]
+    )
+    return count, tuple(one for one, _ in zip(pairs, range(NAMED), strict=False))
+
+
+def _redirected(
+    draft: PolicyTerms, before: PolicyTerms | None, roles: Sequence[Entitlement], ways: _Ways
+) -> tuple[int, tuple[Redirected, ...]]:
+    """Return how many people who may ask before and after would meet other approvers, and the first of them."""
+    if before is None or before.route == draft.route or not roles:
+        return 0, ()
+    applications = {role.application_id: role for role in reversed(roles)}
+    found: dict[Kind, int] = {}
+    count = 0
+    for kind, people in ways.people(draft).items():
+        for application_id in sorted(applications):
+            if route_taken(draft.route, kind, application_id, ways.asked) != route_taken(
+                before.route, kind, application_id, ways.asked
+            ):
+                found[kind] = application_id
+                count += people
+                break
+    known = deciders(list(applications))
+    named = _of_kinds(draft, found, ways)
+    return count, tuple(_told(person, applications[found[kind]], draft, before, known) for person, kind in named)
+
+
+def _told(person: Person, role: Entitlement, draft: PolicyTerms, before: PolicyTerms, known: Deciders) -> Redirected:
+    def said(route: Sequence[Stage]) -> str:
+        stages = [
+            known.eligible(stage, person=person, application_id=role.application_id, excluded_ids=[person.pk])
+            for stage in route
+        ]
+        return ", then ".join(_names(one) for one in stages) or "Nobody: at once"
+
+    return Redirected(person, f"{role.name} in {role.application.name}", said(before.route), said(draft.route))
+
+
+def _names(people: Sequence[Person]) -> str:
+    if len(people) <= 2:
+        return " or ".join(one.display_name for one in people) or "nobody"
+    return f"{people[0].display_name} or {len(people) - 1} others"
+
+
+def _of_kinds(draft: PolicyTerms, kinds: Collection[Kind], ways: _Ways) -> list[tuple[Person, Kind]]:
+    """Return the first people of these kinds by name. Two statements at most."""
+    if not kinds:
+        return []
+    where, params = _asks(draft)
+    columns = [[kind.own for kind in kinds], [kind.manager for kind in kinds], [kind.upper for kind in kinds]]
+    special = sorted(ways.asked.everybody)
+    found = rows(_OF_KINDS.format(where=where), [special, special, special, *params, *columns, NAMED])
+    people = Person.objects.select_related("manager__manager").in_bulk([key for key, *_ in found])
+    return [(people[key], Kind(*kind)) for key, *kind in found]
+
+
+def _whole_route(draft: PolicyTerms) -> tuple[Stage, ...]:
+    """Return the stages with the one that risk may add."""
+    adds = (draft.needs_security_from is not None and all(one.kind != BY_SECURITY.kind for one in draft.route)) or (
+        not draft.route and draft.never_automatic_from is not None
+    )
+    return (*draft.route, Stage(BY_SECURITY)) if adds else draft.route
+
+
+def _applications(roles: Iterable[Entitlement]) -> set[int]:
+    return {role.application_id for role in roles}
+
+
+def _asked(drafts: Iterable[PolicyTerms], application_ids: Collection[int]) -> Asked:
+    owners: dict[int, set[int]] = {}
+    ownerships = ApplicationOwner.objects.filter(application_id__in=application_ids, person__status=Status.ACTIVE)
+    for application_id, person_id in ownerships.values_list("application_id", "person_id"):
+        owners.setdefault(application_id, set()).add(person_id)
+    named = {
+        one: frozenset(person.pk for person in people_asked(one))
+        for draft in drafts
+        for one in _everybody(draft)
+        if one.kind in (GROUP, PEOPLE)
+    }
+    return Asked(
+        security=frozenset(security_admins().values_list("pk", flat=True)),
+        owners={key: frozenset(found) for key, found in owners.items()},
+        named=named,
+    )
+
+
+def _everybody(draft: PolicyTerms) -> Iterable[Approvers]:
+    for stage in draft.route:
+        yield stage.asked
+        if stage.fallback is not None:
+            yield stage.fallback
+
+
+Where = tuple[str, list[object]]
+
+
+def _asks(terms: PolicyTerms | None) -> Where:
+    """Return who may ask and is not declined at once, as SQL; nobody without terms."""
+    if terms is None:
+        return "false", []
+    may, params = _selects(terms.may_request)
+    if not terms.auto_deny.strip():
+        return may, params
+    denied, more = _selects(terms.auto_deny)
+    return f"({may} AND NOT {denied})", [*params, *more]
+
+
+def _holds(condition: str) -> Where:
+    """Return whom a condition selects, as SQL; nobody for an empty one."""
+    return _selects(condition) if condition.strip() else ("false", [])
+
+
+def _selects(condition: str) -> Where:
+    sql, params = selecting(condition)
+    return f"identity_person.id IN ({sql})", list(params)
+
+
+def _new(after: Where, before: Where) -> Counted:
+    """Return who is selected now and was not before. Two statements at most."""
+    if after == before or after[0] == "false":
+        return Counted(0, ())
+    where, params = f"{after[0]} AND NOT {before[0]}", [*after[1], *before[1]]
+    found = rows(_NEW.format(where=where), [*params, NAMED])
+    people = Person.objects.in_bulk([key for key, _ in found])
+    return Counted(found[0][1] if found else 0, tuple(people[key] for key, _ in found))
+
+
+_NEW = """
+SELECT id, count(*) OVER () FROM identity_person
+WHERE identity_person.status = 'active' AND {where}
+ORDER BY display_name, id LIMIT %s"""
