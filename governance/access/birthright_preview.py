@@ -16,7 +16,7 @@ from governance.access.birthright import Reasoned
 from governance.access.birthright_sets import Scope, ask, changes_sql, scope_of
 from governance.catalog.models import BirthrightRule, RuleEffect
 from governance.catalog.rules import RuleTerms
-from governance.catalog.rules_queries import Giving, guarded_roles, rules_in_force, whole_condition
+from governance.catalog.rules_queries import Giving, rules_in_force, whole_condition
 
 #: So many people of each kind are named at first.
 NAMED = 20
@@ -62,38 +62,39 @@ class Preview:
     grace: timedelta
     at: datetime
 
-    def __getitem__(self, kind: str) -> Effect:
+    def of(self, kind: str) -> Effect:
+        """Return one kind of change, also when it happens to nobody."""
         return self.effects.get(kind) or Effect(kind)
 
     @property
     def adds(self) -> Effect:
         """Return who gets a role they do not have."""
-        return self[ADDS]
+        return self.of(ADDS)
 
     @property
     def takes(self) -> Effect:
         """Return who loses a role at once."""
-        return self[TAKES]
+        return self.of(TAKES)
 
     @property
     def keeps(self) -> Effect:
         """Return who loses a role after the grace."""
-        return self[KEEPS]
+        return self.of(KEEPS)
 
     @property
     def held_back(self) -> Effect:
         """Return from whom a rule about duties holds a role back."""
-        return self[HELD_BACK]
+        return self.of(HELD_BACK)
 
     @property
     def goes_on(self) -> Effect:
         """Return who was about to lose a role after a grace, and keeps it."""
-        return self[GOES_ON]
+        return self.of(GOES_ON)
 
     @property
     def unchanged(self) -> Effect:
         """Return for whom a reason comes or goes while others still give the role."""
-        return self[UNCHANGED]
+        return self.of(UNCHANGED)
 
     @property
     def kept_until(self) -> datetime:
@@ -103,7 +104,7 @@ class Preview:
     @property
     def does_nothing(self) -> bool:
         """Tell whether nobody would notice anything."""
-        return not any(self[kind].people for kind in EFFECTS if kind != UNCHANGED)
+        return not any(self.of(kind).people for kind in EFFECTS if kind != UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,9 @@ def as_giving(terms: RuleTerms, rule_id: int, *, guarded: frozenset[int]) -> Giv
 
 def _scope(terms: RuleTerms | None, rule: BirthrightRule | None, at: datetime) -> Scope:
     rule_id = rule.pk if rule else 0
-    draft = None if terms is None else as_giving(terms, rule_id, guarded=guarded_roles(at))
-    return scope_of(rule_id, rules_in_force().rules, draft, at=at)
+    in_force = rules_in_force()
+    draft = None if terms is None else as_giving(terms, rule_id, guarded=in_force.guarded)
+    return scope_of(rule_id, in_force.rules, draft, at=at)
 
 
 def _grace(terms: RuleTerms | None, rule: BirthrightRule | None, scope: Scope) -> timedelta:

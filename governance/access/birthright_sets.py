@@ -29,14 +29,17 @@ class Scope:
 def scope_of(rule_id: int, in_force: Sequence[Giving], draft: Giving | None, *, at: datetime) -> Scope:
     """Return what a change of one rule touches. `draft` stands in for the rule; none means that it is out of force.
 
-    Beside its own reasons those of all rules that give what any version of it keeps or kept away. Two statements.
+    Beside its own reasons those of all rules that give what any version of it keeps or kept away. At most two
+    statements.
     """
     rules = [rule for rule in in_force if rule.rule_id != rule_id]
     rules = sorted([*rules, draft] if draft else rules, key=lambda rule: (rule.priority, rule.rule_id or OWN_LAST))
-    kept_away = ever_kept_away(rule_id) | (_roles(draft) if draft and draft.keeps_away else frozenset())
+    kept_before = ever_kept_away(rule_id) if rule_id else frozenset()
+    kept_away = kept_before | (_roles(draft) if draft and draft.keeps_away else frozenset())
     judged = frozenset({rule_id, *(rule.rule_id for rule in rules if not rule.keeps_away and _roles(rule) & kept_away)})
-    terms = dict(last_terms(judged, at))
-    terms |= {rule.rule_id: LastTerms(rule.priority, rule.grace) for rule in rules}
+    terms = {rule.rule_id: LastTerms(rule.priority, rule.grace) for rule in rules}
+    if gone := judged - terms.keys():
+        terms |= last_terms(gone, at)
     concerned = tuple(rule for rule in rules if rule.keeps_away or rule.rule_id in judged)
     return Scope(concerned, judged, {key: terms[key] for key in judged if key in terms})
 

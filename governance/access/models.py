@@ -452,3 +452,42 @@ class EndQuestion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.grant_id} until {self.kept_until}"
+
+
+class RuleSuggestion(models.Model):
+    """What people with something in common have, and no rule gives them: found by looking, applied by nobody.
+
+    All rows are from the last look and are replaced by the next. `place` counts what people have in common, the most
+    people first.
+    """
+
+    place = models.PositiveIntegerField()
+    #: What they have in common, as a condition calls it; `active` is everybody.
+    attribute = models.CharField(max_length=40)
+    value = models.CharField(max_length=320)
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.CASCADE, related_name="+")
+    #: How many people have it in common, how many of them have the role, and how many of those by a rule.
+    people = models.PositiveIntegerField()
+    holders = models.PositiveIntegerField()
+    by_rule = models.PositiveIntegerField()
+    looked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["attribute", "value", "entitlement"], name="rule_suggestion_once"),
+            models.CheckConstraint(condition=Q(holders__lte=F("people")), name="rule_suggestion_holders_are_people"),
+        ]
+        indexes = [models.Index(fields=["place", "id"], name="rule_suggestion_place")]
+
+    def __str__(self) -> str:
+        return f"{self.attribute} {self.value}: {self.entitlement_id}"
+
+    @property
+    def missing(self) -> int:
+        """Return how many of the people do not have it."""
+        return self.people - self.holders
+
+    @property
+    def percent(self) -> int:
+        """Return how many of a hundred have it, rounded down so that only everybody is all."""
+        return 100 * self.holders // self.people

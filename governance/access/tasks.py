@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from governance.access import rule_runs
+from governance.access import rule_runs, suggestions
 from governance.access.sweep import reconsider_withheld, sweep
 
 
@@ -24,3 +24,9 @@ def reconsider() -> int:
 def apply_rules() -> int:
     """Bring everybody in line with birthright rules that changed or began; return how many people were looked at."""
     return rule_runs.work()
+
+
+@shared_task(name="access.look_for_rules")
+def look_for_rules() -> int:
+    """Count anew what people with something in common have; return how many suggestions there are."""
+    return suggestions.look()

@@ -46,12 +46,14 @@ class InForce:
     rules: tuple[Giving, ...]
     #: Whether there ever was a rule: without, nobody has anything by one.
     ever: bool
+    #: The roles that a blocking rule about duties in force speaks of.
+    guarded: frozenset[int] = frozenset()
 
 
 def rules_in_force() -> InForce:
     """Return the birthright rules in force. One statement, prepared: every joiner asks it."""
-    *said, (*_, ever) = rows(_IN_FORCE, {"at": now()})
-    return InForce(tuple(_giving(*one) for one in said), bool(ever))
+    *said, (*_, guarded, ever) = rows(_IN_FORCE, {"at": now()})
+    return InForce(tuple(_giving(*one) for one in said), bool(ever), frozenset(guarded))
 
 
 def _giving(
@@ -86,11 +88,6 @@ def whole_condition(condition: str, except_condition: str) -> str:
     return f"({condition}) and not ({except_condition})" if except_condition.strip() else condition
 
 
-def guarded_roles(at: datetime) -> frozenset[int]:
-    """Return the roles that a blocking rule about duties in force speaks of. One statement."""
-    return frozenset(role for (role,) in rows(_GUARDED_ROLES, {"at": at}))
-
-
 def last_terms(rule_ids: Collection[int], at: datetime) -> Mapping[int, LastTerms]:
     """Return what these rules said last, also when they are retired or name no live role. One statement."""
     said = rows(_LAST_TERMS, {"rules": sorted(rule_ids), "at": at})
@@ -122,7 +119,6 @@ WITH guarded AS (
     WHERE duties.effect = 'block'
 )
 """
-_GUARDED_ROLES = f"{_GUARDED} SELECT entitlement_id FROM guarded"  # noqa: S608 - parts of the code
 _IN_FORCE = f"""
 {_GUARDED}
 SELECT version.rule_id, version.id, version.condition, version.except_condition, version.effect, version.priority,
@@ -145,7 +141,8 @@ JOIN (
     GROUP BY link.birthrightruleversion_id
 ) given ON given.version_id = version.id
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    (SELECT coalesce(array_agg(entitlement_id), '{{}}') FROM guarded),
     CASE WHEN EXISTS (SELECT FROM catalog_birthrightrule) THEN 1 ELSE 0 END
 ORDER BY ever NULLS FIRST, priority, rule_id
 """  # noqa: S608 - parts of the code; values are parameters

@@ -27,6 +27,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "count-people": _every(60, "lifecycle.count_people"),
     # Also woken when somebody saves a rule; the tick finds rules that begin, and what a killed worker left. One query.
     "apply-rules": _every(1, "access.apply_rules"),
+    # What colleagues have in common changes slowly, and looking counts everybody. Also woken when somebody asks.
+    "look-for-rules": _every(3600, "access.look_for_rules"),
     # The outbox is also woken by each commit; the tick finds retries that came due, and what a lost wake-up left.
     "deliver-due-operations": _every(1, "provisioning.deliver_due"),
     # Readings are due every 15 minutes each, or at once when somebody asks; the tick only looks whose turn it is.

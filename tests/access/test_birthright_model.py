@@ -232,7 +232,7 @@ class BirthrightTests(TestCase):
     def _told(self, said: Preview, kind: str) -> set[tuple[int, int]]:
         places = {role.pk: number for number, role in enumerate(self.roles)}
         people = {person.pk: number for number, person in enumerate(self.people)}
-        return {(people[one.person_id], places[role]) for one in said[kind].named for role in one.entitlement_ids}
+        return {(people[one.person_id], places[role]) for one in said.of(kind).named for role in one.entitlement_ids}
 
     def _previewed(self, step: Change | Retire | Move | Wait) -> Preview | None:
         if isinstance(step, Change) and not step.delay_days:

@@ -42,7 +42,7 @@ def held_by(person: Person) -> set[str]:
 
 
 def names(said: Preview, kind: str) -> list[str]:
-    return [one.name for one in said[kind].named]
+    return [one.name for one in said.of(kind).named]
 
 
 @pytest.fixture

@@ -133,8 +133,16 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "policies/": (GOVERN, GET),
     "policies/<slug:slug>/": (GOVERN, GET),
     "new-policy/": (ADMIN, BOTH),
+    "rules/": (GOVERN, GET),
+    "rule-suggestions/": (ADMIN, GET),
+    "rule-suggestions/look/": (ADMIN, POST),
+    "rule-suggestions/<int:suggestion_id>/": (ADMIN, GET),
     "new-rule/": (ADMIN, BOTH),
+    "new-rule/affected/": (ADMIN, BOTH),
     "rules/<slug:slug>/": (GOVERN, GET),
+    "rules/<slug:slug>/change/": (ADMIN, BOTH),
+    "rules/<slug:slug>/affected/": (ADMIN, BOTH),
+    "rules/<slug:slug>/retire/": (ADMIN, BOTH),
     "evidence/": (ASSURE, GET),
     "evidence/build/": (ASSURE, POST),
     "evidence/<uuid:ref>/": (ASSURE, GET),
@@ -150,7 +158,6 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 CHANGES = {
     "applications/<slug:slug>/connector/": ADMIN,
     "policies/<slug:slug>/": ADMIN,
-    "rules/<slug:slug>/": ADMIN,
 }
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
 MACHINES = ("api/v1/", "scim/v2/", "scim/oauth/")
@@ -195,6 +202,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "<int:notice_id>": "1",
         "<int:hook_id>": "1",
         "<int:message_id>": "1",
+        "<int:suggestion_id>": "1",
         "<int:exception_id>": str(exempt(rule, ada, by=sam).pk),
         "<int:exchange_id>": str(exchange.pk),
         "<int:token_id>": "1",

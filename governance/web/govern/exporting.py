@@ -11,6 +11,7 @@ from governance.core.actor import Actor
 from governance.ledger.recording import Subject, record
 
 MATRIX_EXPORTED = "matrix.exported"
+RULE_PREVIEW_EXPORTED = "rule.preview_exported"
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
@@ -34,6 +35,13 @@ def record_export(question: Question, *, rows: int, actor: Actor) -> None:
         },
         private={"search": (actor.ref, question.text)} if question.text else {},
     )
+
+
+@transaction.atomic
+def record_preview_export(rule_slug: str, *, rows: int, actor: Actor) -> None:
+    """Record that somebody took out whom a change of a rule would affect; the slug is empty for a new rule."""
+    subjects = [Subject("person", actor.ref), *([Subject("rule", rule_slug)] if rule_slug else [])]
+    record(RULE_PREVIEW_EXPORTED, actor=actor, subjects=subjects, data={"rows": rows})
 
 
 def guarded(text: str) -> str:

@@ -81,6 +81,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "connector.saved": ("cable", "The connector of {application} changed"),
     "connector.circuit_opened": ("power", "Nothing more is sent to {application} for a while"),
     "connector.circuit_closed": ("power", "{application} answers again"),
+    "rule.applied": ("shield-check", "The rule {rule} was applied to everybody it concerns"),
+    "rule.preview_exported": ("download", "Whom a change of a rule would affect was exported"),
     "matrix.exported": ("download", "The access matrix was exported"),
     "evidence.requested": ("file-check-2", "An evidence bundle was asked for"),
     "evidence.exported": ("file-archive", "An evidence bundle was built"),

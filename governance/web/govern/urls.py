@@ -22,6 +22,8 @@ from governance.web.govern import (
     person,
     policies,
     rules,
+    rules_suggested,
+    rules_writes,
     why,
 )
 
@@ -95,7 +97,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("exceptions/<int:exception_id>/end/", duties_writes.end, name="exception_end"),
     path("policies/", policies.policies, name="policies"),
     path("new-policy/", policies.new_policy, name="policy_add"),
-    path("new-rule/", rules.new, name="rule_add"),
+    path("rules/", rules.rules, name="rules"),
+    path("new-rule/", rules_writes.new, name="rule_add"),
+    path("new-rule/affected/", rules_writes.affected, name="rule_add_affected"),
+    path("rule-suggestions/", rules_suggested.suggested, name="rule_suggestions"),
+    path("rule-suggestions/look/", rules_suggested.look, name="rule_suggestions_look"),
+    path("rule-suggestions/<int:suggestion_id>/", rules_suggested.one, name="rule_suggestion"),
     path("rules/<slug:slug>/", rules.rule, name="rule"),
+    path("rules/<slug:slug>/change/", rules_writes.change, name="rule_change"),
+    path("rules/<slug:slug>/affected/", rules_writes.affected, name="rule_affected"),
+    path("rules/<slug:slug>/retire/", rules_writes.retire, name="rule_retire"),
     path("policies/<slug:slug>/", policies.policy, name="policy"),
 ]
