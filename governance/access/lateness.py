@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from governance.access.models import EndCause
-from governance.core.statements import row, rows
+from governance.core.statements import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,39 @@ class LateEnd:
     delivered_at: datetime | None
     verified_at: datetime | None
     seconds_late: float
+    person_ref: str
+    application_slug: str
+    #: Of the removal: its state, who carried it out by hand, why it failed. Empty where there is no removal yet.
+    state: str
+    by_hand: str
+    last_error: str
+
+    @property
+    def missing(self) -> str:
+        """Return what has not happened yet, or `late` when everything did."""
+        if self.ordered_at is None:
+            return "ordered"
+        if self.delivered_at is None:
+            return "delivered"
+        return "late" if self.verified_at or self.by_hand else "verified"
+
+
+@dataclass(frozen=True, slots=True)
+class OfApplication:
+    """How punctual the ends in one application were."""
+
+    id: int
+    slug: str
+    name: str
+    lateness: Lateness
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How punctual ends were, all together and by application, by name."""
+
+    total: Lateness
+    by_application: tuple[OfApplication, ...]
 
 
 def lateness(
@@ -63,8 +97,26 @@ def lateness(
 
     `causes` are those that count: by default ends that time alone brought about, which no transaction orders at once.
     """
-    found = row(_LATENESS, {"first": first, "before": before, "at": at, "causes": list(causes)})
-    assert found is not None
+    return report(first, before, at=at, causes=causes).total
+
+
+def report(
+    first: datetime,
+    before: datetime,
+    *,
+    at: datetime,
+    causes: Collection[EndCause] = (EndCause.EXPIRED,),
+    applications: Collection[int] | None = None,
+) -> Report:
+    """Return the same with each application by name; only of `applications` unless it is None. One statement."""
+    known = {"first": first, "before": before, "at": at, "causes": list(causes)}
+    found = rows(_REPORT, {**known, "applications": None if applications is None else list(applications)})
+    total = [one for one in found if one[0] is None]
+    by_application = [OfApplication(one[0], one[1], one[2], _lateness(one[3:])) for one in found if one[0] is not None]
+    return Report(_lateness(total[0][3:]), tuple(by_application))
+
+
+def _lateness(found: Sequence[Any]) -> Lateness:
     return Lateness(*found[:7], *(_seconds(measured) for measured in found[7:]))
 
 
@@ -74,15 +126,25 @@ def late_ends(
     *,
     at: datetime,
     longer_than: timedelta,
+    causes: Collection[EndCause] | None = None,
+    applications: Collection[int] | None = None,
     after: tuple[datetime, int] | None = None,
     limit: int = 100,
 ) -> list[LateEnd]:
     """Return by name the ends due in a period that were not read back within `longer_than`, in the order they were due.
 
     `after` is the due instant and the key of the last one of the page before. What was done by hand counts as done
-    when somebody said so.
+    when somebody said so. Of all causes and applications unless some are named.
     """
-    known = {"first": first, "before": before, "at": at, "longer_than": longer_than, "limit": limit}
+    known = {
+        "first": first,
+        "before": before,
+        "at": at,
+        "longer_than": longer_than,
+        "limit": limit,
+        "causes": None if causes is None else list(causes),
+        "applications": None if applications is None else list(applications),
+    }
     after_at, after_id = after or (first, 0)
     return [LateEnd(*found) for found in rows(_LATE, {**known, "after_at": after_at, "after_id": after_id})]
 
@@ -104,6 +166,8 @@ ends AS (
 )
 """
 
+_OF_THESE = "(%(applications)s::bigint[] IS NULL OR ends.application_id = ANY(%(applications)s::bigint[]))"
+
 
 def _percentiles(instant: str) -> str:
     late = f"extract(epoch FROM {instant} - ends.ends_at)::double precision"
@@ -111,29 +175,43 @@ def _percentiles(instant: str) -> str:
     return f"percentile_disc(ARRAY[0.5, 0.95, 0.99, 1.0]) {known}"
 
 
-_LATENESS = f"""
-WITH {_ENDS}
-SELECT count(*), count(ends.end_ordered_at), count(removal.id), count(removal.delivered_at), count(removal.verified_at),
-    count(removal.confirmed_by_id), count(*) FILTER (WHERE removal.state = 'failed'),
-    {_percentiles("ends.end_ordered_at")}, {_percentiles("removal.delivered_at")}, {_percentiles("removal.verified_at")}
-FROM ends LEFT JOIN provisioning_operation removal ON removal.id = ends.take_operation_id
-WHERE ends.end_cause = ANY(%(causes)s::text[])
+_REPORT = f"""
+WITH {_ENDS}, counted AS (
+    SELECT ends.application_id, count(*) AS due, count(ends.end_ordered_at) AS ordered, count(removal.id) AS removals,
+        count(removal.delivered_at) AS delivered, count(removal.verified_at) AS verified,
+        count(removal.confirmed_by_id) AS by_hand, count(*) FILTER (WHERE removal.state = 'failed') AS failed,
+        {_percentiles("ends.end_ordered_at")} AS until_ordered,
+        {_percentiles("removal.delivered_at")} AS until_delivered,
+        {_percentiles("removal.verified_at")} AS until_verified
+    FROM ends LEFT JOIN provisioning_operation removal ON removal.id = ends.take_operation_id
+    WHERE ends.end_cause = ANY(%(causes)s::text[]) AND {_OF_THESE}
+    GROUP BY GROUPING SETS ((ends.application_id), ())
+)
+SELECT application.id, application.slug, application.name, counted.due, counted.ordered, counted.removals,
+    counted.delivered, counted.verified, counted.by_hand, counted.failed, counted.until_ordered,
+    counted.until_delivered, counted.until_verified
+FROM counted LEFT JOIN catalog_application application ON application.id = counted.application_id
+ORDER BY application.name, application.id
 """  # noqa: S608 - parts of the code; values are parameters
 _LATE = f"""
 WITH {_ENDS}, late AS (
-    SELECT ends.*, removal.delivered_at, removal.verified_at,
+    SELECT ends.*, removal.delivered_at, removal.verified_at, coalesce(removal.state, '') AS state,
+        removal.confirmed_by_id, coalesce(removal.last_error, '') AS last_error,
         coalesce(removal.verified_at, CASE WHEN removal.confirmed_by_id IS NOT NULL THEN removal.delivered_at END,
             %(at)s) - ends.ends_at AS late
     FROM ends LEFT JOIN provisioning_operation removal ON removal.id = ends.take_operation_id
     WHERE (removal.id IS NOT NULL OR ends.end_ordered_at IS NULL)
         AND (ends.ends_at, ends.id) > (%(after_at)s, %(after_id)s)
+        AND (%(causes)s::text[] IS NULL OR ends.end_cause = ANY(%(causes)s::text[])) AND {_OF_THESE}
 )
 SELECT late.id, person.display_name, application.name, entitlement.name, late.ends_at, late.end_ordered_at,
-    late.delivered_at, late.verified_at, extract(epoch FROM late.late)::double precision
+    late.delivered_at, late.verified_at, extract(epoch FROM late.late)::double precision,
+    person.ref::text, application.slug, late.state, coalesce(hand.display_name, ''), late.last_error
 FROM late
 JOIN identity_person person ON person.id = late.person_id
 JOIN catalog_entitlement entitlement ON entitlement.id = late.entitlement_id
 JOIN catalog_application application ON application.id = late.application_id
+LEFT JOIN identity_person hand ON hand.id = late.confirmed_by_id
 WHERE late.late > %(longer_than)s
 ORDER BY late.ends_at, late.id LIMIT %(limit)s
 """  # noqa: S608 - parts of the code; values are parameters

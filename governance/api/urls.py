@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from governance.api import catalog, evidence, grants, openapi, people, problems, requests, why
+from governance.api import catalog, evidence, expiries, grants, notices, openapi, people, problems, requests, why
 
 app_name = "api"
 #: Imported for what it registers with the schema.
@@ -28,6 +28,12 @@ urlpatterns = [
     path("grants/<int:grant_id>/why/", why.OneWhy.as_view(), name="why"),
     path("grants/<int:grant_id>/revoke/", grants.Revoke.as_view(), name="revoke"),
     path("grants/<int:grant_id>/give-back/", grants.GiveBack.as_view(), name="give_back"),
+    path("notices/", notices.Notices.as_view(), name="notices"),
+    path("notices/read/", notices.ReadAll.as_view(), name="notices_read"),
+    path("notices/preferences/", notices.NoticePreferences.as_view(), name="notice_preferences"),
+    path("notices/<int:notice_id>/read/", notices.Read.as_view(), name="notice_read"),
+    path("expiries/", expiries.Expiries.as_view(), name="expiries"),
+    path("expiries/late/", expiries.LateEnds.as_view(), name="late_ends"),
     path("evidence/preview/", evidence.Preview.as_view(), name="evidence_preview"),
     path("evidence/bundles/", evidence.Bundles.as_view(), name="bundles"),
     path("evidence/bundles/<uuid:ref>/", evidence.OneBundle.as_view(), name="bundle"),

@@ -60,6 +60,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("orphans", "Orphan accounts", "unlink", "/orphans/", frozenset({OWNER, ADMIN, AUDITOR}), "o"),
             Link("drift", "Drift", "circle-help", "/drift/", frozenset({OWNER, ADMIN, AUDITOR})),
             Link("operations", "Operations", "workflow", "/operations/", frozenset({OWNER, ADMIN})),
+            Link("expiries", "Expiries", "timer-off", "/expiries/", frozenset({OWNER, ADMIN, AUDITOR}), "x"),
             Link("mail", "Mail and webhooks", "mail", "/mail/", frozenset({ADMIN})),
             Link("connections", "Connections", "webhook", "/connections/", frozenset({ADMIN}), "n"),
             Link("duties", "Separation of duties", "shield-alert", "/duties/", frozenset({OWNER, ADMIN, AUDITOR}), "d"),

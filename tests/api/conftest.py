@@ -29,6 +29,10 @@ class Script:
         sent = body if body is not None else body_words
         return self._client.post(f"/api/v1/{path}", sent, content_type="application/json")
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Send what changes, and return the answer."""
+        return self._client.patch(f"/api/v1/{path}", body, content_type="application/json")
+
 
 As = Callable[..., Script]
 

@@ -48,6 +48,12 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "why": [("get", "grants/1/why/", {}, {"mallory": 404})],
     "revoke": [("post", "grants/1/revoke/", {}, {"mallory": 404})],
     "give_back": [("post", "grants/1/give-back/", {}, {"mallory": 404})],
+    "notices": [("get", "notices/", {}, {})],
+    "notices_read": [("post", "notices/read/", {}, {})],
+    "notice_read": [("post", "notices/1/read/", {}, {"mallory": 404})],
+    "notice_preferences": [("get", "notices/preferences/", {}, {})],
+    "expiries": [("get", "expiries/", {}, {"mallory": 422})],
+    "late_ends": [("get", "expiries/late/", {}, {"mallory": 422})],
     "evidence_preview": [("get", "evidence/preview/", {}, {"mallory": 403, "linus": 403})],
     "bundles": [
         ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),

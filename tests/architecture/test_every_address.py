@@ -75,6 +75,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "webhooks/<int:hook_id>/renew/": (ADMIN, POST),
     "webhooks/<int:hook_id>/end/": (ADMIN, POST),
     "webhooks/<int:hook_id>/messages/<int:message_id>/retry/": (ADMIN, POST),
+    "expiries/": (GOVERN, GET),
+    "expiries/export/": (GOVERN, POST),
     "matrix/": (GOVERN, GET),
     "matrix/export/": (GOVERN, POST),
     "matrix/<uuid:ref>/<slug:slug>/": (GOVERN, GET),

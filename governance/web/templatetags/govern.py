@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django import template
 
 from governance.catalog.models import AccessPolicyVersion, ApproverKind
+from governance.web.clock_words import short_length
 
 register = template.Library()
 
@@ -62,3 +63,15 @@ def range_of(total: int, start: int) -> str:
 def day(value: date | str | None) -> str:
     """Return a day as a date field wants it, whether it was typed or is one."""
     return value.isoformat() if isinstance(value, date) else value or ""
+
+
+@register.filter
+def late_words(seconds: float | str | None) -> str:
+    """Return a lateness as exactly as it matters: `0.04 s`, `4.2 s`, `3 min 20 s`, `2 h 05`; nothing for none."""
+    if seconds is None or isinstance(seconds, str):
+        return "none yet"
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return short_length(timedelta(seconds=seconds))
