@@ -1,7 +1,7 @@
 """The statements about who could reach what at an instant, as it was known at another. Values are parameters only.
 
 `at` is the instant that is asked about, `known` the one whose knowledge counts. A grant is as its row says, unless a
-former belief says otherwise: every belief that was given up after `known` takes the place of the row.
+belief that was held at `known` was given up later: that takes the place of the row. There is one at most.
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ ORDER BY lower(about.name), application.id, said.risk DESC, lower(said.name), ro
 
 #: All reasons that reach these roles: each grant once, by its row or by what was believed of it then.
 _REASONS_OF_ROLES = """
-later AS MATERIALIZED (
-    SELECT belief.grant_id, belief.person_id, belief.entitlement_id, belief.starts_at, belief.ends_at, belief.known_from
+believed AS MATERIALIZED (
+    SELECT belief.grant_id, belief.person_id, belief.entitlement_id, belief.starts_at, belief.ends_at
     FROM access_formerbelief belief
     WHERE belief.entitlement_id = ANY(%(roles)s::bigint[]) AND belief.known_until > %(known)s
+        AND belief.known_from <= %(known)s
 ), reasons AS (
     SELECT held.id AS grant_id, held.person_id, held.entitlement_id, held.starts_at, held.ends_at
     FROM access_grant held
     WHERE held.entitlement_id = ANY(%(roles)s::bigint[]) AND held.ends_at > %(at)s AND held.starts_at <= %(at)s
         AND held.created_at <= %(known)s
-        AND NOT EXISTS (SELECT FROM later WHERE later.grant_id = held.id)
+        AND NOT EXISTS (SELECT FROM believed WHERE believed.grant_id = held.id)
     UNION ALL
-    SELECT grant_id, person_id, entitlement_id, starts_at, ends_at FROM later
-    WHERE known_from <= %(known)s AND starts_at <= %(at)s AND ends_at > %(at)s
+    SELECT grant_id, person_id, entitlement_id, starts_at, ends_at FROM believed
+    WHERE starts_at <= %(at)s AND ends_at > %(at)s
 )
 """
 #: The same while nothing was given up since: what is known now.
@@ -65,7 +66,8 @@ _REASONS_OF_ONE = """
     WHERE held.person_id = people.id AND held.entitlement_id = ANY(%(roles)s::bigint[])
         AND held.ends_at > %(at)s AND held.starts_at <= %(at)s AND held.created_at <= %(known)s
         AND NOT EXISTS (
-            SELECT FROM access_formerbelief belief WHERE belief.grant_id = held.id AND belief.known_until > %(known)s)
+            SELECT FROM access_formerbelief belief
+            WHERE belief.grant_id = held.id AND belief.known_until > %(known)s AND belief.known_from <= %(known)s)
     UNION ALL
     SELECT belief.grant_id, belief.entitlement_id, belief.starts_at, belief.ends_at
     FROM access_formerbelief belief

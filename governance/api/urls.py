@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from governance.api import catalog, evidence, expiries, grants, notices, openapi, people, problems, requests, why
+from governance.api import catalog, evidence, expiries, grants, notices, openapi, people, problems, reach, requests, why
 
 app_name = "api"
 #: Imported for what it registers with the schema.
@@ -25,6 +25,7 @@ urlpatterns = [
     path("requests/<int:number>/withdraw/", requests.Withdraw.as_view(), name="withdraw"),
     path("grants/", grants.Grants.as_view(), name="grants"),
     path("grants/<int:grant_id>/", grants.OneGrant.as_view(), name="grant"),
+    path("reach/", reach.Reach.as_view(), name="reach"),
     path("grants/<int:grant_id>/why/", why.OneWhy.as_view(), name="why"),
     path("grants/<int:grant_id>/revoke/", grants.Revoke.as_view(), name="revoke"),
     path("grants/<int:grant_id>/give-back/", grants.GiveBack.as_view(), name="give_back"),

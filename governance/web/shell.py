@@ -55,6 +55,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
         "Govern",
         (
             Link("matrix", "Access matrix", "grid-3x3", "/matrix/", frozenset({OWNER, ADMIN, AUDITOR}), "m"),
+            Link("reach", "Who could reach", "history", "/reach/", frozenset({OWNER, ADMIN, AUDITOR})),
             Link("people", "People", "users", "/people/", frozenset({OWNER, ADMIN, AUDITOR}), "p"),
             Link("applications", "Applications", "plug", "/applications/", frozenset({OWNER, ADMIN, AUDITOR}), "t"),
             Link("orphans", "Orphan accounts", "unlink", "/orphans/", frozenset({OWNER, ADMIN, AUDITOR}), "o"),

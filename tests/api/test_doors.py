@@ -45,6 +45,7 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "withdraw": [("post", "requests/1/withdraw/", {}, {"mallory": 404})],
     "grants": [("get", "grants/", {}, {})],
     "grant": [("get", "grants/1/", {}, {"mallory": 404})],
+    "reach": [("get", "reach/?data_class=phi", {}, {"mallory": 403})],
     "why": [("get", "grants/1/why/", {}, {"mallory": 404})],
     "revoke": [("post", "grants/1/revoke/", {}, {"mallory": 404})],
     "give_back": [("post", "grants/1/give-back/", {}, {"mallory": 404})],

@@ -80,6 +80,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "matrix/": (GOVERN, GET),
     "matrix/export/": (GOVERN, POST),
     "matrix/<uuid:ref>/<slug:slug>/": (GOVERN, GET),
+    "reach/": (GOVERN, GET),
+    "reach/export/": (GOVERN, POST),
     "grants/<int:grant_id>/": (EVERYBODY, GET),
     "grants/<int:grant_id>/revoke/": (CHANGE, POST),
     "people/": (GOVERN, GET),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from governance.access import queries
-from governance.access.models import AccessRequest
+from governance.access import asof, queries
+from governance.access.asof import Asked
+from governance.access.models import AccessRequest, Grant
 from governance.catalog.models import AccessPolicyVersion, Application, DataClass, Entitlement
 from governance.core.clock import now
 from governance.identity.models import RoleName
@@ -22,7 +24,7 @@ from governance.web.govern.filters import AsOfForm
 from governance.web.govern.lines import lines_of
 from governance.web.govern.pages import Slice, show, sliced, whole_number
 from governance.web.govern.reach import application_in_reach, reach_of
-from governance.web.govern.rows import rows_of, unexplained
+from governance.web.govern.rows import believed, rows_of, unexplained
 from governance.web.roles import needs
 
 READERS = (RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
@@ -37,16 +39,19 @@ def access(request: HttpRequest, slug: str) -> HttpResponse:
     found = application_in_reach(request, slug)
     form = AsOfForm(request.GET)
     at, is_past = form.moment()
-    grants = queries.grants_at(at).filter(application=found)
-    roles = _numbered_roles(found, at)
+    known_at, is_past_knowledge = form.knowledge()
+    is_past = is_past or is_past_knowledge
     role = request.GET.get("role", "")
-    if role:
-        grants = grants.filter(entitlement__slug=role)
-    page = sliced(grants, "person__display_name", request.GET)
+    if is_past_knowledge:
+        roles, page = _as_known(found, role, at, known_at, request.GET)
+    else:
+        roles = _numbered_roles(found, at)
+        page = sliced(_granted(found, role, at), "person__display_name", request.GET)
     context = shared(request, found, "access") | {
         "form": form,
         "at": at,
         "is_past": is_past,
+        "known_at": known_at if is_past_knowledge else None,
         "rows": rows_of(page.rows, at),
         "slice": page,
         "total": sum(number for slug, _, number in roles if role in ("", slug)),
@@ -153,6 +158,31 @@ def _numbered_roles(found: Application, at: datetime) -> list[tuple[str, str, in
     covers = Q(grants__starts_at__lte=at, grants__ends_at__gt=at)
     every = found.entitlements.annotate(number=Count("grants", filter=covers)).order_by("name")
     return list(every.values_list("slug", "name", "number"))
+
+
+def _granted(found: Application, role: str, at: datetime) -> QuerySet[Grant]:
+    grants = queries.grants_at(at).filter(application=found)
+    return grants.filter(entitlement__slug=role) if role else grants
+
+
+def _as_known(
+    found: Application, slug: str, at: datetime, known_at: datetime, data: Mapping[str, str]
+) -> tuple[list[tuple[str, str, int]], Slice[Grant]]:
+    """Return roles with numbers, and a page of grants, as they were known at an instant. Four statements."""
+    asked = Asked(at=at, known_at=known_at, application_id=found.pk)
+    roles = asof.roles_then(asked)
+    totals = asof.totals(asked, roles)
+    numbers = {one.role.id: one for one in totals.by_role}
+    shown = [role for role in roles if slug in ("", role.slug)]
+    people = (
+        max((numbers[role.id].people for role in shown if role.id in numbers), default=0) if slug else totals.people
+    )
+    after, before = (whole_number(data.get(name), -1) for name in ("after", "before"))
+    page = asof.page(
+        asked, shown, people=people, after=after if after >= 0 else None, before=before if before >= 0 else None
+    )
+    numbered = [(role.slug, role.name, numbers[role.id].reasons if role.id in numbers else 0) for role in roles]
+    return sorted(numbered, key=lambda one: one[1]), Slice(believed(page.rows), page.back, page.next)
 
 
 def _drift(found: Application) -> Any:

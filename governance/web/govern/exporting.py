@@ -6,12 +6,15 @@ import re
 
 from django.db import transaction
 
+from governance.access.asof import Asked
 from governance.access.matrix import Question
 from governance.core.actor import Actor
+from governance.identity.models import Person
 from governance.ledger.recording import Subject, record
 
 MATRIX_EXPORTED = "matrix.exported"
 RULE_PREVIEW_EXPORTED = "rule.preview_exported"
+REACH_EXPORTED = "reach.exported"
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
@@ -42,6 +45,29 @@ def record_preview_export(rule_slug: str, *, rows: int, actor: Actor) -> None:
     """Record that somebody took out whom a change of a rule would affect; the slug is empty for a new rule."""
     subjects = [Subject("person", actor.ref), *([Subject("rule", rule_slug)] if rule_slug else [])]
     record(RULE_PREVIEW_EXPORTED, actor=actor, subjects=subjects, data={"rows": rows})
+
+
+@transaction.atomic
+def record_reach_export(asked: Asked, *, person: Person | None, rows: int, digest: str, actor: Actor) -> None:
+    """Record that somebody took out who could reach what, about which question, and the SHA-256 of the file."""
+    about = [Subject("person", str(person.ref))] if person and str(person.ref) != actor.ref else []
+    if asked.application_id is not None:
+        about.append(Subject("application", str(asked.application_id)))
+    if asked.entitlement_id is not None:
+        about.append(Subject("entitlement", str(asked.entitlement_id)))
+    record(
+        REACH_EXPORTED,
+        actor=actor,
+        subjects=[*about, Subject("person", actor.ref)],
+        data={
+            "as_of": asked.at,
+            "known_at": asked.known_at,
+            "rows": rows,
+            "sha256": digest,
+            "data_class": asked.data_class,
+            "applications": None if asked.applications is None else len(asked.applications),
+        },
+    )
 
 
 def guarded(text: str) -> str:

@@ -12,7 +12,8 @@ from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_POST
 
-from governance.access import queries
+from governance.access import asof, queries
+from governance.access.asof import Asked
 from governance.access.models import EndCause, Grant
 from governance.catalog.models import Application
 from governance.core.clock import now
@@ -30,7 +31,7 @@ from governance.web.govern.filters import AsOfForm
 from governance.web.govern.lines import lines_of
 from governance.web.govern.pages import go, show, sliced, whole_number
 from governance.web.govern.reach import Reach, reach_of, require_sight
-from governance.web.govern.rows import rows_of, unexplained
+from governance.web.govern.rows import believed, rows_of, unexplained
 from governance.web.roles import needs, standing_of
 
 READERS = (RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
@@ -64,12 +65,15 @@ def person(request: HttpRequest, ref: str) -> HttpResponse:
     found = _person(request, ref)
     form = AsOfForm(request.GET)
     at, is_past = form.moment()
+    known_at, is_past_knowledge = form.knowledge()
+    is_past = is_past or is_past_knowledge
     reach = reach_of(request)
-    grants, upcoming = _grants(found, reach, at)
+    grants, upcoming = _believed(found, reach, at, known_at) if is_past_knowledge else _grants(found, reach, at)
     context = _shared(request, found, "access") | {
         "form": form,
         "at": at,
         "is_past": is_past,
+        "known_at": known_at if is_past_knowledge else None,
         "rows": rows_of(grants, at),
         "drift": [] if is_past else _drift(found, reach),
         "accounts": _accounts(found, reach),
@@ -148,6 +152,12 @@ def _grants(found: Person, reach: Reach, at: datetime) -> tuple[list[Grant], lis
     running = [grant for grant in ordered if grant.starts_at <= at]
     later = sorted((grant for grant in ordered if grant.starts_at > at), key=lambda one: (one.starts_at, one.pk))
     return running, later
+
+
+def _believed(found: Person, reach: Reach, at: datetime, known_at: datetime) -> tuple[list[Grant], list[Grant]]:
+    """Return the grants that were believed to cover an instant, and none that begin later. Four statements."""
+    asked = Asked(at=at, known_at=known_at, applications=reach.applications, person_id=found.pk)
+    return believed(asof.of_person(asked, asof.roles_then(asked))), []
 
 
 def _accounts(found: Person, reach: Reach) -> list[Account]:

@@ -8,9 +8,11 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from governance.access.asof import Reason
 from governance.access.models import Grant
+from governance.access.queries import WITH_GRANT
 from governance.catalog.models import Application, Entitlement
-from governance.core.clock import is_open_ended
+from governance.core.clock import OPEN_END, is_open_ended
 from governance.identity.models import Person
 from governance.provisioning.models import Holding, Operation, OperationKind, OperationState
 from governance.web.govern.reasons import Why, answers_of, kind_of, order_words, why
@@ -66,6 +68,15 @@ def rows_of(grants: Sequence[Grant], at: datetime) -> list[GrantRow]:
         )
         for grant in grants
     ]
+
+
+def believed(reasons: Sequence[Reason]) -> list[Grant]:
+    """Return the grants of these reasons, in their order, with the intervals that were believed. One statement."""
+    known = Grant.objects.select_related(*WITH_GRANT).in_bulk([one.grant_id for one in reasons])
+    for one in reasons:
+        known[one.grant_id].starts_at = one.starts_at
+        known[one.grant_id].ends_at = one.ends_at or OPEN_END
+    return [known[one.grant_id] for one in reasons]
 
 
 def unexplained(holdings: Sequence[Holding]) -> list[DriftRow]:

@@ -31,6 +31,10 @@ class Order:
     at: datetime
 
 
+#: Revisions that move an end; any other ends it.
+MOVES = ("extended", "shortened")
+
+
 @employee_page
 @require_GET
 def why(request: HttpRequest, grant_id: int) -> HttpResponse:
@@ -44,7 +48,7 @@ def why(request: HttpRequest, grant_id: int) -> HttpResponse:
         "page": "mine" if grant.person_id == person_of(request).pk else "reach",
         "why": found,
         "grant": grant,
-        "kind": kind_of(grant),
+        "kind": _kind(found),
         "icon": ICONS[GrantCause(grant.cause)],
         "given": order_of(grant.give_operation),
         "taken": order_of(grant.take_operation),
@@ -55,6 +59,15 @@ def why(request: HttpRequest, grant_id: int) -> HttpResponse:
         "is_mine": grant.person_id == person_of(request).pk,
     }
     return show(request, "govern/why.html", "panel", context)
+
+
+def _kind(found: access.Why) -> str:
+    """Return the kind of access it was: one without an end stays that when it was ended."""
+    grant, before = found.grant, found.changes[-2] if len(found.changes) > 1 else None
+    was_open = (
+        found.has_ended and before is not None and before.ends_at is None and found.changes[-1].change not in MOVES
+    )
+    return "standing" if was_open and kind_of(grant) == "temporary" else kind_of(grant)
 
 
 def require_sight(request: HttpRequest, grant: Grant) -> None:

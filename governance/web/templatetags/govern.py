@@ -10,6 +10,7 @@ from django import template
 
 from governance.catalog.models import AccessPolicyVersion, ApproverKind
 from governance.web.clock_words import short_length
+from governance.web.govern.filters import is_shaped
 
 register = template.Library()
 
@@ -75,3 +76,31 @@ def late_words(seconds: float | str | None) -> str:
     if seconds < 3600:
         return f"{int(seconds // 60)} min {int(seconds % 60)} s"
     return short_length(timedelta(seconds=seconds))
+
+
+@register.filter
+def moment_value(text: str | None) -> str:
+    """Return a day or instant of an address as a `datetime-local` field wants it: a day means its end."""
+    shown = day_or_moment(text)
+    return f"{shown}T23:59" if len(shown) == len("2026-03-31") else shown
+
+
+@register.filter
+def day_or_moment(text: str | None) -> str:
+    """Return a day or instant of an address, and nothing for what is neither: browsers complain about it."""
+    return text if text and is_shaped(text) else ""
+
+
+@register.filter
+def after_words(span: timedelta) -> str:
+    """Return a length of time that something took: seconds below a minute, cut off to minutes above."""
+    seconds = int(span.total_seconds())
+    if seconds < 60:
+        return f"{seconds} {'second' if seconds == 1 else 'seconds'}"
+    return short_length(span)
+
+
+@register.filter
+def moment_kind(text: str | None) -> str:
+    """Return which kind of field shows a day or instant of an address."""
+    return "datetime-local" if text and "T" in text else "date"

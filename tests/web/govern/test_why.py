@@ -117,7 +117,7 @@ def test_the_end_says_how_late_it_was(ada: Person, sam: Person, analyst: Entitle
 
     assert "Time was up" in page
     assert "Gone, read back" in page
-    assert "5 minutes after the end" in page
+    assert "5 min after the end" in page
 
 
 def test_what_other_access_supports_was_not_taken(
