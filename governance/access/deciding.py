@@ -9,10 +9,10 @@ from typing import Any
 from django.db import transaction
 
 from governance.access import duties, events, facts, grants, subjects
-from governance.access.approvers import Deciders, deciders
+from governance.access.approvers import Deciders, Voter, voters
 from governance.access.models import AccessRequest, Approval, GrantCause, RequestState
 from governance.access.receipts import plain
-from governance.access.waiting import close, locked_pending
+from governance.access.waiting import STAGE_FIELDS, close, locked_pending, stage_begins
 from governance.catalog.models import AccessPolicyVersion
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END, now
@@ -38,19 +38,18 @@ def approve(
     request = locked_pending(request)
     version = request.policy_version
     broken = duties_broken_by(request, duration, at=at)
-    _refuse_unless_allowed(
-        request, version, approver, duration=duration, reason=reason, approves=True, duties_broken=broken
-    )
+    voter = _voter(request, version, approver, duration=duration, reason=reason, approves=True, duties_broken=broken)
     shown = {**request.verdict, "duties": [plain(asdict(one)) for one in broken]}
-    _write_approval(request, approver, approved=True, reason=reason, duration=duration, at=at, shown=shown)
+    _write_approval(request, voter, approved=True, reason=reason, duration=duration, at=at, shown=shown)
     if not _is_complete(request):
         _record_decision(events.REQUEST_STAGE_APPROVED, request, reason, {"stage": request.stage}, actor=actor)
         return request
-    request.stage += 1
-    if request.stage < len(request.route):
-        request.save(update_fields=["stage"])
+    if request.stage + 1 < len(request.route):
+        stage_begins(request, request.stage + 1, at=at)
+        request.save(update_fields=STAGE_FIELDS)
         _record_decision(events.REQUEST_STAGE_APPROVED, request, reason, {"stage": request.stage}, actor=actor)
         return request
+    request.stage += 1
     close(request, RequestState.APPROVED, at=at)
     _record_decision(events.REQUEST_APPROVED, request, reason, {"shortened_to": whole_seconds(duration)}, actor=actor)
     _grant(request, at=at, actor=actor)
@@ -65,28 +64,24 @@ def deny(request: AccessRequest, *, approver: Person, reason: str, actor: Actor)
     """
     at = now()
     request = locked_pending(request)
-    _refuse_unless_allowed(request, request.policy_version, approver, duration=None, reason=reason, approves=False)
-    _write_approval(request, approver, approved=False, reason=reason, duration=None, at=at)
+    voter = _voter(request, request.policy_version, approver, duration=None, reason=reason, approves=False)
+    _write_approval(request, voter, approved=False, reason=reason, duration=None, at=at)
     close(request, RequestState.DENIED, at=at)
     _record_decision(events.REQUEST_DENIED, request, reason, {"stage": request.stage}, actor=actor)
     return request
 
 
 def eligible_approvers(request: AccessRequest, known: Deciders | None = None) -> list[Person]:
-    """Return who may decide the stage that waits, now; empty when nothing waits.
+    """Return who may decide the stage that waits, now, those who are there first; empty when nothing waits.
 
-    Whoever said yes at an earlier stage is not asked again. Pass `known` when asking for many requests.
+    As `access.approvers.voters`, which says for whom.
     """
-    if request.state != RequestState.PENDING:
-        return []
-    known = known or deciders([request.entitlement.application_id])
-    earlier = {one.approver_id for one in request.approvals.all() if one.approver_id is not None}
-    return known.eligible(
-        request.route[request.stage],
-        person=request.person,
-        application_id=request.entitlement.application_id,
-        excluded_ids={request.requester_id, request.person_id, *earlier},
-    )
+    return [one.person for one in voters(request, known)]
+
+
+def approvers_to_tell(request: AccessRequest, known: Deciders | None = None) -> list[Person]:
+    """Return whom to tell that the request waits for them: as `eligible_approvers`, without those who are away."""
+    return [one.person for one in voters(request, known) if not one.is_away]
 
 
 def duties_broken_by(
@@ -149,7 +144,7 @@ def _shortest(request: AccessRequest, chosen: timedelta | None = None) -> timede
     return min((span for span in (*given, chosen) if span is not None), default=request.duration)
 
 
-def _refuse_unless_allowed(
+def _voter(
     request: AccessRequest,
     version: AccessPolicyVersion,
     approver: Person,
@@ -158,8 +153,10 @@ def _refuse_unless_allowed(
     reason: str,
     approves: bool,
     duties_broken: tuple[DutyConflict, ...] = (),
-) -> None:
+) -> Voter:
+    """Return the approver with in whose place they answer. Raises Refused with every reason why they may not."""
     entitlement = request.entitlement
+    asked = {one.person.pk: one for one in voters(request)}
     reasons = refuse_decision(
         DecisionFacts(
             approver_id=approver.pk,
@@ -171,7 +168,7 @@ def _refuse_unless_allowed(
             entitlement_is_retired=facts.of_entitlement(entitlement).is_retired,
             entitlement_name=f"{entitlement.name} in {entitlement.application.name}",
             may_still_request=selects(version.may_request, request.person),
-            eligible_ids=frozenset(one.pk for one in eligible_approvers(request)),
+            eligible_ids=frozenset(asked),
             asked_duration=request.duration,
             max_duration=version.max_duration,
             chosen_duration=duration,
@@ -182,11 +179,12 @@ def _refuse_unless_allowed(
     )
     if reasons:
         raise Refused(reasons)
+    return asked[approver.pk]
 
 
 def _write_approval(
     request: AccessRequest,
-    approver: Person | None,
+    voter: Voter | None,
     *,
     approved: bool,
     reason: str,
@@ -199,7 +197,8 @@ def _write_approval(
         request=request,
         stage=request.stage,
         asked=route[request.stage].kind if request.stage < len(route) else "",
-        approver=approver,
+        approver=voter.person if voter else None,
+        on_behalf_of=voter.on_behalf_of if voter else None,
         approved=approved,
         reason=reason.strip(),
         duration=duration,

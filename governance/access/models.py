@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 
 from governance.catalog.models import (
     AccessPolicyVersion,
@@ -76,6 +76,21 @@ class AccessRequest(models.Model):
     state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.PENDING)
     #: The stage that waits, from 0; equals len(stages) when all said yes.
     stage = models.PositiveSmallIntegerField(default=0)
+    #: Since when that stage waits; none: since it was made.
+    stage_since = models.DateTimeField(null=True, blank=True)
+    #: When silence at that stage asks the fallback too; none: never, or it did, or who asked has to answer first.
+    escalates_at = models.DateTimeField(null=True, blank=True)
+    #: Since when the fallback is asked too.
+    escalated_at = models.DateTimeField(null=True, blank=True)
+    #: Since when a question to who asked has no answer, and how much silence was left then.
+    asked_back_at = models.DateTimeField(null=True, blank=True)
+    silence_left = models.DurationField(null=True, blank=True)
+    #: Who said yes so far, and for whom: none of them is asked again. The database keeps it with the approvals.
+    answered_ids = ArrayField(models.BigIntegerField(), default=list, db_default=Value("{}"), editable=False)
+    #: The request that was declined in favour of this one, which is about less.
+    instead_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="smaller", db_index=False
+    )
     created_at = models.DateTimeField()
     lapses_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -101,6 +116,12 @@ class AccessRequest(models.Model):
             models.Index(fields=["requester", "-id"], name="access_request_requester"),
             models.Index(
                 fields=["request_set"], name="access_request_together", condition=Q(request_set__isnull=False)
+            ),
+            models.Index(
+                fields=["escalates_at"], name="access_request_escalating", condition=Q(escalates_at__isnull=False)
+            ),
+            models.Index(
+                fields=["instead_of"], name="access_request_instead_of", condition=Q(instead_of__isnull=False)
             ),
         ]
 
@@ -128,6 +149,10 @@ class Approval(models.Model):
     approver = models.ForeignKey(
         Person, null=True, blank=True, on_delete=models.PROTECT, related_name="approvals_given"
     )
+    #: Whose place the approver took: somebody who is away, or handed the question over.
+    on_behalf_of = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     approved = models.BooleanField()
     reason = models.TextField(max_length=2000, blank=True)
     #: A shorter time than asked for, when the approver chose one.
@@ -148,6 +173,79 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.request_id}/{self.stage}: {'yes' if self.approved else 'no'}"
+
+
+class TurnKind(models.TextChoices):
+    """What happens to a request between asking and answering."""
+
+    QUESTION = "question", "Asked back"
+    REPLY = "reply", "Replied"
+    HANDED_OVER = "handed_over", "Handed over"
+    ESCALATED = "escalated", "Asked the fallback too"
+
+
+class Turn(models.Model):
+    """A question to who asked, their reply, a hand-over, or an escalation, at the stage that waited. Insert-only."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="turns", db_index=False)
+    stage = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=12, choices=TurnKind.choices)
+    #: None: the clock.
+    by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    #: Of a hand-over: whose answer it is about, and who gives it from now on.
+    holder_of = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    to = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    text = models.TextField(max_length=2000, blank=True)
+    #: Of an escalation: what it was decided from.
+    facts = models.JSONField(default=dict)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="handed_over", holder_of__isnull=False, to__isnull=False)
+                | (~Q(kind="handed_over") & Q(holder_of__isnull=True, to__isnull=True)),
+                name="turn_names_a_holder_exactly_when_handed_over",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="escalated", by__isnull=True) | (~Q(kind="escalated") & Q(by__isnull=False)),
+                name="turn_is_by_the_clock_exactly_when_escalated",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["request", "id"], name="turn_request"),
+            models.Index(fields=["request", "stage"], name="turn_handed_over", condition=Q(kind="handed_over")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request_id}/{self.stage}: {self.kind}"
+
+
+class Absence(models.Model):
+    """Somebody is away from `starts_at` until before `ends_at`, and the deputy may answer what they are asked."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="absences", db_index=False)
+    deputy = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="stands_in", db_index=False)
+    starts_at = models.DateTimeField()
+    #: Moves to the present when they come back earlier, and to the start when they never went.
+    ends_at = models.DateTimeField()
+    reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gte=F("starts_at")), name="absence_ends_after_it_starts"),
+            models.CheckConstraint(condition=~Q(person=F("deputy")), name="absence_has_another_as_deputy"),
+        ]
+        indexes = [
+            models.Index(fields=["person", "ends_at"], name="absence_person"),
+            models.Index(fields=["deputy", "ends_at"], name="absence_deputy"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.deputy_id}"
 
 
 class GrantCause(models.TextChoices):

@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
-from governance.access.approvers import deciders
-from governance.access.deciding import eligible_approvers
-from governance.access.models import AccessRequest, Approval, Grant, RequestState
+from governance.access.models import AccessRequest, Approval, Grant
+from governance.access.waiting_sql import waiting_ids
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 
@@ -98,17 +97,10 @@ def requests_of(person: Person, *, state: str | None = None) -> QuerySet[AccessR
     return (found.filter(state=state) if state else found).order_by("-id")
 
 
-def waiting_for(approver: Person) -> list[AccessRequest]:
-    """Return the requests that wait for this person's decision, the oldest first. Four statements, however many."""
-    pending = list(
-        AccessRequest.objects.filter(state=RequestState.PENDING)
-        .exclude(Q(person=approver) | Q(requester=approver))
-        .select_related(*WITH_REQUEST)
-        .prefetch_related("approvals")
-        .order_by("created_at", "id")
-    )
-    known = deciders({one.entitlement.application_id for one in pending})
-    return [one for one in pending if any(who.pk == approver.pk for who in eligible_approvers(one, known))]
+def waiting_for(approver: Person) -> QuerySet[AccessRequest]:
+    """Return the requests that wait for this person's decision, the oldest first. One statement, however many."""
+    found = AccessRequest.objects.filter(pk__in=waiting_ids(approver))
+    return found.select_related(*WITH_REQUEST).order_by("created_at", "id")
 
 
 def decided_by(approver: Person, *, limit: int = 20) -> list[Approval]:

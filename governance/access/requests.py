@@ -16,7 +16,7 @@ from governance.access import events, facts, subjects
 from governance.access.deciding import approve_by_policy, decline_by_policy
 from governance.access.models import AccessRequest, Grant, RequestSet, RequestState
 from governance.access.receipts import receipt
-from governance.access.waiting import close, locked_pending, locked_person
+from governance.access.waiting import close, locked_pending, locked_person, stage_begins
 from governance.catalog.models import AccessPolicyVersion, Entitlement
 from governance.catalog.queries import policy_in_force
 from governance.core.actor import Actor
@@ -250,7 +250,7 @@ def _write(
     judged: _Judged,
 ) -> AccessRequest:
     ask = judged.seen.ask
-    request = AccessRequest.objects.create(
+    request = AccessRequest(
         number=_next_number(),
         requester=asking.requester,
         person=asking.person,
@@ -268,6 +268,8 @@ def _write(
         lapses_at=asking.at + version.lapses_after,
         correlation_id=asking.actor.correlation_id,
     )
+    stage_begins(request, 0, at=asking.at)
+    request.save()
     _record_submitted(request, judged.verdict, actor=asking.actor)
     return request
 

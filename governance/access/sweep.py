@@ -1,4 +1,4 @@
-"""What time causes: grants that begin or end, requests that lapse.
+"""What time causes: grants that begin or end, requests that meet silence or lapse.
 
 Late work never shows stale access: reads use the clock."""
 
@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from governance.access import birthright, end_questions, endings, grants, requests, starting, withholding
+from governance.access.escalating import escalate_due
 from governance.access.models import AccessRequest, Grant, RequestState, Withheld
 from governance.core.actor import Actor
 from governance.core.clock import now
@@ -29,7 +30,7 @@ def sweep() -> int:
     while swept >= BATCH:
         swept = sweep_batch(BATCH)
         done += swept
-    return done + lapse_requests() + close_requests_for_retired()
+    return done + escalate_batch(BATCH) + lapse_requests() + close_requests_for_retired()
 
 
 @transaction.atomic
@@ -38,6 +39,12 @@ def sweep_batch(limit: int) -> int:
     at = now()
     actor = Actor.system("expiry")
     return _order_starts(limit, at=at, actor=actor) + _order_ends(limit, at=at, actor=actor)
+
+
+@transaction.atomic
+def escalate_batch(limit: int) -> int:
+    """Ask the fallback of up to `limit` requests that met silence for too long; return how many. One transaction."""
+    return escalate_due(limit, at=now(), actor=Actor.system("escalation"))
 
 
 def _order_starts(limit: int, *, at: datetime, actor: Actor) -> int:
@@ -80,7 +87,10 @@ WHERE due.id = ANY(%(ids)s::bigint[]) AND due.end_ordered_at IS NULL AND due.end
 
 
 def next_due_at() -> datetime | None:
-    """Return when the next start or end is due, which may be past; none when nothing is known. Two index look-ups."""
+    """Return when the next start, end or escalation is due, which may be past; none when nothing is known.
+
+    Three index look-ups.
+    """
     found = row(_NEXT_DUE)
     return found[0] if found else None
 
@@ -88,7 +98,8 @@ def next_due_at() -> datetime | None:
 _NEXT_DUE = """
 SELECT least(
     (SELECT min(ends_at) FROM access_grant WHERE end_ordered_at IS NULL),
-    (SELECT min(starts_at) FROM access_grant WHERE start_ordered_at IS NULL AND end_ordered_at IS NULL)
+    (SELECT min(starts_at) FROM access_grant WHERE start_ordered_at IS NULL AND end_ordered_at IS NULL),
+    (SELECT min(escalates_at) FROM access_accessrequest WHERE escalates_at IS NOT NULL)
 )
 """
 

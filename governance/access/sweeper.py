@@ -1,7 +1,7 @@
-"""The sweeper as a process: sleeps until the next start or end is due and orders it. It outlives a database restart.
+"""The sweeper as a process: sleeps until the next start, end or escalation is due and orders it.
 
-Any number may run at once, each works on people whom the others do not have, so none has to stand by for another. The
-tick of the clock sweeps as well and is the net below.
+It outlives a database restart. Any number may run at once, each works on people whom the others do not have, so none
+has to stand by for another. The tick of the clock sweeps as well and is the net below.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from threading import Event
 
 from django.db import InterfaceError, OperationalError, connection
 
-from governance.access.sweep import BATCH, next_due_at, sweep_batch
+from governance.access.sweep import BATCH, escalate_batch, next_due_at, sweep_batch
 from governance.core.clock import now
 
 #: What falls due meanwhile is ordered together, with one wake-up of the workers: at most fifty a second.
@@ -54,4 +54,5 @@ def _seconds_until_due() -> float:
 
 
 def _sweep() -> float:
-    return 0.0 if sweep_batch(BATCH) >= BATCH else SECONDS_BETWEEN_SWEEPS
+    ordered, escalated = sweep_batch(BATCH), escalate_batch(BATCH)
+    return 0.0 if max(ordered, escalated) >= BATCH else SECONDS_BETWEEN_SWEEPS

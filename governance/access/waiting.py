@@ -40,9 +40,26 @@ def _who_was_faster(request: AccessRequest) -> str:
     return f"{who} {'declined' if request.state == RequestState.DENIED else 'approved'} this at {when}."
 
 
+def stage_begins(request: AccessRequest, stage: int, *, at: datetime) -> None:
+    """Let a stage of a locked request, or of one that is not written yet, wait from now on."""
+    route = request.route
+    after = route[stage].escalates_after if stage < len(route) else None
+    request.stage = stage
+    request.stage_since = at
+    request.escalates_at = None if after is None else at + after
+    request.escalated_at = None
+    request.asked_back_at = None
+    request.silence_left = None
+
+
+#: What `stage_begins` changes.
+STAGE_FIELDS = ("stage", "stage_since", "escalates_at", "escalated_at", "asked_back_at", "silence_left")
+
+
 def close(request: AccessRequest, state: RequestState, *, at: datetime, because: str = "") -> None:
     """Close a locked request."""
     request.state = state
     request.closed_at = at
     request.closed_because = because
-    request.save(update_fields=["state", "closed_at", "closed_because", "stage"])
+    request.escalates_at = None
+    request.save(update_fields=["state", "closed_at", "closed_because", "stage", "escalates_at"])

@@ -46,8 +46,10 @@ class Stage:
     asked: Approvers
     quorum: int = 1
     escalates_after: timedelta | None = None
-    #: Who is asked instead after that silence, and when nobody is left as asked for. None: security.
+    #: Who is asked too after that silence, and when nobody is left as asked for. None: security.
     fallback: Approvers | None = None
+    #: Whether those who kept silent may still answer after it.
+    stays: bool = True
 
     @property
     def kind(self) -> str:
@@ -63,6 +65,8 @@ class Stage:
             found["escalates_after_seconds"] = int(self.escalates_after.total_seconds())
         if self.fallback is not None:
             found["fallback"] = self.fallback.as_json()
+        if not self.stays:
+            found["stays"] = False
         return found
 
 
@@ -80,6 +84,7 @@ def stage_of(stored: Mapping[str, Any]) -> Stage:
         quorum=stored.get("quorum", 1),
         escalates_after=None if seconds is None else timedelta(seconds=seconds),
         fallback=approvers_of(fallback) if fallback else None,
+        stays=stored.get("stays", True),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from governance.access.approvers import deciders
-from governance.access.deciding import eligible_approvers
+from governance.access.deciding import approvers_to_tell
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import is_open_ended
@@ -150,7 +150,7 @@ def _requests(numbers: set[int]) -> dict[int, AccessRequest]:
     found = (
         AccessRequest.objects.filter(number__in=numbers)
         .select_related("requester", "person__manager__manager", "entitlement__application", "policy_version__policy")
-        .prefetch_related("approvals")
+        .prefetch_related("approvals", "turns__to")
     )
     return {one.number: one for one in found}
 
@@ -159,7 +159,7 @@ def _approvers(requests: Iterable[AccessRequest]) -> dict[int, tuple[int, ...]]:
     """Return who may decide now, asked at this moment: never those who could when it was sent."""
     waiting = [one for one in requests if one.state == RequestState.PENDING]
     known = deciders({one.entitlement.application_id for one in waiting}) if waiting else None
-    return {one.pk: tuple(who.pk for who in eligible_approvers(one, known)) for one in waiting}
+    return {one.pk: tuple(who.pk for who in approvers_to_tell(one, known)) for one in waiting}
 
 
 def _people(

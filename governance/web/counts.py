@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
-from governance.access.models import AccessRequest, Approval, Grant, GrantCause, RequestState
-from governance.catalog.models import ApplicationOwner, ApproverKind
+from governance.access.models import Grant, GrantCause
+from governance.access.queries import waiting_for
+from governance.catalog.models import ApplicationOwner
 from governance.core import clock
 from governance.core.clock import OPEN_END
-from governance.identity.models import Person, Status
+from governance.identity.models import Person
 from governance.notices import inbox, outgoing
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import person_of
 from governance.web.govern.connections_queries import failing, undecided
 from governance.web.govern.orphan_queries import unowned
 from governance.web.roles import Standing, standing_of
-
-
-class StageKind(Func):
-    """The kind of approver at the stage that waits: `stages -> stage ->> 'kind'`."""
-
-    template = "(%(expressions)s::int ->> 'kind')"
-    arg_joiner = " -> "
-    output_field = TextField()
 
 
 def open_work(request: HttpRequest) -> dict[str, int]:
@@ -41,7 +34,7 @@ def open_work(request: HttpRequest) -> dict[str, int]:
 def _counted(request: HttpRequest) -> dict[str, int]:
     person, standing = person_of(request), standing_of(request)
     counted: dict[str, QuerySet[Any]] = {
-        "approvals": waiting_for(person, standing),
+        "approvals": waiting_for(person).select_related(None),
         "mine": Grant.objects.filter(
             person=person, starts_at__lte=clock.now(), ends_at__gt=clock.now(), ends_at__lt=OPEN_END
         ).exclude(cause=GrantCause.BIRTHRIGHT),
@@ -57,24 +50,6 @@ def _counted(request: HttpRequest) -> dict[str, int]:
     numbers = Person.objects.filter(pk=person.pk).values_list(*columns).get()
     work = dict(zip(counted, numbers, strict=True))
     return work | {"connections": work.get("conflicts", 0) + work.get("failing", 0)}
-
-
-def waiting_for(person: Person, standing: Standing) -> QuerySet[AccessRequest]:
-    """Return the requests that wait for this person, decided in SQL as `access.deciding.eligible_approvers` does.
-
-    Asked is the manager, an owner or security; when nobody active is left as asked, security is.
-    """
-    pending = (
-        AccessRequest.objects.filter(state=RequestState.PENDING)
-        .exclude(Q(person=person) | Q(requester=person))
-        .exclude(Exists(Approval.objects.filter(request=OuterRef("pk"), approver=person)))
-        .annotate(kind=StageKind("policy_version__stages", "stage"))
-    )
-    owned = Exists(ApplicationOwner.objects.filter(application=OuterRef("entitlement__application"), person=person))
-    asked = Q(kind=ApproverKind.MANAGER, person__manager=person) | (Q(kind=ApproverKind.OWNER) & Q(owned))
-    if standing.is_security_admin:
-        asked |= Q(kind=ApproverKind.SECURITY) | _nobody_is_left()
-    return pending.filter(asked)
 
 
 def orphans(person: Person, standing: Standing) -> QuerySet[Account]:
@@ -94,24 +69,6 @@ def _within_reach(found: QuerySet[Any], person: Person, *, sees_all: bool) -> Qu
         return found
     mine = ApplicationOwner.objects.filter(application=OuterRef("application"), person=person)
     return found.filter(Exists(mine))
-
-
-def _nobody_is_left() -> Q:
-    earlier = Approval.objects.filter(request=OuterRef(OuterRef("pk")), approver=OuterRef("person"))
-    owners = (
-        ApplicationOwner.objects.filter(application=OuterRef("entitlement__application"), person__status=Status.ACTIVE)
-        .exclude(person=OuterRef("person"))
-        .exclude(person=OuterRef("requester"))
-        .exclude(Exists(earlier))
-    )
-    gave_already = Approval.objects.filter(request=OuterRef("pk"), approver=OuterRef("person__manager"))
-    no_manager = (
-        Q(person__manager__isnull=True)
-        | ~Q(person__manager__status=Status.ACTIVE)
-        | Q(person__manager=F("requester"))
-        | Q(Exists(gave_already))
-    )
-    return (Q(kind=ApproverKind.OWNER) & ~Q(Exists(owners))) | (Q(kind=ApproverKind.MANAGER) & no_manager)
 
 
 def _count(found: QuerySet[Any]) -> Coalesce:

@@ -43,7 +43,7 @@ def test_a_request_waits_for_the_owner_and_changes_nothing_else(
 
     assert request.state == RequestState.PENDING
     assert deciding.eligible_approvers(request) == [linus]
-    assert queries.waiting_for(linus) == [request]
+    assert list(queries.waiting_for(linus)) == [request]
     assert not Grant.objects.exists()
     assert recorded()[-1] == "request.submitted"
 
@@ -267,7 +267,7 @@ def test_lists_for_approvers_cost_the_same_for_one_and_for_many(
         submit(ada, add_role(snowflake, f"Role {number}"))
 
     with django_assert_max_num_queries(4):  # type: ignore[operator]
-        assert len(queries.waiting_for(linus)) == 6
+        assert len(list(queries.waiting_for(linus))) == 6
 
 
 def test_the_time_an_answer_usually_takes_is_the_median_of_real_ones(linus: Person, analyst: Entitlement) -> None:

@@ -449,7 +449,7 @@ def test_reading_costs_the_same_however_much_happened(
         requests.withdraw(submit(ada, analyst), person=ada, actor=acting(ada))
     seal_everything(signer=SIGNER)
 
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(31):
         reading.read_on()
 
 
