@@ -184,6 +184,84 @@ def _excepted(seen: Happening) -> Iterator[Told]:
         yield Told(owner.id, "duties.excepted", facts={"until": seen.data.get("ends_at") or ""})
 
 
+def _handed_over(seen: Happening) -> Iterator[Told]:
+    """Ask who may decide now; who was asked before keeps the notice they have."""
+    yield from _submitted(seen)
+
+
+def _asked_back(seen: Happening) -> Iterator[Told]:
+    if seen.request is not None:
+        yield Told(seen.request.requester.id, "request.question", about(seen.request))
+
+
+def _replied(seen: Happening) -> Iterator[Told]:
+    for person_id in seen.request.approver_ids if seen.request else ():
+        yield Told(person_id, "approval.replied", about(seen.request) if seen.request else "")
+
+
+def _absent(seen: Happening) -> Iterator[Told]:
+    deputy = seen.by_ref.get(str(seen.data.get("deputy")))
+    if deputy is not None:
+        span = {"since": seen.data.get("starts_at") or "", "until": seen.data.get("ends_at") or ""}
+        yield Told(deputy.id, "absence.deputy", facts=span)
+
+
+def _called_off(seen: Happening) -> Iterator[Told]:
+    grant = seen.grant
+    if grant is not None:
+        yield from _concerned(grant.requester, grant.person, "request.called_off", about_grant(grant.id))
+
+
+def _end_asked(seen: Happening) -> Iterator[Told]:
+    grant = seen.grant
+    if grant is None or grant.ends_at is None:
+        return
+    owners = [person_id for person_id in grant.what.owner_ids if person_id != grant.person.id]
+    for person_id in owners or seen.security_ids:
+        if person_id != grant.person.id:
+            yield Told(person_id, "end.asked", about_grant(grant.id), cause=ending(grant.id, grant.ends_at))
+    yield Told(grant.person.id, "access.kept", about_grant(grant.id))
+
+
+def _end_answered(seen: Happening) -> Iterator[Told]:
+    until = seen.data.get("lasts_until")
+    if seen.grant is not None and until:
+        yield Told(seen.grant.person.id, "access.extended", about_grant(seen.grant.id), {"until": until})
+
+
+def _hold_opened(seen: Happening) -> Iterator[Told]:
+    for person_id in seen.security_ids:
+        yield Told(person_id, "hold.opened", facts={"source": seen.refs.get("source", "")})
+
+
+def _handed_on(seen: Happening) -> Iterator[Told]:
+    """Tell an heir once for each leaver, and security once of what has none. New owners are told as such."""
+    heir = seen.named[-1] if len(seen.named) > 1 else None
+    cause = f"act:{seen.correlation}"
+    if heir is None or seen.data.get("rule") in ("security", "nobody"):
+        for person_id in seen.security_ids:
+            yield Told(person_id, "handover.undecided", cause=cause)
+    elif "application" not in seen.refs:
+        yield Told(heir.id, "handover.received", cause=cause)
+
+
+def _proposed(seen: Happening) -> Iterator[Told]:
+    # Alone is who has no second person: it is in force at once and waits for nobody.
+    for person_id in () if seen.data.get("alone") else seen.security_ids:
+        yield Told(person_id, "policy.proposed", f"proposal:{seen.data.get('proposal')}", _proposal(seen))
+
+
+def _proposal_answered(seen: Happening) -> Iterator[Told]:
+    if seen.person is not None:
+        yes = seen.event == "policy.proposal_approved"
+        said = {**_proposal(seen), "answer": "approved" if yes else "declined"}
+        yield Told(seen.person.id, "policy.answered", f"proposal:{seen.data.get('proposal')}", said)
+
+
+def _proposal(seen: Happening) -> dict[str, object]:
+    return {"proposal": seen.data.get("proposal"), "policy": seen.refs.get("policy", "")}
+
+
 def _next_actors(request: Asked, kind: str) -> Iterator[Told]:
     for person_id in request.approver_ids:
         yield Told(person_id, kind, about(request), cause=asking(request))
@@ -230,6 +308,18 @@ DECIDERS: dict[str, Decider] = {
     "grant.withheld": _withheld,
     "application.owners_changed": _owners_changed,
     "sod_exception.granted": _excepted,
+    "request.handed_over": _handed_over,
+    "request.asked_back": _asked_back,
+    "request.replied": _replied,
+    "absence.planned": _absent,
+    "grant.called_off": _called_off,
+    "grant.end_asked": _end_asked,
+    "grant.end_answered": _end_answered,
+    "hold.opened": _hold_opened,
+    "handover.made": _handed_on,
+    "policy.proposed": _proposed,
+    "policy.proposal_approved": _proposal_answered,
+    "policy.proposal_declined": _proposal_answered,
 }
 #: After these, what asked for an answer to the request is over.
 SETTLING_REQUESTS = frozenset(
@@ -243,6 +333,8 @@ SETTLING_REQUESTS = frozenset(
     }
 )
 #: After these, a warning that the grant ends is over.
-SETTLING_GRANTS = frozenset({"grant.extended", "grant.shortened", "grant.ended"})
+SETTLING_GRANTS = frozenset({"grant.extended", "grant.shortened", "grant.ended", "grant.end_answered"})
+#: After these, a proposal waits for nobody.
+SETTLING_PROPOSALS = frozenset({"policy.proposal_approved", "policy.proposal_declined", "policy.proposal_withdrawn"})
 #: What is read of the ledger.
-EVENTS = frozenset(DECIDERS) | SETTLING_REQUESTS | SETTLING_GRANTS
+EVENTS = frozenset(DECIDERS) | SETTLING_REQUESTS | SETTLING_GRANTS | SETTLING_PROPOSALS

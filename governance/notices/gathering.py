@@ -12,7 +12,7 @@ from governance.access.deciding import approvers_to_tell
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import is_open_ended
-from governance.identity.models import Person
+from governance.identity.models import Person, Status
 from governance.identity.queries import security_admins
 from governance.ledger.queries import SealedEntry
 from governance.notices.happenings import Asked, Given, Happening, What, Who
@@ -21,6 +21,8 @@ from governance.notices.models import Notice
 
 #: An owner whose ownership is not older than this before an entry came with it.
 _CAME_WITH = timedelta(seconds=5)
+#: What entries call people in their data.
+_NAMED_IN_DATA = ("owner", "deputy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Gathered:
             request=self._asked(request, entry.at) if request else None,
             grant=self._given(grant, entry.at) if grant else None,
             named=named,
+            refs={one.kind: one.ref for one in reversed(entry.subjects)},
             security_ids=self._security,
             by_ref=self._people,
         )
@@ -167,7 +170,7 @@ def _people(
 ) -> dict[str, Who]:
     refs = {one.ref for entry in entries for one in entry.subjects if one.kind == "person"}
     refs |= {entry.actor_ref for entry in entries if entry.actor_kind == "person"}
-    refs |= {str(ref) for entry in entries if (ref := entry.data.get("owner")) is not None}
+    refs |= {str(ref) for entry in entries for name in _NAMED_IN_DATA if (ref := entry.data.get(name)) is not None}
     found = Person.objects.filter(ref__in=refs).only("id", "ref", "display_name")
     known = {str(one.ref): _who(one) for one in found}
     asked = [person for one in requests for person in (one.requester, one.person)]
@@ -177,7 +180,7 @@ def _people(
 def _owners(application_ids: Iterable[int]) -> Mapping[int, list[_Owned]]:
     found: dict[int, list[_Owned]] = defaultdict(list)
     for application_id, person_id, since in (
-        ApplicationOwner.objects.filter(application_id__in=list(application_ids))
+        ApplicationOwner.objects.filter(application_id__in=list(application_ids), person__status=Status.ACTIVE)
         .order_by("since", "id")
         .values_list("application_id", "person_id", "since")
     ):

@@ -63,19 +63,24 @@ class Kind:
     tone: str = ""
     #: It cannot be silenced, nor wait for a digest.
     is_mandatory: bool = False
-    #: It asks for something: it is settled when somebody else does it.
-    asks: bool = False
 
 
 _REQUEST = "/requests/R-{number}/"
 _DECIDE = "/approvals/?item=R-{number}"
+_CELL = "/matrix/{person_ref}/{application_slug}/"
+_PROPOSAL = "/policies/"
+_LEAVER = "/people/{person_ref}/"
 
 KINDS = {
     kind.slug: kind
     for kind in (
-        Kind("approval.wanted", "asked", "inbox", "A request waits for an answer", _DECIDE, asks=True),
-        Kind("approval.reminded", "asked", "bell", "A requester reminds", _DECIDE, asks=True),
-        Kind("approval.escalated", "asked", "trending-up", "A request nobody answered", _DECIDE, asks=True),
+        Kind("approval.wanted", "asked", "inbox", "A request waits for an answer", _DECIDE),
+        Kind("approval.reminded", "asked", "bell", "A requester reminds", _DECIDE),
+        Kind("approval.escalated", "asked", "trending-up", "A request nobody answered", _DECIDE),
+        Kind("approval.replied", "asked", "message-square", "A requester answered a question", _DECIDE),
+        Kind("absence.deputy", "asked", "user-check", "You answer for somebody who is away", "/approvals/"),
+        Kind("end.asked", "asked", "calendar-clock", "An end asks whether access lasts", _CELL),
+        Kind("policy.proposed", "asked", "scale", "A policy change waits for a second person", _PROPOSAL),
         Kind("approval.taken", "answered", "check", "Somebody else answered", _REQUEST),
         Kind("request.stage_approved", "requests", "check", "A step was approved", _REQUEST),
         Kind("request.approved", "requests", "check", "A request was approved", _REQUEST),
@@ -84,8 +89,13 @@ KINDS = {
         Kind("request.failed", "requests", "circle-alert", "Access could not be opened", _REQUEST, "t-bad"),
         Kind("request.lapsed", "requests", "timer-off", "A request lapsed", _REQUEST),
         Kind("request.closed", "requests", "circle-slash", "A request was closed", _REQUEST),
+        Kind("request.question", "requests", "message-square", "Somebody asks you back", _REQUEST, "t-warn"),
+        Kind("request.called_off", "requests", "calendar-x", "Booked access was called off", "/me/access/", "t-warn"),
+        Kind("policy.answered", "requests", "scale", "Your policy change was answered", _PROPOSAL),
         Kind("request.withheld", "requests", "shield-alert", "Access was withheld by a rule", "/me/access/", "t-warn"),
-        Kind("access.ending", "access", "timer", "Access ends soon", "/me/access/{grant}/extend/", asks=True),
+        Kind("access.ending", "access", "timer", "Access ends soon", "/me/access/{grant}/extend/"),
+        Kind("access.kept", "access", "hourglass", "Access runs on while somebody is asked", "/me/access/"),
+        Kind("access.extended", "access", "timer-reset", "Access lasts longer", "/me/access/"),
         Kind("access.given", "access", "key-round", "Somebody gave access", "/me/access/"),
         Kind("access.shortened", "access", "timer", "Access ends sooner", "/me/access/", "t-warn"),
         Kind("access.revoked", "access", "user-minus", "Somebody took access away", "/me/access/", "t-warn"),
@@ -109,6 +119,9 @@ KINDS = {
         Kind(
             "ownership.received", "owning", "user-check", "An application is yours", "/applications/{application_slug}/"
         ),
+        Kind("handover.received", "owning", "users-round", "Something of a leaver is yours", "/notices/"),
+        Kind("handover.undecided", "security", "user-x", "A leaver left something without an heir", _LEAVER, "t-warn"),
+        Kind("hold.opened", "security", "hand", "A change is held for a decision", "/", "t-bad", is_mandatory=True),
         Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
         Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
         Kind(
@@ -123,7 +136,9 @@ KINDS = {
     )
 }
 #: Kinds that ask for an answer to a request.
-ASKING = tuple(slug for slug, kind in KINDS.items() if kind.asks and kind.topic == "asked")
+ASKING = ("approval.wanted", "approval.reminded", "approval.escalated")
+#: Kinds about an end that is near or has come: another end settles them.
+ENDING = ("access.ending", "end.asked")
 #: Facts that stay inside: they are shown on the page of the signed-in reader, and never leave by mail or webhook.
 INSIDE = frozenset({"reason", "cause"})
 

@@ -23,6 +23,7 @@ from governance.notices import preferences, webhooks
 from governance.notices.deciding import (
     EVENTS,
     SETTLING_GRANTS,
+    SETTLING_PROPOSALS,
     SETTLING_REQUESTS,
     about,
     about_grant,
@@ -33,7 +34,7 @@ from governance.notices.deciding import (
 )
 from governance.notices.gathering import Gathered
 from governance.notices.happenings import Happening, Told
-from governance.notices.kinds import ASKING
+from governance.notices.kinds import ASKING, ENDING
 from governance.notices.models import Bookmark, Notice
 
 #: Numbers of entries looked at in one transaction.
@@ -170,5 +171,7 @@ def _over(seen: Happening) -> tuple[str, tuple[str, ...], str]:
         return about(request), ASKING, asking(request) if request.is_pending else ""
     if seen.event in SETTLING_GRANTS and grant is not None:
         holds = "" if grant.ends_at is None or seen.event == "grant.ended" else ending(grant.id, grant.ends_at)
-        return about_grant(grant.id), ("access.ending",), holds
+        return about_grant(grant.id), ENDING, holds
+    if seen.event in SETTLING_PROPOSALS:
+        return f"proposal:{seen.data.get('proposal')}", ("policy.proposed",), ""
     return "", (), ""

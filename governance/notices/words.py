@@ -18,7 +18,7 @@ from governance.notices.kinds import INSIDE, KINDS, Kind, path_of
 from governance.notices.models import Notice
 
 #: Facts that are instants, written out in the reader's zone.
-_INSTANTS = frozenset({"until"})
+_INSTANTS = frozenset({"since", "until"})
 _LONGEST_TITLE = 200
 
 

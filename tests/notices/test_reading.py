@@ -12,15 +12,17 @@ from django.db import connection, connections, transaction
 
 from governance.access import deciding, grants, requests
 from governance.access.models import AccessRequest, Grant, GrantCause
+from governance.catalog import policy_proposals
 from governance.catalog.actions import set_owners
 from governance.catalog.models import Application, Entitlement
+from governance.catalog.policy_terms import PolicyTerms
 from governance.catalog.stages import Approvers, Stage
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.identity.models import Person
 from governance.identity.queries import locked_person
 from governance.ledger.models import Entry
-from governance.ledger.recording import Record, record_many
+from governance.ledger.recording import Record, Subject, record_many
 from governance.ledger.sequencer import seal_everything
 from governance.lifecycle import actions as lifecycle
 from governance.notices import inbox, preferences, reading
@@ -495,3 +497,49 @@ def test_every_kind_has_its_topic_and_words() -> None:
     assert {kind.topic for kind in KINDS.values()} <= set(preferences.TOPICS)
     assert NOON.tzinfo is not None
     assert connection.vendor == "postgresql"
+
+
+@pytest.mark.django_db
+def test_what_was_held_reaches_security_at_once_whatever_they_chose(tell: Tell, sam: Person) -> None:
+    preferences.change(sam, paces={"security": "never"}, daily_hour=8, actor=acting(sam))
+    with transaction.atomic():
+        record_many([Record("hold.opened", TESTING, [Subject("hold", "h"), Subject("source", "scim:okta")])])
+
+    tell()
+
+    notice = Notice.objects.get(person=sam, kind="hold.opened")
+    assert notice.facts["source"] == "scim:okta"
+    assert notice.mail_due_at is not None
+
+
+@pytest.mark.django_db
+def test_an_heir_of_a_leaver_is_told(tell: Tell, grace: Person, ada: Person, sam: Person) -> None:
+    boss = cast.hire("Barbara Liskov")
+    cast.move(grace, manager_hint=boss.user_name)
+    tell()
+    leave(grace)
+
+    tell()
+
+    assert told(boss) == ["handover.received"]
+    assert told(grace) == []
+
+
+@pytest.mark.django_db
+def test_a_proposed_policy_reaches_the_second_person_and_its_answer_the_first(
+    tell: Tell, sam: Person, linus: Person
+) -> None:
+    second = cast.make_security_admin(cast.hire("Uma Okafor"))
+    terms = PolicyTerms(stages=("owner",))
+    waiting = policy_proposals.open_proposal(
+        "Snowflake Analyst", terms, why="Owners know best who needs this role.", proposed_by=sam, actor=acting(sam)
+    )
+    tell()
+    assert told(second)[-1] == "policy.proposed"
+    assert "policy.proposed" not in told(sam)
+    policy_proposals.approve_proposal(waiting, decided_by=second, answer="", actor=acting(second))
+
+    tell()
+
+    assert told(sam)[-1] == "policy.answered"
+    assert not Notice.objects.filter(kind="policy.proposed", settled_at__isnull=True).exists()

@@ -26,6 +26,11 @@ FACTS: dict[str, object] = {
     "application_slug": "snowflake",
     "role": "Analyst",
     "reason": "Use the report.",
+    "proposal": 3,
+    "policy": "standard",
+    "source": "scim:okta",
+    "answer": "approved",
+    "since": NOON.isoformat(),
 }
 #: What product.md and ui.md do not want on pages for employees.
 FORBIDDEN = re.compile(r"entitlement|provision|principal|\bJIT\b|\bSoD\b|\bUAR\b|certif|successfully|!", re.IGNORECASE)
