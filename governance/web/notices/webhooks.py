@@ -17,13 +17,16 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from governance.core.errors import Invalid, NotFound
 from governance.identity.models import RoleName
 from governance.notices import webhooks
-from governance.notices.kinds import KINDS
+from governance.notices.kinds import KINDS, TOPICS
 from governance.notices.models import LetterState, Webhook, WebhookMessage
 from governance.web.actor import actor_of
 from governance.web.govern.pages import add_errors
 from governance.web.roles import needs
 
-_KINDS = [(slug, kind.name) for slug, kind in KINDS.items()]
+_KINDS = [
+    (topic.name, [(slug, kind.name) for slug, kind in KINDS.items() if kind.topic == topic.slug])
+    for topic in TOPICS.values()
+]
 
 
 class WebhookForm(forms.Form):
