@@ -74,24 +74,6 @@ def security_admins() -> QuerySet[Person]:
     return Person.objects.filter(status=Status.ACTIVE, role_assignments__role=RoleName.SECURITY_ADMIN).order_by("id")
 
 
-def acting_manager(person: Person) -> Person | None:
-    """Return who acts as the manager of a person: their manager, or the nearest above who is active. One statement."""
-    return Person.objects.filter(pk__in=[key for (key,) in rows(_ACTING, [person.manager_id, person.pk])]).first()
-
-
-# UNION, so that managers in a circle come to an end; nobody acts as their own manager.
-_ACTING = """
-WITH RECURSIVE above (id, manager_id, status, height) AS (
-    SELECT id, manager_id, status, 1 FROM identity_person WHERE id = %s::bigint
-    UNION
-    SELECT next.id, next.manager_id, next.status, above.height + 1
-    FROM above JOIN identity_person next ON next.id = above.manager_id
-    WHERE above.status <> 'active' AND above.height < 20
-)
-SELECT id FROM above WHERE status = 'active' AND id <> %s::bigint ORDER BY height LIMIT 1
-"""
-
-
 def refs_of(person_ids: Collection[int]) -> dict[int, str]:
     """Return the permanent references of these people, by primary key. One statement."""
     return {id_: str(ref) for id_, ref in rows(_REFS, [list(person_ids)])}

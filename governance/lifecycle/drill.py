@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F, Q
+from django.db.models import F
 
-from governance.access.models import AccessRequest, Grant, RequestState
+from governance.access.models import Grant
 from governance.catalog.models import Application
 from governance.core.clock import now
-from governance.identity.models import Person, ServiceToken
+from governance.identity.models import Person
 from governance.lifecycle import handing_over
 from governance.lifecycle.models import Handover
-from governance.lifecycle.tracking import is_undecided, name_reports
+from governance.lifecycle.tracking import is_undecided
 from governance.provisioning.models import Account, AccountKind, Connector, ConnectorKind
 
 
@@ -54,6 +54,8 @@ class Drill:
     #: Accounts that several people use: taking one person's access does not change what others know.
     shared: tuple[Account, ...]
     handovers: tuple[Handover, ...]
+    #: Slug and name of each policy that names the person at a stage.
+    policies: tuple[tuple[str, str], ...]
     requests: int
     tokens: int
 
@@ -69,17 +71,18 @@ class Drill:
 
 
 def drill(person: Person) -> Drill:
-    """Return what would happen if an active person left now. A fixed number of statements but for what they own."""
+    """Return what would happen if an active person left now. Four statements."""
     at = now()
+    answered = handing_over.answered_for(person)
     grants: dict[int, list[Grant]] = {}
     applications: dict[int, Application] = {}
     accounts: dict[int, list[Account]] = {}
     running = Grant.objects.filter(person=person, ends_at__gt=at).filter(ends_at__gt=F("starts_at"))
-    for grant in running.select_related("application", "entitlement").order_by("entitlement__name", "pk"):
+    for grant in running.select_related("application__connector", "entitlement").order_by("entitlement__name", "pk"):
         grants.setdefault(grant.application_id, []).append(grant)
         applications[grant.application_id] = grant.application
     present = Account.objects.filter(person=person, gone_at__isnull=True, is_active=True)
-    for account in present.select_related("application").order_by("pk"):
+    for account in present.select_related("application__connector").order_by("pk"):
         accounts.setdefault(account.application_id, []).append(account)
         applications[account.application_id] = account.application
     by_hand, stuck = _connectors(applications, at)
@@ -97,11 +100,10 @@ def drill(person: Person) -> Drill:
             for key in sorted(applications, key=lambda key: (applications[key].name, key))
         ),
         shared=tuple(one for found in accounts.values() for one in found if one.kind != AccountKind.HUMAN),
-        handovers=tuple(_handovers(person)),
-        requests=AccessRequest.objects.filter(
-            Q(person=person) | Q(requester=person), state=RequestState.PENDING
-        ).count(),
-        tokens=ServiceToken.objects.filter(acts_for=person, revoked_at__isnull=True).count(),
+        handovers=tuple(sorted(answered.handovers, key=lambda one: not is_undecided(one))),
+        policies=answered.policies,
+        requests=answered.requests,
+        tokens=answered.tokens,
     )
 
 
@@ -118,7 +120,9 @@ def _orders(grants: list[Grant]) -> list[WouldTake]:
 
 
 def _connectors(applications: dict[int, Application], at: datetime) -> tuple[set[int], set[int]]:
-    found = {one.application_id: one for one in Connector.objects.filter(application_id__in=list(applications))}
+    found: dict[int, Connector] = {
+        key: one.connector for key, one in applications.items() if getattr(one, "connector", None) is not None
+    }
     by_hand = {key for key in applications if key not in found or found[key].kind == ConnectorKind.MANUAL}
     stuck = {
         key
@@ -126,9 +130,3 @@ def _connectors(applications: dict[int, Application], at: datetime) -> tuple[set
         if one.disabled_at is not None or (one.circuit_retry_at is not None and one.circuit_retry_at > at)
     }
     return by_hand, stuck - by_hand
-
-
-def _handovers(person: Person) -> list[Handover]:
-    found = handing_over.what_would_go(person)
-    name_reports(found)
-    return sorted(found, key=lambda one: not is_undecided(one))

@@ -6,21 +6,33 @@ only somebody can choose (who owns a rule about duties) has no heir and is liste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from governance.catalog.actions import set_owners
-from governance.catalog.models import Application, SodException, SodRuleVersion
+from governance.catalog.actions import hand_over_ownerships
 from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict, NotFound
+from governance.core.statements import rows
 from governance.core.transactions import whole
-from governance.identity.models import Person, RoleAssignment, RoleName, Status
-from governance.identity.queries import acting_manager
+from governance.identity.models import Person, RoleName
 from governance.identity.roles import remove_role
 from governance.ledger.recording import Record, Subject, record, record_many
 from governance.lifecycle import events
 from governance.lifecycle.models import Handover, HandoverKind, HeirRule
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What somebody answers for, and who would take over: unsaved handovers with the names of things and people."""
+
+    handovers: tuple[Handover, ...]
+    #: Slug and name of each policy that names the person at a stage.
+    policies: tuple[tuple[str, str], ...]
+    #: Requests that would be closed, and tokens that would end.
+    requests: int
+    tokens: int
+    manager: Person | None
 
 
 def hand_over(person: Person, *, at: datetime, actor: Actor) -> int:
@@ -28,9 +40,16 @@ def hand_over(person: Person, *, at: datetime, actor: Actor) -> int:
 
     Joins the caller's transaction.
     """
-    made = [one for part in _PARTS for one in part(person, actor)]
+    answered = answered_for(person)
+    made = answered.handovers
     for one in made:
         one.person, one.made_at, one.correlation_id = person, at, actor.correlation_id
+        if one.kind == HandoverKind.REPORT:
+            one.subject_name = one.subject_ref
+        if one.kind == HandoverKind.ROLE:
+            remove_role(person, one.subject_ref, actor=actor)
+    if any(one.kind == HandoverKind.APPLICATION for one in made):
+        hand_over_ownerships(person, answered.manager, at=at, actor=actor)
     Handover.objects.bulk_create(made)
     record_many(
         Record(
@@ -48,9 +67,38 @@ def hand_over(person: Person, *, at: datetime, actor: Actor) -> int:
     return len(made)
 
 
-def what_would_go(person: Person) -> list[Handover]:
-    """Return what `hand_over` would make of it now, unsaved; nothing is written."""
-    return [one for part in _PLANNED for one in part(person)]
+def answered_for(person: Person) -> Answered:
+    """Return what a person answers for now and who would take over. Reads only; two statements."""
+    found = rows(_ANSWERED, {"person": person.pk, "ref": f"%{person.ref}%", "manager": person.manager_id, "at": now()})
+    by_kind: dict[str, list[tuple[str, str, int | None]]] = {}
+    for kind, ref, name, heir_id in found:
+        by_kind.setdefault(kind, []).append((ref, name, heir_id))
+    people = Person.objects.in_bulk({heir_id for _, _, _, heir_id in found if heir_id is not None})
+    manager_id = next((heir_id for _, _, heir_id in by_kind.get("manager", [])), None)
+    manager = people.get(manager_id) if manager_id is not None else None
+    handovers = [
+        *(_application(one, manager, people) for one in by_kind.get("application", [])),
+        *(_report(one, manager) for one in by_kind.get("report", [])),
+        *(_role(one, people) for one in by_kind.get("role", [])),
+        *(_without_heir(kind, one) for kind in ("duty_rule", "duty_exception") for one in by_kind.get(kind, [])),
+    ]
+    return Answered(
+        handovers=tuple(handovers),
+        policies=tuple((ref, name) for ref, name, _ in by_kind.get("policy", [])),
+        requests=len(by_kind.get("request", [])),
+        tokens=len(by_kind.get("token", [])),
+        manager=manager,
+    )
+
+
+def policies_naming(person: Person) -> tuple[tuple[str, str], ...]:
+    """Return slug and name of each policy whose version in force names a person at a stage.
+
+    Somebody has to write the next one without them. Who decides is asked when it is decided, so nothing waits for a
+    leaver meanwhile.
+    """
+    found = rows(f"SELECT ref, name FROM ({_POLICIES}) AS named", {"ref": f"%{person.ref}%", "at": now()})  # noqa: S608
+    return tuple((ref, name) for ref, name in found)
 
 
 @whole
@@ -59,12 +107,8 @@ def settle(handover_id: int, *, by: Person, actor: Actor) -> Handover:
 
     Raises NotFound, and Conflict when somebody did before.
     """
-    found = (
-        Handover.objects.select_for_update(of=("self",))
-        .select_related("settled_by", "person")
-        .filter(pk=handover_id)
-        .first()
-    )
+    chosen = Handover.objects.select_for_update(of=("self",)).select_related("settled_by", "person")
+    found = chosen.filter(pk=handover_id).first()
     if found is None:
         raise NotFound("There is no such handover.")
     if found.settled_at is not None:
@@ -77,112 +121,90 @@ def settle(handover_id: int, *, by: Person, actor: Actor) -> Handover:
     return found
 
 
-def _applications(person: Person) -> Iterable[tuple[Application, list[Person], Handover]]:
-    """Return the applications of a person with who owns them afterwards and how that is noted."""
-    manager = acting_manager(person)
-    owned = Application.objects.filter(ownerships__person=person).order_by("name", "pk")
-    for application in owned.prefetch_related("ownerships__person"):
-        others = [
-            one.person
-            for one in sorted(application.ownerships.all(), key=lambda one: (one.since, one.pk))
-            if one.person_id != person.pk and one.person.is_active
-        ]
-        made = Handover(
-            kind=HandoverKind.APPLICATION, subject_ref=application.slug, subject_name=application.name, rule="security"
-        )
-        if manager is not None:
-            made.heir, made.rule = manager, HeirRule.MANAGER
-            owners = others if manager in others else [*others, manager]
-        else:
-            owners = others
-            if others:
-                made.heir, made.rule = others[0], HeirRule.OTHERS
-        yield application, owners, made
+def _application(one: tuple[str, str, int | None], manager: Person | None, people: dict[int, Person]) -> Handover:
+    ref, name, other_id = one
+    heir, rule = None, HeirRule.SECURITY
+    if manager is not None:
+        heir, rule = manager, HeirRule.MANAGER
+    elif other_id is not None:
+        heir, rule = people[other_id], HeirRule.OTHERS
+    return Handover(kind=HandoverKind.APPLICATION, subject_ref=ref, subject_name=name, heir=heir, rule=rule)
 
 
-def _of_applications(person: Person) -> list[Handover]:
-    return [made for _, _, made in _applications(person)]
+def _report(one: tuple[str, str, int | None], manager: Person | None) -> Handover:
+    rule = HeirRule.MANAGER if manager is not None else HeirRule.SECURITY
+    return Handover(kind=HandoverKind.REPORT, subject_ref=one[0], subject_name=one[1], heir=manager, rule=rule)
 
 
-def _move_applications(person: Person, actor: Actor) -> list[Handover]:
-    moved = []
-    for application, owners, made in list(_applications(person)):
-        set_owners(application, owners, actor=actor)
-        moved.append(made)
-    return moved
+def _role(one: tuple[str, str, int | None], people: dict[int, Person]) -> Handover:
+    role, _, other_id = one
+    heir = people[other_id] if other_id is not None else None
+    return Handover(
+        kind=HandoverKind.ROLE,
+        subject_ref=role,
+        subject_name=str(RoleName(role).label),
+        heir=heir,
+        rule=HeirRule.OTHERS if heir is not None else HeirRule.NOBODY,
+    )
 
 
-def _of_reports(person: Person) -> list[Handover]:
-    manager = acting_manager(person)
-    return [
-        Handover(
-            kind=HandoverKind.REPORT,
-            subject_ref=str(ref),
-            subject_name=str(ref),
-            heir=manager,
-            rule=HeirRule.MANAGER if manager is not None else HeirRule.SECURITY,
-        )
-        for ref in Person.objects.filter(manager=person, status=Status.ACTIVE)
-        .order_by("pk")
-        .values_list("ref", flat=True)
-    ]
+def _without_heir(kind: str, one: tuple[str, str, int | None]) -> Handover:
+    return Handover(kind=kind, subject_ref=one[0], subject_name=one[1], rule=HeirRule.NOBODY)
 
 
-def _of_roles(person: Person) -> list[Handover]:
-    held = RoleAssignment.objects.filter(person=person).order_by("role").values_list("role", flat=True)
-    made = []
-    for role in held:
-        others = RoleAssignment.objects.filter(role=role, person__status=Status.ACTIVE).exclude(person=person)
-        heir = others.select_related("person").order_by("pk").first()
-        made.append(
-            Handover(
-                kind=HandoverKind.ROLE,
-                subject_ref=role,
-                subject_name=str(RoleName(role).label),
-                heir=heir.person if heir else None,
-                rule=HeirRule.OTHERS if heir else HeirRule.NOBODY,
-            )
-        )
-    return made
-
-
-def _take_roles(person: Person, actor: Actor) -> list[Handover]:
-    made = _of_roles(person)
-    for one in made:
-        remove_role(person, one.subject_ref, actor=actor)
-    return made
-
-
-def _of_duties(person: Person) -> list[Handover]:
-    latest = SodRuleVersion.objects.order_by("rule_id", "-number").distinct("rule_id")
-    owned = SodRuleVersion.objects.filter(pk__in=latest.values("pk"), owner=person, rule__retired_at__isnull=True)
-    answered = SodException.objects.filter(owner=person, ended_at__isnull=True, ends_at__gt=now())
-    return [
-        *(
-            Handover(
-                kind=HandoverKind.DUTY_RULE,
-                subject_ref=version.rule.slug,
-                subject_name=version.name,
-                rule=HeirRule.NOBODY,
-            )
-            for version in owned.select_related("rule").order_by("rule__slug")
-        ),
-        *(
-            Handover(
-                kind=HandoverKind.DUTY_EXCEPTION,
-                subject_ref=str(one.pk),
-                subject_name=one.rule.name,
-                rule=HeirRule.NOBODY,
-            )
-            for one in answered.select_related("rule").order_by("pk")
-        ),
-    ]
-
-
-_PLANNED: tuple[Callable[[Person], list[Handover]], ...] = (_of_applications, _of_reports, _of_roles, _of_duties)
-_PARTS: tuple[Callable[[Person, Actor], list[Handover]], ...] = (
-    _move_applications,
-    lambda person, _: _of_reports(person),
-    _take_roles,
-    lambda person, _: _of_duties(person),
+#: The version in force of each policy, by what it stores of its stages: policies are few.
+_POLICIES = """
+SELECT 'policy' AS kind, policy.slug AS ref, policy.name AS name, NULL::bigint AS heir
+FROM catalog_accesspolicy policy CROSS JOIN LATERAL (
+    SELECT version.stages::text AS stages FROM catalog_accesspolicyversion version
+    WHERE version.policy_id = policy.id AND version.effective_at <= %(at)s::timestamptz
+    ORDER BY version.number DESC LIMIT 1
+) said WHERE said.stages LIKE %(ref)s
+"""
+#: With the manager or the nearest above who is active; UNION, so that managers in a circle come to an end.
+_ANSWERED = f"""
+WITH RECURSIVE above (id, manager_id, status, height) AS (
+    SELECT id, manager_id, status, 1 FROM identity_person WHERE id = %(manager)s::bigint
+    UNION
+    SELECT next.id, next.manager_id, next.status, above.height + 1
+    FROM above JOIN identity_person next ON next.id = above.manager_id
+    WHERE above.status <> 'active' AND above.height < 20
+), answered AS (
+    (SELECT 'manager' AS kind, '' AS ref, '' AS name, id AS heir FROM above
+        WHERE status = 'active' AND id <> %(person)s ORDER BY height LIMIT 1)
+    UNION ALL
+    SELECT 'application', application.slug, application.name, (
+        SELECT heir.id FROM catalog_applicationowner other JOIN identity_person heir ON heir.id = other.person_id
+        WHERE other.application_id = application.id AND other.person_id <> %(person)s AND heir.status = 'active'
+        ORDER BY other.since, other.id LIMIT 1)
+    FROM catalog_applicationowner owned JOIN catalog_application application ON application.id = owned.application_id
+    WHERE owned.person_id = %(person)s
+    UNION ALL
+    SELECT 'report', ref::text, display_name, NULL FROM identity_person
+    WHERE manager_id = %(person)s AND status = 'active'
+    UNION ALL
+    SELECT 'role', held.role, held.role, (
+        SELECT heir.id FROM identity_roleassignment other JOIN identity_person heir ON heir.id = other.person_id
+        WHERE other.role = held.role AND other.person_id <> %(person)s AND heir.status = 'active'
+        ORDER BY other.id LIMIT 1)
+    FROM identity_roleassignment held WHERE held.person_id = %(person)s
+    UNION ALL
+    SELECT 'duty_rule', rule.slug, version.name, NULL
+    FROM catalog_sodruleversion version JOIN catalog_sodrule rule ON rule.id = version.rule_id
+    WHERE version.owner_id = %(person)s AND rule.retired_at IS NULL AND NOT EXISTS (
+        SELECT FROM catalog_sodruleversion later WHERE later.rule_id = rule.id AND later.number > version.number)
+    UNION ALL
+    SELECT 'duty_exception', exempt.id::text, rule.name, NULL
+    FROM catalog_sodexception exempt JOIN catalog_sodrule rule ON rule.id = exempt.rule_id
+    WHERE exempt.owner_id = %(person)s AND exempt.ended_at IS NULL AND exempt.ends_at > %(at)s::timestamptz
+    UNION ALL
+    SELECT 'request', number::text, '', NULL FROM access_accessrequest
+    WHERE state = 'pending' AND (person_id = %(person)s OR requester_id = %(person)s)
+    UNION ALL
+    SELECT 'token', id::text, '', NULL FROM identity_servicetoken
+    WHERE acts_for_id = %(person)s AND revoked_at IS NULL
+    UNION ALL
+    {_POLICIES}
 )
+SELECT kind, ref, name, heir FROM answered ORDER BY kind, name, ref
+"""  # noqa: S608 - parts of the code; values are parameters

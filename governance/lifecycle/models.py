@@ -230,6 +230,20 @@ class Handover(models.Model):
         return f"{self.person_id}: {self.kind} {self.subject_ref}"
 
 
+class PeopleDraft(models.Model):
+    """A file that somebody uploaded and looks at before it is applied. Gone when it is, or after a day."""
+
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=200)
+    content = models.BinaryField()
+    is_full = models.BooleanField()
+    uploaded_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    uploaded_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class PeopleFile(models.Model):
     """A file of people that was applied. Insert-only; the rows are in the ledger as what they changed."""
 

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from governance.lifecycle.brake import count_people
 from governance.lifecycle.holds import carry_out_released, withdraw_what_is_over
+from governance.lifecycle.people_drafts import forget_old
 from governance.lifecycle.planning import leave_when_due
 
 
@@ -17,6 +18,7 @@ def sweep() -> int:
 
 @shared_task(name="lifecycle.count_people")
 def count() -> int:
-    """Note of how many people each source speaks, and withdraw what is held and over; return how many sources."""
+    """Note of how many people each source speaks, and tidy up; return how many sources there are."""
     withdraw_what_is_over()
+    forget_old()
     return count_people()

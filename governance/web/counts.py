@@ -14,6 +14,7 @@ from governance.catalog.models import ApplicationOwner
 from governance.core import clock
 from governance.core.clock import OPEN_END
 from governance.identity.models import Person
+from governance.lifecycle.holds_queries import open_holds
 from governance.notices import inbox, outgoing
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import person_of
@@ -44,6 +45,8 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         counted["orphans"] = orphans(person, standing)
     if standing.is_security_admin or standing.is_owner:
         counted["operations"] = failed_operations(person, standing)
+    if standing.is_security_admin or standing.is_auditor:
+        counted["holds"] = open_holds()
     if standing.is_security_admin:
         counted |= {"conflicts": undecided(), "failing": failing(clock.now()), "mail": outgoing.needs_a_look()}
     columns = [_count(found) for found in counted.values()]

@@ -57,6 +57,8 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("matrix", "Access matrix", "grid-3x3", "/matrix/", frozenset({OWNER, ADMIN, AUDITOR}), "m"),
             Link("reach", "Who could reach", "history", "/reach/", frozenset({OWNER, ADMIN, AUDITOR})),
             Link("people", "People", "users", "/people/", frozenset({OWNER, ADMIN, AUDITOR}), "p"),
+            Link("leavers", "Leavers", "user-x", "/leavers/", frozenset({ADMIN, AUDITOR})),
+            Link("holds", "Held changes", "hand", "/holds/", frozenset({ADMIN, AUDITOR})),
             Link("applications", "Applications", "plug", "/applications/", frozenset({OWNER, ADMIN, AUDITOR}), "t"),
             Link("orphans", "Orphan accounts", "unlink", "/orphans/", frozenset({OWNER, ADMIN, AUDITOR}), "o"),
             Link("drift", "Drift", "circle-help", "/drift/", frozenset({OWNER, ADMIN, AUDITOR})),

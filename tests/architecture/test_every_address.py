@@ -21,6 +21,9 @@ from governance.catalog.policy_terms import PolicyTerms
 from governance.core.clock import now
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person
+from governance.lifecycle import holding
+from governance.lifecycle.brake import Reading
+from governance.lifecycle.models import Hold
 from tests import cast
 from tests.cast import TESTING
 from tests.duties import exempt, forbid
@@ -89,6 +92,18 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "people/<uuid:ref>/requests/": (GOVERN, GET),
     "people/<uuid:ref>/history/": (GOVERN, GET),
     "people/<uuid:ref>/leave/": (ADMIN, POST),
+    "leavers/": (ASSURE, GET),
+    "leavers/<uuid:ref>/": (ASSURE, GET),
+    "leavers/<uuid:ref>/plan/": (ADMIN, POST),
+    "leavers/<uuid:ref>/stay/": (ADMIN, POST),
+    "handovers/<int:handover_id>/settle/": (ADMIN, POST),
+    "people-file/": (ADMIN, BOTH),
+    "people-file/apply/": (ADMIN, POST),
+    "holds/": (ASSURE, GET),
+    "holds/limits/": (ASSURE, GET),
+    "holds/<uuid:ref>/": (ASSURE, GET),
+    "holds/<uuid:ref>/release/": (ADMIN, POST),
+    "holds/<uuid:ref>/refuse/": (ADMIN, POST),
     "applications/": (GOVERN, GET),
     "catalogue/": (ADMIN, GET),
     "catalogue/<slug:catalogue_id>/add/": (ADMIN, POST),
@@ -160,6 +175,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 }
 #: Pages where reading is for more people than changing is: saving settings needs an administrator.
 CHANGES = {
+    "holds/limits/": ADMIN,
     "applications/<slug:slug>/connector/": ADMIN,
     "policies/<slug:slug>/": ADMIN,
 }
@@ -213,9 +229,17 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "<int:client_pk>": "1",
         "<int:conflict_id>": "1",
         "connections/<uuid:ref>": f"connections/{provider.ref}",
+        "leavers/<uuid:ref>": f"leavers/{ada.ref}",
+        "holds/<uuid:ref>": f"holds/{_held(ada).ref}",
+        "<int:handover_id>": "1",
         "<int:level>": "0",
         "<path:path>": "000",
     }
+
+
+def _held(person: Person) -> Hold:
+    reading = Reading("scim:okta", "leave", limit=1, taken=2, people=9, window_hours=24)
+    return holding.hold(reading, [holding.Held(person.pk)], at=now(), actor=TESTING)
 
 
 def _address(route: str, world: dict[str, str], person: Person) -> str:

@@ -118,8 +118,11 @@ def leave(request: HttpRequest, ref: str) -> HttpResponse:
         if found.status == Status.LEFT:
             raise Conflict(f"{found.display_name} left already, on {found.left_at:%d %B %Y}.")
         lifecycle.leave(found, actor=actor_of(request))
+    if found.is_active:
+        messages.warning(request, "Too many people left by pages today. This one waits for a second person.")
+        return go(request, "holds")
     messages.success(request, f"{found.display_name} left. Every removal is ordered.")
-    return go(request, "person", found.ref)
+    return go(request, "leaver", found.ref)
 
 
 def _person(request: HttpRequest, ref: str) -> Person:

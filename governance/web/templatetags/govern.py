@@ -22,6 +22,18 @@ def thousands(number: int) -> str:
 
 
 @register.filter
+def after_signal(seconds: float | None) -> str:
+    """Return how long something took: `4.1 s`, `2 min 05 s`, `3 h 12`; nothing for what has not happened."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
+    return short_length(timedelta(seconds=seconds))
+
+
+@register.filter
 def value_of(known: Mapping[Any, Any], name: Any) -> Any:
     """Return what a mapping holds under a name, or nothing."""
     return known.get(name)

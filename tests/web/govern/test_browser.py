@@ -238,7 +238,7 @@ def test_a_person_leaves_after_a_question(company: dict[str, Any], ada: Person, 
 
     page.get_by_role("button", name="End everything").click()
 
-    expect(page.get_by_role("heading", name="What leaving took away")).to_be_visible()
+    expect(page.get_by_role("heading", name="What leaving takes away")).to_be_visible()
     expect(page.locator("#toasts")).to_contain_text("Every removal is ordered.")
     assert one.complaints == []
 

@@ -128,7 +128,7 @@ def test_an_administrator_says_that_somebody_left(
 
     answer = signed_in(sam).post(f"/people/{ada.ref}/leave/", headers=HTMX)
 
-    assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/people/{ada.ref}/")
+    assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/leavers/{ada.ref}/")
     ada.refresh_from_db()
     assert ada.status == Status.LEFT
     assert not Grant.objects.filter(person=ada, ends_at__gt=now()).exists()
