@@ -111,8 +111,8 @@ def condition_of(attribute: str, value: str) -> str:
     return "active eq true" if attribute == EVERYBODY else equals(attribute, value)
 
 
-#: A role that nearly everybody has is suggested once, for everybody. One that a rule gives to most of those who have
-#: it is no news.
+#: A role that everybody has nearly as often is suggested once, for everybody. One that a rule gives to most
+#: of those who have it is no news.
 _LOOK = """
 WITH people AS MATERIALIZED (
     SELECT id, department, title, person_type FROM identity_person WHERE status = 'active'
@@ -156,6 +156,7 @@ telling AS (
     WHERE 2 * counted.by_rule < counted.holders AND (counted.attribute = 'active' OR NOT EXISTS (
         SELECT FROM counted everybody
         WHERE everybody.attribute = 'active' AND everybody.entitlement_id = counted.entitlement_id
+            AND 100.0 * everybody.holders / everybody.people + 10 >= 100.0 * counted.holders / counted.people
     ))
 )
 INSERT INTO access_rulesuggestion (place, attribute, value, entitlement_id, people, holders, by_rule, looked_at)

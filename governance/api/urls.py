@@ -3,7 +3,20 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from governance.api import catalog, evidence, expiries, grants, notices, openapi, people, problems, reach, requests, why
+from governance.api import (
+    catalog,
+    evidence,
+    expiries,
+    grants,
+    notices,
+    openapi,
+    people,
+    problems,
+    reach,
+    requests,
+    rules,
+    why,
+)
 
 app_name = "api"
 #: Imported for what it registers with the schema.
@@ -35,6 +48,12 @@ urlpatterns = [
     path("notices/<int:notice_id>/read/", notices.Read.as_view(), name="notice_read"),
     path("expiries/", expiries.Expiries.as_view(), name="expiries"),
     path("expiries/late/", expiries.LateEnds.as_view(), name="late_ends"),
+    path("rules/", rules.Rules.as_view(), name="rules"),
+    path("rules/<slug:slug>/", rules.OneRule.as_view(), name="rule"),
+    path("rules/<slug:slug>/versions/", rules.Versions.as_view(), name="rule_versions"),
+    path("rules/<slug:slug>/retire/", rules.RetireRule.as_view(), name="rule_retire"),
+    path("rule-previews/", rules.RulePreview.as_view(), name="rule_previews"),
+    path("rule-suggestions/", rules.RuleSuggestions.as_view(), name="rule_suggestions"),
     path("evidence/preview/", evidence.Preview.as_view(), name="evidence_preview"),
     path("evidence/bundles/", evidence.Bundles.as_view(), name="bundles"),
     path("evidence/bundles/<uuid:ref>/", evidence.OneBundle.as_view(), name="bundle"),

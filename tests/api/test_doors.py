@@ -55,6 +55,15 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "notice_preferences": [("get", "notices/preferences/", {}, {})],
     "expiries": [("get", "expiries/", {}, {"mallory": 422})],
     "late_ends": [("get", "expiries/late/", {}, {"mallory": 422})],
+    "rules": [
+        ("get", "rules/", {}, {"mallory": 403, "grace": 403}),
+        ("post", "rules/", {}, {"mallory": 403, "linus": 403, "audrey": 403}),
+    ],
+    "rule": [("get", "rules/nothing/", {}, {"mallory": 403, "grace": 403})],
+    "rule_versions": [("post", "rules/nothing/versions/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "rule_retire": [("post", "rules/nothing/retire/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "rule_previews": [("post", "rule-previews/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "rule_suggestions": [("get", "rule-suggestions/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "evidence_preview": [("get", "evidence/preview/", {}, {"mallory": 403, "linus": 403})],
     "bundles": [
         ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
