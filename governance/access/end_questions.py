@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from governance.access import endings, events, subjects
-from governance.access.approvers import deciders
+from governance.access.approvers import Deciders, deciders
 from governance.access.endings import columns, revise_many
 from governance.access.grants import locked
 from governance.access.models import EndCause, EndQuestion, Grant
@@ -68,9 +68,10 @@ WHERE due.id = ANY(%(ids)s::bigint[]) AND due.end_ordered_at IS NULL AND due.end
 """
 
 
-def who_is_asked(grant: Grant) -> list[Person]:
+def who_is_asked(grant: Grant, known: Deciders | None = None) -> list[Person]:
     """Return who may answer whether a grant lasts longer: never the person who has it."""
-    return deciders([grant.application_id]).eligible(
+    known = known or deciders([grant.application_id])
+    return known.eligible(
         _ASKED, person=grant.person, application_id=grant.application_id, excluded_ids=[grant.person_id]
     )
 

@@ -589,3 +589,44 @@ class RuleSuggestion(models.Model):
     def percent(self) -> int:
         """Return how many of a hundred have it, rounded down so that only everybody is all."""
         return 100 * self.holders // self.people
+
+
+class BreakGlass(models.Model):
+    """Somebody took access in an emergency. Nobody decided before; somebody else reviews it by `review_due_at`."""
+
+    grant = models.OneToOneField(Grant, on_delete=models.PROTECT, related_name="break_glass")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.PROTECT, related_name="+")
+    policy_version = models.ForeignKey(AccessPolicyVersion, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=2000)
+    #: The rules about duties it broke, as they were shown.
+    duties = models.JSONField(default=list)
+    opened_at = models.DateTimeField()
+    review_due_at = models.DateTimeField()
+    #: When it was recorded that nobody reviewed it in time.
+    overdue_noted_at = models.DateTimeField(null=True, blank=True)
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["review_due_at"], name="break_glass_due", condition=Q(overdue_noted_at__isnull=True)),
+            models.Index(fields=["opened_at"], name="break_glass_opened"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.entitlement_id} at {self.opened_at}"
+
+
+class BreakGlassReview(models.Model):
+    """What somebody else found about an emergency. Insert-only."""
+
+    break_glass = models.OneToOneField(BreakGlass, on_delete=models.PROTECT, related_name="review")
+    reviewer = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    is_justified = models.BooleanField()
+    done = models.TextField(max_length=2000, help_text="What was done with the access")
+    follow_up = models.TextField(max_length=2000, blank=True)
+    written_at = models.DateTimeField()
+    correlation_id = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.break_glass_id}: {'justified' if self.is_justified else 'not justified'}"

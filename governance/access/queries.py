@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
-from governance.access.models import AccessRequest, Approval, Grant
+from governance.access import end_questions
+from governance.access.approvers import deciders
+from governance.access.models import AccessRequest, Approval, EndQuestion, Grant, RequestSet
 from governance.access.waiting_sql import waiting_ids
+from governance.core.clock import now
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 
@@ -27,6 +30,7 @@ WITH_REQUEST = (
     "entitlement__application",
     "policy_version__policy",
     "extends",
+    "request_set",
 )
 
 
@@ -89,6 +93,40 @@ def request(number: int) -> AccessRequest:
     if found is None:
         raise NotFound(f"There is no request R-{number}.")
     return found
+
+
+def asked_together(request: AccessRequest) -> list[AccessRequest]:
+    """Return the other requests of the set a request was sent in, in their order; none when it was sent alone."""
+    if request.request_set_id is None:
+        return []
+    others = AccessRequest.objects.filter(request_set=request.request_set_id).exclude(pk=request.pk)
+    return list(others.select_related(*WITH_REQUEST).order_by("id"))
+
+
+def request_set(number: int) -> RequestSet:
+    """Return what was asked for together as R-`number`. Raises NotFound."""
+    found = RequestSet.objects.select_related("requester", "person").filter(number=number).first()
+    if found is None:
+        raise NotFound(f"There is no request R-{number}.")
+    return found
+
+
+def open_end_questions(person: Person) -> list[EndQuestion]:
+    """Return what ended, runs on for its grace and waits for this person's answer; what is over first comes first.
+
+    Owners are asked, and security for an application without an owner. Three statements.
+    """
+    waiting = EndQuestion.objects.filter(answered_at__isnull=True, kept_until=F("grant__ends_at"), kept_until__gt=now())
+    found = waiting.exclude(grant__person=person).select_related(
+        *(f"grant__{name}" for name in WITH_GRANT), "grant__entitlement__application", "grant__request__policy_version"
+    )
+    questions = list(found.order_by("kept_until", "id")[:MOST_QUESTIONS])
+    known = deciders({one.grant.application_id for one in questions})
+    return [one for one in questions if person in end_questions.who_is_asked(one.grant, known)]
+
+
+#: More questions than this are not a list any more.
+MOST_QUESTIONS = 200
 
 
 def requests_of(person: Person, *, state: str | None = None) -> QuerySet[AccessRequest]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from governance.access import birthright, end_questions, endings, grants, requests, starting, withholding
+from governance.access import birthright, break_glass, end_questions, endings, grants, requests, starting, withholding
 from governance.access.escalating import escalate_due
 from governance.access.models import AccessRequest, Grant, RequestState, Withheld
 from governance.core.actor import Actor
@@ -30,7 +30,8 @@ def sweep() -> int:
     while swept >= BATCH:
         swept = sweep_batch(BATCH)
         done += swept
-    return done + escalate_batch(BATCH) + lapse_requests() + close_requests_for_retired()
+    closed = lapse_requests() + close_requests_for_retired()
+    return done + escalate_batch(BATCH) + closed + break_glass.note_overdue(BATCH)
 
 
 @transaction.atomic

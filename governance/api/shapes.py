@@ -195,6 +195,7 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
     entitlement = EntitlementBrief(read_only=True)
     duration_seconds = serializers.SerializerMethodField()
     extends = serializers.IntegerField(source="extends_id", allow_null=True, read_only=True)
+    together = serializers.IntegerField(source="request_set.number", default=None, read_only=True)
     stages = serializers.SerializerMethodField()
     approvals = ApprovalShape(many=True, read_only=True)
     grants = GrantShape(many=True, read_only=True)
@@ -212,6 +213,7 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
             "reason",
             "ticket",
             "extends",
+            "together",
             "state",
             "stage",
             "stages",
@@ -219,6 +221,7 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
             "grants",
             "created_at",
             "lapses_at",
+            "reminded_at",
             "closed_at",
             "closed_because",
         ]
@@ -269,7 +272,7 @@ class AskIn(StrictSerializer):
     purpose = serializers.CharField(max_length=80, required=False, allow_blank=True, default="")
     reason = serializers.CharField(max_length=2000)
     ticket = serializers.CharField(max_length=120, required=False, allow_blank=True, default="")
-    person = serializers.UUIDField(required=False, help_text="A report of yours; default: yourself")
+    person = serializers.UUIDField(required=False, help_text="Whom it is for; default: yourself")
     extends = serializers.IntegerField(required=False, min_value=1, help_text="The grant that should end later")
 
 

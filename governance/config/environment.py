@@ -7,11 +7,13 @@ A missing or wrong value stops the start with one line for each problem. In prod
 from __future__ import annotations
 
 import sys
+from datetime import date
 from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -77,6 +79,31 @@ class Environment(BaseSettings):
     #: Who mails are from: `Gatehouse <gatehouse@example.com>`. Needed with SMTP_URL.
     mail_from: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    #: Where the company's working days begin and end; an emergency is reviewed within one of them.
+    company_zone: str = "UTC"
+    #: Days on which nobody works beside Saturdays and Sundays: ISO dates, separated by commas.
+    holidays: str = ""
+
+    @field_validator("company_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be a time zone such as Europe/Berlin")
+        return value
+
+    @field_validator("holidays")
+    @classmethod
+    def _are_days(cls, value: str) -> str:
+        try:
+            _days_of(value)
+        except ValueError as error:
+            raise ValueError("must be days such as 2026-12-25,2027-01-01") from error
+        return value
+
+    @property
+    def holiday_dates(self) -> frozenset[date]:
+        """Return the days on which nobody works beside Saturdays and Sundays."""
+        return _days_of(self.holidays)
 
     @field_validator("data_dir")
     @classmethod
@@ -255,6 +282,10 @@ def _travels_safely(smtp_url: SecretStr) -> bool:
 def _has_default_password(address: SecretStr | None) -> bool:
     password = urlsplit(address.get_secret_value()).password if address else None
     return password is not None and password.lower() in DEFAULT_PASSWORDS
+
+
+def _days_of(text: str) -> frozenset[date]:
+    return frozenset(date.fromisoformat(day.strip()) for day in text.split(",") if day.strip())
 
 
 def read_environment() -> Environment:

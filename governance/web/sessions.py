@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.http import HttpRequest
 
-_ENDS = "ends_at"
-_CONFIRMED = "confirmed_at"
+from governance.identity.freshness import CONFIRMED, FRESH, is_fresh_session
 
-#: How long after a password was given, deciding about powerful access needs no second one.
-FRESH = timedelta(minutes=10)
+__all__ = ["FRESH"]
+
+_ENDS = "ends_at"
 
 
 def begin(request: HttpRequest, now: datetime) -> None:
@@ -22,13 +22,12 @@ def begin(request: HttpRequest, now: datetime) -> None:
 
 def confirm(request: HttpRequest, now: datetime) -> None:
     """Note that the person has just given their password."""
-    request.session[_CONFIRMED] = now.timestamp()
+    request.session[CONFIRMED] = now.timestamp()
 
 
 def is_fresh(request: HttpRequest, now: datetime) -> bool:
     """Tell whether the password was given a short time ago, as deciding about powerful access asks for."""
-    confirmed_at = _instant(request.session.get(_CONFIRMED))
-    return confirmed_at is not None and now - confirmed_at <= FRESH
+    return is_fresh_session(request.session, now)
 
 
 def prolong(request: HttpRequest, now: datetime) -> int:
