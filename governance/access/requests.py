@@ -6,7 +6,7 @@ Everything stays on record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -28,6 +28,7 @@ from governance.policy.durations import whole_seconds
 from governance.policy.facts import Ask, RequestFacts
 from governance.policy.risk import Risk, score
 from governance.policy.verdicts import Verdict, decide_request
+from governance.provisioning.tickets import look_up, system_for
 
 #: So many roles can be asked for together; each costs a verdict in the one transaction.
 MOST_TOGETHER = 50
@@ -197,6 +198,18 @@ def waiting_for_what_is_gone(limit: int) -> list[AccessRequest]:
     return list(AccessRequest.objects.filter(gone, state=RequestState.PENDING).order_by("pk")[:limit])
 
 
+def with_ticket(ask: Ask) -> Ask:
+    """Return what is asked for with what the ticket system says of its ticket. For doors, before a transaction."""
+    answer = look_up(ask.ticket)
+    return replace(ask, ticket_state=answer.state.value, ticket_sentence=answer.sentence)
+
+
+def _refuse_unlooked(ask: Ask) -> None:
+    """Refuse a ticket that a system keeps and nobody looked up: no door passes it by."""
+    if ask.ticket.strip() and not ask.ticket_state and system_for(ask.ticket) is not None:
+        raise Refused([Reason("ticket_not_looked_up", "The ticket was not looked up. Send it again.", "ticket")])
+
+
 def _check_together(wanted: Sequence[Entitlement]) -> None:
     if not wanted:
         raise Invalid({"roles": "Choose at least one role."})
@@ -218,6 +231,7 @@ def _submit_or_say_why(asking: _Asking, one: Wanted) -> Iterator[Reason]:
 
 
 def _submit(asking: _Asking, entitlement: Entitlement, ask: Ask, extends: Grant | None) -> AccessRequest:
+    _refuse_unlooked(ask)
     version = policy_in_force(entitlement.policy_id, asking.at)
     seen = facts.of_request(
         asking.requester,

@@ -168,12 +168,14 @@ class End(DoorView):
 
 
 def _ask(said: dict[str, Any]) -> Ask:
-    return Ask(
-        duration=_span(said.get("duration_seconds")),
-        purpose=said["purpose"],
-        reason=said["reason"],
-        ticket=said["ticket"],
-        starts_at=said.get("starts_at"),
+    return requests.with_ticket(
+        Ask(
+            duration=_span(said.get("duration_seconds")),
+            purpose=said["purpose"],
+            reason=said["reason"],
+            ticket=said["ticket"],
+            starts_at=said.get("starts_at"),
+        )
     )
 
 

@@ -76,12 +76,14 @@ class Requests(ListView):
         made = requests.submit(
             self.person,
             _entitlement(said),
-            Ask(
-                duration=_span(said.get("duration_seconds")),
-                purpose=said["purpose"],
-                reason=said["reason"],
-                ticket=said["ticket"],
-                starts_at=said.get("starts_at"),
+            requests.with_ticket(
+                Ask(
+                    duration=_span(said.get("duration_seconds")),
+                    purpose=said["purpose"],
+                    reason=said["reason"],
+                    ticket=said["ticket"],
+                    starts_at=said.get("starts_at"),
+                )
             ),
             person=_beneficiary(said.get("person")),
             extends=_extended(said.get("extends")),

@@ -501,3 +501,33 @@ class SodException(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.person_id}"
+
+
+class Package(models.Model):
+    """A named bundle of entitlements that people ask for together; what it holds stands in its versions."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class PackageVersion(models.Model):
+    """What a package is called and holds from `effective_at` on. Insert-only."""
+
+    package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    effective_at = models.DateTimeField()
+    created_by_ref = models.CharField(max_length=120)
+    name = models.CharField(max_length=120)
+    #: One plain sentence: for whom it is, and for what.
+    sentence = models.CharField(max_length=300)
+    entitlements = models.ManyToManyField(Entitlement, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["package", "number"], name="package_version_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.package_id} v{self.number}"

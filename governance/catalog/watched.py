@@ -5,6 +5,7 @@ from governance.catalog.models import (
     Application,
     BirthrightRuleVersion,
     Entitlement,
+    PackageVersion,
     SodRuleVersion,
 )
 from governance.ledger.configuration import register_configuration
@@ -13,4 +14,5 @@ register_configuration(Application)
 register_configuration(Entitlement)
 register_configuration(AccessPolicyVersion)
 register_configuration(BirthrightRuleVersion, related_fields=["entitlements"])
+register_configuration(PackageVersion, related_fields=["entitlements"])
 register_configuration(SodRuleVersion, hidden_fields=["owner"])

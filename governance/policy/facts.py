@@ -82,6 +82,10 @@ class Ask:
     reason: str
     ticket: str = ""
     starts_at: datetime | None = None
+    #: What the ticket system said: "" when none keeps such tickets, good, bad, refused_silent or flagged_silent; and in
+    #: words.
+    ticket_state: str = ""
+    ticket_sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,10 @@ def _which_ticket(ticket: str, facts: RequestFacts) -> Iterator[Reason]:
         yield Reason("ticket_too_long", f"Keep the ticket under {LONGEST_TICKET} characters.", "ticket")
     elif ticket and pattern and not re.fullmatch(pattern, ticket):
         yield Reason("wrong_ticket", f"This is no ticket number here. It has to look like {pattern}.", "ticket")
+    if facts.ask.ticket_state == "bad":
+        yield Reason("ticket_not_good", facts.ask.ticket_sentence, "ticket")
+    elif facts.ask.ticket_state == "refused_silent":
+        yield Reason("ticket_unknown", f"{facts.ask.ticket_sentence} Try again in a while.", "ticket")
 
 
 def _how_risky(facts: RequestFacts, points: int) -> Iterator[Reason]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -212,3 +213,34 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.entitlement_id} for {self.person_id}"
+
+
+class WhenSilent(models.TextChoices):
+    """What becomes of a request whose ticket could not be looked up."""
+
+    REFUSE = "refuse", "Refuse the request until it answers"
+    FLAG = "flag", "Accept the request, and show that the ticket was not looked up"
+
+
+class TicketSystem(models.Model):
+    """Where tickets of one form are looked up. Its secret is encrypted at rest and never shown again."""
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=120)
+    #: Regular expression that a whole ticket number has to match to be looked up here.
+    pattern = models.CharField(max_length=200)
+    #: Where a ticket is read; `{ticket}` stands for its number.
+    url_template = models.CharField(max_length=500)
+    header_name = models.CharField(max_length=80, blank=True)
+    secret_encrypted = models.TextField(blank=True)
+    #: Where in the JSON its state stands (`fields.status.name`) and which values are good; empty: the status suffices.
+    json_path = models.CharField(max_length=200, blank=True)
+    good_values = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    when_silent = models.CharField(max_length=8, choices=WhenSilent.choices, default=WhenSilent.REFUSE)
+    timeout_seconds = models.PositiveSmallIntegerField(default=5)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name

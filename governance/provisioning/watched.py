@@ -1,7 +1,8 @@
 """Which tables of this room are configuration that people edit by hand: their field history is kept."""
 
 from governance.ledger.configuration import register_configuration
-from governance.provisioning.models import Connector
+from governance.provisioning.models import Connector, TicketSystem
+from governance.provisioning.secrets import holds_secrets
 
 register_configuration(
     Connector,
@@ -16,3 +17,5 @@ register_configuration(
         "reading_until",
     ],
 )
+holds_secrets(TicketSystem, "secret_encrypted")
+register_configuration(TicketSystem, hidden_fields=["secret_encrypted"])

@@ -50,6 +50,17 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "end_questions": [("get", "end-questions/", {}, {})],
     "keep": [("post", "grants/1/keep/", {"lasts_seconds": 1}, {"mallory": 404})],
     "end": [("post", "grants/1/end/", {}, {"mallory": 404})],
+    "packages": [("get", "packages/", {}, {}), ("post", "packages/", {}, {"mallory": 403, "audrey": 403})],
+    "package": [("get", "packages/none/", {}, {})],
+    "retire_package": [("post", "packages/none/retire/", {}, {"mallory": 403, "audrey": 403})],
+    "ticket_systems": [
+        ("get", "ticket-systems/", {}, {"mallory": 403, "linus": 403, "audrey": 403}),
+        ("post", "ticket-systems/", {}, {"mallory": 403, "linus": 403, "audrey": 403}),
+    ],
+    "ticket_system": [("get", "ticket-systems/none/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "retire_ticket_system": [
+        ("post", "ticket-systems/none/retire/", {}, {"mallory": 403, "linus": 403, "audrey": 403})
+    ],
     "break_glasses": [("get", "break-glass/", {}, {}), ("post", "break-glass/", {}, {})],
     "break_glass": [("get", "break-glass/1/", {}, {"mallory": 404})],
     "review_break_glass": [("post", "break-glass/1/review/", {}, {"mallory": 404})],

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from governance.access.approvers import Deciders, deciders
 from governance.access.duties import of_ask
+from governance.access.models import AccessRequest
 from governance.access.queries import usual_answer
 from governance.catalog.models import Application, ApproverKind
 from governance.catalog.queries import application as application_called
@@ -66,6 +67,8 @@ class Asking:
     usual: timedelta | None
     #: The rules about duties that the chosen role would break in the chosen time.
     duties: tuple[DutyConflict, ...] = ()
+    #: Whether the person may take a role here at once in an emergency.
+    has_break_glass: bool = False
 
     @property
     def is_forbidden(self) -> bool:
@@ -86,12 +89,23 @@ class NothingToAsk:
     owners: tuple[Person, ...]
 
 
-def asking(person: Person, slug: str, at: datetime, *, role: str = "", length: str = "") -> Asking | NothingToAsk:
+def asking(
+    person: Person,
+    slug: str,
+    at: datetime,
+    *,
+    role: str = "",
+    length: str = "",
+    changes: AccessRequest | None = None,
+) -> Asking | NothingToAsk:
     """Return the drawer for an application, with the named role and length chosen where they are possible.
 
+    A request that is to be changed does not stand in its own way.
     Raises NotFound when there is no such application.
     """
     held = held_by(person, at)
+    if changes is not None:
+        held.requests.pop(changes.entitlement_id, None)
     offers = offers_to(person, held, at, application_slug=slug)
     if not offers:
         return _nothing(slug)
@@ -113,6 +127,7 @@ def asking(person: Person, slug: str, at: datetime, *, role: str = "", length: s
         is_instant=_is_instant(offer, span) and not (broken and offer.version.stages),
         duties=broken,
         usual=usual_answer(offer.role.pk, at=at),
+        has_break_glass=any(one.version.break_glass_up_to for one in offers),
     )
 
 

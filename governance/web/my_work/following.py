@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from governance.access.deciding import eligible_approvers
+from governance.access.end_questions import open_question, who_is_asked
 from governance.access.models import AccessRequest, Approval, EndCause, Grant, RequestState
-from governance.access.queries import WITH_GRANT, WITH_REQUEST, usual_answer
+from governance.access.queries import WITH_GRANT, WITH_REQUEST, answer_times, asked_together
+from governance.access.requests import may_remind_at
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.policy.durations import spoken
@@ -26,6 +28,14 @@ _ENDED = {
     EndCause.RULE: "Ended by a rule",
     EndCause.RETIRED: "Ended, because the role is gone",
     EndCause.CONFLICT: "Not opened: it would break a rule",
+    EndCause.INELIGIBLE: "Not opened: what it was allowed by no longer held",
+}
+
+
+_CLOSED = {
+    "left": "The person left.",
+    "retired": "The role or its application is gone.",
+    "not_eligible": "The policy no longer lets them have it.",
 }
 
 
@@ -50,6 +60,16 @@ class Followed:
     is_mine: bool
     is_settled: bool
     grant: Grant | None
+    #: What it was asked for together with.
+    together: tuple[AccessRequest, ...] = ()
+    #: From when on those who decide may be reminded; none when nobody is to be.
+    remind_at: datetime | None = None
+    at: datetime | None = None
+
+    @property
+    def can_remind(self) -> bool:
+        """Tell whether those who decide may be reminded now."""
+        return self.remind_at is not None and self.at is not None and self.remind_at <= self.at
 
     @property
     def can_be_withdrawn(self) -> bool:
@@ -91,7 +111,27 @@ def followed(person: Person, standing: Standing, number: int, at: datetime) -> F
         is_mine=person.pk in (request.person_id, request.requester_id),
         is_settled=_is_settled(request, grant, at),
         grant=grant,
+        together=tuple(asked_together(request)),
+        remind_at=may_remind_at(request) if request.state == RequestState.PENDING else None,
+        at=at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One role of a set, with the step it has come to."""
+
+    request: AccessRequest
+    step: Step
+
+
+def member(request: AccessRequest, at: datetime) -> Member:
+    """Return a request of a set with where it stands: the step that waits or failed, else the last that is done."""
+    grant = next(iter(request.grants.all()), None)
+    steps = [_sent(request), *_decisions(request, at), *_closing(request), *_opening(request, grant, at)]
+    reached = [step for step in steps if step.state]
+    waiting = [step for step in reached if step.state in ("now", "bad")]
+    return Member(request, (waiting or reached)[-1])
 
 
 def names(people: list[Person]) -> str:
@@ -138,9 +178,12 @@ def _decided(approval: Approval, request: AccessRequest) -> Step:
 
 
 def _waiting(request: AccessRequest, at: datetime) -> Step:
-    usual = usual_answer(request.entitlement_id, at=at)
-    waited = f"Waiting for {clock_words.short_length(at - request.created_at)}"
-    note = f"{waited}. Usually answered in {clock_words.short_length(usual)}." if usual else f"{waited}."
+    usual = answer_times(request.entitlement_id, at=at)
+    note = f"Waiting for {clock_words.short_length(at - request.created_at)}."
+    if usual is not None:
+        median, p95 = clock_words.short_length(usual.median), clock_words.short_length(usual.p95)
+        note += f" Usually answered in {median}; nearly always within {p95}."
+    note += f" It lapses {clock_words.moment(request.lapses_at, at)} if nobody answers."
     return Step("now", "hourglass", f"{names(eligible_approvers(request))} decides", note=note)
 
 
@@ -156,7 +199,7 @@ def _closing(request: AccessRequest) -> Iterator[Step]:
             "Nobody answered in time",
             "Ask again, or ask the owner.",
         ),
-        RequestState.CLOSED: ("ban", "Closed", "The person left, or the role is gone."),
+        RequestState.CLOSED: ("ban", "Closed", _CLOSED.get(request.closed_because, "")),
     }.get(RequestState(request.state))
     if words:
         yield Step("bad", words[0], words[1], request.closed_at, words[2])
@@ -183,6 +226,8 @@ def _extension(request: AccessRequest) -> Iterator[Step]:
 
 def _giving(grant: Grant, at: datetime) -> Iterator[Step]:
     name, operation = grant.application.name, grant.give_operation
+    if operation is None and grant.end_cause in (EndCause.INELIGIBLE, EndCause.CONFLICT):
+        return
     if operation is None:
         yield Step("now", "calendar-clock", "Begins later", grant.starts_at)
         return
@@ -204,6 +249,11 @@ def _arrival(operation: Operation, name: str) -> Step:
 def _ending(grant: Grant, at: datetime) -> Iterator[Step]:
     name, operation = grant.application.name, grant.take_operation
     if grant.ends_at > at:
+        yield from _asked_at_end(grant, at)
+        return
+    if grant.end_cause == EndCause.INELIGIBLE:
+        why = " ".join(one["sentence"] for one in grant.called_off.reasons)
+        yield Step("bad", "ban", _ENDED[EndCause.INELIGIBLE], grant.starts_at, why)
         return
     yield Step("done", "timer-off", _ENDED.get(EndCause(grant.end_cause or "expired"), "Ended"), grant.ends_at)
     if operation is None:
@@ -215,6 +265,14 @@ def _ending(grant: Grant, at: datetime) -> Iterator[Step]:
         yield Step("bad", "circle-alert", f"The removal did not reach {name}", operation.failed_at, _cause(operation))
     else:
         yield Step("now", "send", f"Removal ordered at {name}", operation.ordered_at)
+
+
+def _asked_at_end(grant: Grant, at: datetime) -> Iterator[Step]:
+    question = open_question(grant)
+    if question is not None:
+        kept = clock_words.moment(question.kept_until, at)
+        note = f"Kept until {kept} while {names(who_is_asked(grant))} is asked. Unanswered, it is taken away then."
+        yield Step("now", "hourglass", "Time was up", question.due_at, note)
 
 
 def _cause(operation: Operation) -> str:

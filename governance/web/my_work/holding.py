@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db.models import prefetch_related_objects
+from django.db.models import F, prefetch_related_objects
 
-from governance.access.models import AccessRequest, Approval, Grant, GrantCause, RequestState
+from governance.access.models import AccessRequest, Approval, EndQuestion, Grant, GrantCause, RequestState
 from governance.access.queries import WITH_REQUEST, access_of, past_access_of, upcoming_access_of
 from governance.identity.models import Person
 from governance.provisioning.models import OperationState
@@ -26,6 +26,8 @@ class Holding:
     approvals: tuple[Approval, ...] = ()
     #: A waiting request to make it last longer.
     extension: AccessRequest | None = None
+    #: When it was to end: it is kept while whoever answers for the application is asked.
+    was_due_at: datetime | None = None
 
     @property
     def left(self) -> timedelta:
@@ -91,7 +93,13 @@ def my_access(person: Person, at: datetime) -> MyAccess:
     extensions: dict[int | None, AccessRequest] = {
         request.extends_id: request for request in waiting if request.extends_id
     }
-    held = [_holding(grant, at, extensions) for grant in now]
+    was_due = {
+        question.grant_id: question.due_at
+        for question in EndQuestion.objects.filter(
+            grant__in=[grant.pk for grant in now], kept_until=F("grant__ends_at"), answered_at__isnull=True
+        )
+    }
+    held = [replace(_holding(grant, at, extensions), was_due_at=was_due.get(grant.pk)) for grant in now]
     return MyAccess(
         temporary=_of_kind(held, "temporary", "breakglass"),
         standing=_of_kind(held, "standing"),

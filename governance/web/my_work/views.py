@@ -6,13 +6,13 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from governance.access import grants, queries, requests
-from governance.access.models import AccessRequest, Grant
+from governance.access import glass_queries, grants, queries, requests
+from governance.access.models import AccessRequest, Grant, RequestSet, RequestState
 from governance.access.queries import waiting_for
 from governance.core import clock
 from governance.core.errors import NotFound, Refused
@@ -21,10 +21,12 @@ from governance.policy.facts import Ask
 from governance.web import counts
 from governance.web.actor import actor_of, person_of
 from governance.web.answers import is_htmx, page
+from governance.web.govern.pages import whole_number
 from governance.web.my_work import asking as drawers
 from governance.web.my_work import catalogue as catalogues
-from governance.web.my_work import following, holding, offers
+from governance.web.my_work import following, glass, holding, offers
 from governance.web.my_work.forms import AskForm, ExtendForm
+from governance.web.my_work.several_views import set_page
 from governance.web.roles import employee_page, standing_of
 
 
@@ -36,11 +38,12 @@ def home(request: HttpRequest) -> HttpResponse:
     if standing.is_auditor and not standing.is_security_admin:
         return redirect("evidence")
     open_work = counts.open_work(request)
-    if not (standing.is_owner or standing.is_security_admin or open_work["approvals"]):
+    to_answer = _to_answer(person, at)
+    if not (standing.is_owner or standing.is_security_admin or open_work["approvals"] or any(to_answer.values())):
         return _catalogue(request, "home", at)
     now, waiting = catalogues.yours(person, at)
     found = {"page": "home", "now": now, "waiting": waiting, "queue": waiting_for(person)[:10], "open_work": open_work}
-    return render(request, "my_work/home.html", found)
+    return render(request, "my_work/home.html", found | to_answer)
 
 
 @employee_page
@@ -55,16 +58,17 @@ def catalogue(request: HttpRequest) -> HttpResponse:
 def ask(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the drawer for one application, and send the request."""
     said = request.POST if request.method == "POST" else request.GET
-    at = clock.now()
-    drawer = drawers.asking(person_of(request), slug, at, role=said.get("role", ""), length=said.get("length", ""))
+    changes = _to_change(request, said.get("change", ""))
+    drawer = _drawer_for(request, slug, said, changes)
     if isinstance(drawer, drawers.NothingToAsk):
         return page(request, "my_work/ask.html", "nothing", {"page": "catalogue", "nothing": drawer})
     if request.method != "POST":
-        return page(request, "my_work/ask.html", "form", _drawer(drawer, AskForm(drawer)))
+        form = AskForm(drawer, initial=_said_before(changes) if changes else None)
+        return page(request, "my_work/ask.html", "form", _drawer(drawer, form, changes))
     form = AskForm(drawer, request.POST)
-    sent = _send(request, form, drawer) if form.is_valid() else None
+    sent = _send(request, form, drawer, changes) if form.is_valid() else None
     if sent is None:
-        return page(request, "my_work/ask.html", "form", _drawer(drawer, form), status=422)
+        return page(request, "my_work/ask.html", "form", _drawer(drawer, form, changes), status=422)
     return _sent(request, sent)
 
 
@@ -72,17 +76,19 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def limits(request: HttpRequest, slug: str) -> HttpResponse:
     """Show how long the chosen role may last and who decides about it."""
-    role, length = request.GET.get("role", ""), request.GET.get("length", "")
-    drawer = drawers.asking(person_of(request), slug, clock.now(), role=role, length=length)
+    changes = _to_change(request, request.GET.get("change", ""))
+    drawer = _drawer_for(request, slug, request.GET, changes)
     if isinstance(drawer, drawers.NothingToAsk):
         raise NotFound("There is nothing to ask for here any more.")
-    return render(request, "my_work/ask.html#limits", {"drawer": drawer, "form": AskForm(drawer)})
+    return render(request, "my_work/ask.html#limits", _drawer(drawer, AskForm(drawer), changes))
 
 
 @employee_page
 @require_GET
 def request_page(request: HttpRequest, number: int) -> HttpResponse:
-    """Show where a request stands; the page asks again by itself until it is settled."""
+    """Show where a request stands, or all that was asked for together; it asks again by itself until it is settled."""
+    if RequestSet.objects.filter(number=number).exists():
+        return set_page(request, number)
     return page(request, "my_work/request.html", "steps", _follow(request, number))
 
 
@@ -149,16 +155,55 @@ def _catalogue(request: HttpRequest, name: str, at: datetime) -> HttpResponse:
     return page(request, "my_work/catalogue.html", "list", shown)
 
 
-def _drawer(drawer: drawers.Asking, form: AskForm) -> dict[str, object]:
-    return {"page": "catalogue", "drawer": drawer, "form": form}
+def _to_answer(person: Person, at: datetime) -> dict[str, object]:
+    """Return what waits for the reader beside requests: emergencies to review, and access whose time is up."""
+    return {
+        "glass_to_review": [glass.Looked(one, at) for one in glass_queries.reviews_for(person)],
+        "end_questions": queries.open_end_questions(person),
+    }
 
 
-def _send(request: HttpRequest, form: AskForm, drawer: drawers.Asking) -> AccessRequest | None:
+def _to_change(request: HttpRequest, said: str) -> AccessRequest | None:
+    """Return the request of the reader that is to be changed, while it waits. Raises NotFound."""
+    number = whole_number(said.removeprefix("R-"), 0)
+    if not number:
+        return None
+    person = person_of(request)
+    found = following.visible_request(person, standing_of(request), number)
+    if found.state != RequestState.PENDING or person.pk not in (found.person_id, found.requester_id):
+        raise NotFound(f"R-{number} cannot be changed any more.")
+    return found
+
+
+def _said_before(changes: AccessRequest) -> dict[str, object]:
+    return {"purpose": changes.purpose, "reason": changes.reason, "ticket": changes.ticket}
+
+
+def _drawer_for(
+    request: HttpRequest, slug: str, said: QueryDict, changes: AccessRequest | None
+) -> drawers.Asking | drawers.NothingToAsk:
+    person = changes.person if changes else person_of(request)
+    role, length = said.get("role", ""), said.get("length", "")
+    if changes:
+        role, length = role or changes.entitlement.slug, length or drawers.seconds_of(changes.duration)
+    return drawers.asking(person, slug, clock.now(), role=role, length=length, changes=changes)
+
+
+def _drawer(drawer: drawers.Asking, form: AskForm, changes: AccessRequest | None) -> dict[str, object]:
+    return {"page": "catalogue", "drawer": drawer, "form": form, "changes": changes}
+
+
+def _send(
+    request: HttpRequest, form: AskForm, drawer: drawers.Asking, changes: AccessRequest | None
+) -> AccessRequest | None:
     """Return the request that was sent, or none after putting the reasons of the refusal into the form."""
     said = form.cleaned_data
-    wanted = Ask(form.span, said.get("purpose", ""), said["reason"], said["ticket"])
+    wanted = requests.with_ticket(Ask(form.span, said.get("purpose", ""), said["reason"], said["ticket"]))
+    person, actor = person_of(request), actor_of(request)
     try:
-        return requests.submit(person_of(request), drawer.offer.role, wanted, actor=actor_of(request))
+        if changes is not None:
+            return requests.change(changes, drawer.offer.role, wanted, requester=person, actor=actor)
+        return requests.submit(person, drawer.offer.role, wanted, actor=actor)
     except Refused as refusal:
         form.refuse(refusal.reasons)
         return None
@@ -167,7 +212,7 @@ def _send(request: HttpRequest, form: AskForm, drawer: drawers.Asking) -> Access
 def _send_extension(request: HttpRequest, form: ExtendForm, grant: Grant) -> AccessRequest | None:
     said = form.cleaned_data
     purpose = grant.request.purpose if grant.request else ""
-    wanted = Ask(form.span, purpose, said["reason"], said["ticket"])
+    wanted = requests.with_ticket(Ask(form.span, purpose, said["reason"], said["ticket"]))
     try:
         return requests.submit(person_of(request), grant.entitlement, wanted, extends=grant, actor=actor_of(request))
     except Refused as refusal:
