@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict
-from governance.demo import connections, duties, groups, history, mishaps, people, shelf, story
+from governance.demo import connections, duties, emergencies, groups, history, mishaps, people, shelf, story
 from governance.demo.asking import Desk
 from governance.demo.birthright import give_birthright
 from governance.demo.granting import write_answers, write_grants
@@ -77,6 +77,7 @@ def make(at: datetime) -> World:
     record_orders(world, orders)
     connections.connect(world, company)
     duties.separate(world, company, offered, books)
+    emergencies.happen(world, company, offered, books)
     world.record(
         DEMO_LOADED,
         Subject("demo", "halden-health"),

@@ -10,6 +10,8 @@ from governance.demo import staff
 from governance.demo.software import RELAY
 
 _NOT_CONTRACTORS = 'not (userType eq "Contractor")'
+#: Who may take what is critical in an emergency.
+_ON_CALL = 'department eq "Engineering" or department eq "Security"'
 _EMPLOYEES = 'userType eq "Employee"'
 
 
@@ -85,6 +87,8 @@ POLICIES = (
                     default_duration=timedelta(hours=2),
                     max_duration=timedelta(hours=24),
                     requires_ticket=True,
+                    break_glass_up_to=timedelta(hours=1),
+                    may_break_glass=_ON_CALL,
                     lapses_after=timedelta(days=3),
                 ),
             ),
@@ -96,6 +100,8 @@ POLICIES = (
                     default_duration=timedelta(hours=1),
                     max_duration=timedelta(hours=8),
                     requires_ticket=True,
+                    break_glass_up_to=timedelta(hours=1),
+                    may_break_glass=_ON_CALL,
                     lapses_after=timedelta(days=3),
                 ),
             ),

@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Su
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
-from governance.access.models import Grant, GrantCause
+from governance.access.models import BreakGlass, EndQuestion, Grant, GrantCause
 from governance.access.queries import waiting_for
 from governance.catalog.models import ApplicationOwner
 from governance.core import clock
@@ -39,6 +39,9 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         "mine": Grant.objects.filter(
             person=person, starts_at__lte=clock.now(), ends_at__gt=clock.now(), ends_at__lt=OPEN_END
         ).exclude(cause=GrantCause.BIRTHRIGHT),
+        # Of everybody: whether it is worth asking who has to answer.
+        "unreviewed": BreakGlass.objects.filter(review__isnull=True).exclude(person=person),
+        "asked_at_end": EndQuestion.objects.filter(answered_at__isnull=True, kept_until__gt=clock.now()),
     }
     counted["notices"] = inbox.unread(person)
     if standing.is_security_admin or standing.is_auditor or standing.is_owner:

@@ -47,7 +47,6 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("home", "Home", "house", "/", key="h"),
             Link("catalogue", "Request access", "layout-grid", "/access/", key="c"),
             Link("mine", "My access", "key-round", "/me/access/", key="y"),
-            Link("requests", "My requests", "send", "/requests/", key="q"),
             Link("approvals", "Approvals", "inbox", "/approvals/", frozenset({OWNER, ADMIN}), "a", if_counted=True),
             Link("notices", "Notices", "bell", "/notices/", key="i"),
         ),

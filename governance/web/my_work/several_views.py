@@ -60,7 +60,7 @@ def my_requests(request: HttpRequest) -> HttpResponse:
         pending = Q(state=RequestState.PENDING)
         rows = rows.filter(pending if state == "open" else ~pending)
     shown = {
-        "page": "requests",
+        "page": "mine",
         "slice": sliced(rows, "id", request.GET, descending=True),
         "whose": whose,
         "state": state,
@@ -104,7 +104,7 @@ def set_page(request: HttpRequest, number: int) -> HttpResponse:
     found, members = visible_set(request, number)
     at = clock.now()
     shown = {
-        "page": "requests",
+        "page": "mine",
         "set": found,
         "members": [following.member(one, at) for one in members],
         "is_mine": person_of(request).pk in (found.person_id, found.requester_id),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import messages
@@ -12,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.access import glass_queries, grants, queries, requests
-from governance.access.models import AccessRequest, Grant, RequestSet, RequestState
+from governance.access.models import AccessRequest, Grant, RequestState
 from governance.access.queries import waiting_for
 from governance.core import clock
 from governance.core.errors import NotFound, Refused
@@ -38,7 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if standing.is_auditor and not standing.is_security_admin:
         return redirect("evidence")
     open_work = counts.open_work(request)
-    to_answer = _to_answer(person, at)
+    to_answer = _to_answer(person, at, open_work)
     if not (standing.is_owner or standing.is_security_admin or open_work["approvals"] or any(to_answer.values())):
         return _catalogue(request, "home", at)
     now, waiting = catalogues.yours(person, at)
@@ -87,9 +88,10 @@ def limits(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def request_page(request: HttpRequest, number: int) -> HttpResponse:
     """Show where a request stands, or all that was asked for together; it asks again by itself until it is settled."""
-    if RequestSet.objects.filter(number=number).exists():
+    try:
+        return page(request, "my_work/request.html", "steps", _follow(request, number))
+    except NotFound:
         return set_page(request, number)
-    return page(request, "my_work/request.html", "steps", _follow(request, number))
 
 
 @employee_page
@@ -155,12 +157,11 @@ def _catalogue(request: HttpRequest, name: str, at: datetime) -> HttpResponse:
     return page(request, "my_work/catalogue.html", "list", shown)
 
 
-def _to_answer(person: Person, at: datetime) -> dict[str, object]:
+def _to_answer(person: Person, at: datetime, open_work: dict[str, int]) -> dict[str, list[Any]]:
     """Return what waits for the reader beside requests: emergencies to review, and access whose time is up."""
-    return {
-        "glass_to_review": [glass.Looked(one, at) for one in glass_queries.reviews_for(person)],
-        "end_questions": queries.open_end_questions(person),
-    }
+    reviews = glass_queries.reviews_for(person) if open_work["unreviewed"] else []
+    questions = queries.open_end_questions(person) if open_work["asked_at_end"] else []
+    return {"glass_to_review": [glass.Looked(one, at) for one in reviews], "end_questions": questions}
 
 
 def _to_change(request: HttpRequest, said: str) -> AccessRequest | None:
