@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +10,9 @@ from django.db import transaction
 
 from governance.access import duties, events, facts, grants, subjects
 from governance.access.approvers import Deciders, Voter, voters
+from governance.access.beside import beside
 from governance.access.models import AccessRequest, Approval, GrantCause, RequestState
-from governance.access.receipts import plain
+from governance.access.receipts import answer_receipt
 from governance.access.waiting import STAGE_FIELDS, close, locked_pending, stage_begins
 from governance.catalog.models import AccessPolicyVersion
 from governance.core.actor import Actor
@@ -20,6 +21,7 @@ from governance.core.errors import Refused
 from governance.identity.models import Person
 from governance.identity.selection import selects
 from governance.ledger.recording import record
+from governance.policy import decisions
 from governance.policy.decisions import DecisionFacts, refuse_decision
 from governance.policy.durations import whole_seconds
 from governance.policy.duties import DutyConflict
@@ -27,20 +29,25 @@ from governance.policy.duties import DutyConflict
 
 @transaction.atomic
 def approve(
-    request: AccessRequest, *, approver: Person, duration: timedelta | None = None, reason: str = "", actor: Actor
+    request: AccessRequest,
+    *,
+    approver: Person,
+    duration: timedelta | None = None,
+    reason: str = "",
+    actor: Actor,
+    is_fresh: bool = True,
 ) -> AccessRequest:
     """Say yes at the stage that waits, optionally for shorter; the last yes starts the grant.
 
-    Every condition is checked again now. Raises Conflict when somebody was faster and Refused with every
-    reason why not.
+    Every condition is checked again now. A door where nobody signs in says so with `is_fresh`, and cannot approve
+    high risk. Raises Conflict when somebody was faster and Refused with every reason why not.
     """
     at = now()
     request = locked_pending(request)
-    version = request.policy_version
     broken = duties_broken_by(request, duration, at=at)
-    voter = _voter(request, version, approver, duration=duration, reason=reason, approves=True, duties_broken=broken)
-    shown = {**request.verdict, "duties": [plain(asdict(one)) for one in broken]}
-    _write_approval(request, voter, approved=True, reason=reason, duration=duration, at=at, shown=shown)
+    said = _Said(approver, approves=True, duration=duration, reason=reason, is_fresh=is_fresh)
+    voter, looked_at = _look(request, said, broken)
+    _write_approval(request, voter, said, at=at, kept=_kept(request, looked_at, at))
     if not _is_complete(request):
         _record_decision(events.REQUEST_STAGE_APPROVED, request, reason, {"stage": request.stage}, actor=actor)
         return request
@@ -64,8 +71,9 @@ def deny(request: AccessRequest, *, approver: Person, reason: str, actor: Actor)
     """
     at = now()
     request = locked_pending(request)
-    voter = _voter(request, request.policy_version, approver, duration=None, reason=reason, approves=False)
-    _write_approval(request, voter, approved=False, reason=reason, duration=None, at=at)
+    said = _Said(approver, approves=False, reason=reason)
+    voter, looked_at = _look(request, said)
+    _write_approval(request, voter, said, at=at, kept=_kept(request, looked_at, at))
     close(request, RequestState.DENIED, at=at)
     _record_decision(events.REQUEST_DENIED, request, reason, {"stage": request.stage}, actor=actor)
     return request
@@ -95,7 +103,7 @@ def duties_broken_by(
 def approve_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, at: datetime, actor: Actor) -> None:
     """Say yes at every stage in the name of the policy and start the grant. Joins the caller's transaction."""
     for _ in range(max(1, len(request.route))):
-        _write_approval(request, None, approved=True, reason="By policy", duration=None, at=at)
+        _write_approval(request, None, _Said(None, approves=True, reason="By policy"), at=at, kept=request.verdict)
         request.stage += 1
     close(request, RequestState.APPROVED, at=at)
     _record_decision(events.REQUEST_APPROVED, request, "", {"by_policy": version.pk}, actor=actor)
@@ -104,7 +112,8 @@ def approve_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, a
 
 def decline_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, at: datetime, actor: Actor) -> None:
     """Say no in the name of the policy: an answer like any other, in every list. Joins the caller's transaction."""
-    _write_approval(request, None, approved=False, reason="Declined by policy", duration=None, at=at)
+    said = _Said(None, approves=False, reason="Declined by policy")
+    _write_approval(request, None, said, at=at, kept=request.verdict)
     close(request, RequestState.DENIED, at=at)
     _record_decision(events.REQUEST_DENIED, request, "", {"by_policy": version.pk}, actor=actor)
 
@@ -144,53 +153,71 @@ def _shortest(request: AccessRequest, chosen: timedelta | None = None) -> timede
     return min((span for span in (*given, chosen) if span is not None), default=request.duration)
 
 
-def _voter(
-    request: AccessRequest,
-    version: AccessPolicyVersion,
-    approver: Person,
-    *,
-    duration: timedelta | None,
-    reason: str,
-    approves: bool,
-    duties_broken: tuple[DutyConflict, ...] = (),
-) -> Voter:
-    """Return the approver with in whose place they answer. Raises Refused with every reason why they may not."""
-    entitlement = request.entitlement
-    asked = {one.person.pk: one for one in voters(request)}
-    reasons = refuse_decision(
-        DecisionFacts(
-            approver_id=approver.pk,
-            approver_is_active=approver.is_active,
-            requester_id=request.requester_id,
-            person_id=request.person_id,
-            person_name=request.person.display_name,
-            person_is_active=request.person.is_active,
-            entitlement_is_retired=facts.of_entitlement(entitlement).is_retired,
-            entitlement_name=f"{entitlement.name} in {entitlement.application.name}",
-            may_still_request=selects(version.may_request, request.person),
-            eligible_ids=frozenset(asked),
-            asked_duration=request.duration,
-            max_duration=version.max_duration,
-            chosen_duration=duration,
-            reason=reason,
-            approves=approves,
-            duties=duties_broken,
-        )
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An answer as it was given; without an approver it is the policy's."""
+
+    approver: Person | None
+    approves: bool
+    reason: str = ""
+    duration: timedelta | None = None
+    is_fresh: bool = True
+
+
+def needs_fresh_sign_in(request: AccessRequest) -> bool:
+    """Tell whether a yes to this request is only given by somebody who has just signed in."""
+    risk = request.verdict.get("risk", {})
+    return decisions.needs_fresh_sign_in(
+        level=max(int(risk.get("level", 0)), request.entitlement.risk),
+        points=int(risk.get("points", 0)),
+        is_privileged=request.entitlement.is_privileged,
+        never_automatic_from=request.policy_version.never_automatic_from,
     )
-    if reasons:
+
+
+def _look(request: AccessRequest, said: _Said, broken: tuple[DutyConflict, ...] = ()) -> tuple[Voter, DecisionFacts]:
+    """Return in whose place somebody answers, with all that was looked at. Raises Refused with every reason why not."""
+    assert said.approver is not None
+    asked = {one.person.pk: one for one in voters(request)}
+    looked_at = _facts_of(request, said, said.approver, frozenset(asked), broken)
+    if reasons := refuse_decision(looked_at):
         raise Refused(reasons)
-    return asked[approver.pk]
+    return asked[said.approver.pk], looked_at
+
+
+def _facts_of(
+    request: AccessRequest, said: _Said, approver: Person, asked: frozenset[int], broken: tuple[DutyConflict, ...]
+) -> DecisionFacts:
+    entitlement, version = request.entitlement, request.policy_version
+    return DecisionFacts(
+        approver_id=approver.pk,
+        approver_is_active=approver.is_active,
+        requester_id=request.requester_id,
+        person_id=request.person_id,
+        person_name=request.person.display_name,
+        person_is_active=request.person.is_active,
+        entitlement_is_retired=facts.of_entitlement(entitlement).is_retired,
+        entitlement_name=f"{entitlement.name} in {entitlement.application.name}",
+        may_still_request=selects(version.may_request, request.person),
+        eligible_ids=asked,
+        asked_duration=request.duration,
+        max_duration=version.max_duration,
+        chosen_duration=said.duration,
+        reason=said.reason,
+        approves=said.approves,
+        duties=broken,
+        needs_fresh_sign_in=needs_fresh_sign_in(request),
+        is_freshly_signed_in=said.is_fresh,
+        may_shorten=version.may_shorten,
+    )
+
+
+def _kept(request: AccessRequest, looked_at: DecisionFacts, at: datetime) -> dict[str, Any]:
+    return answer_receipt(request.verdict, looked_at, (), beside(request, at=at).as_kept())
 
 
 def _write_approval(
-    request: AccessRequest,
-    voter: Voter | None,
-    *,
-    approved: bool,
-    reason: str,
-    duration: timedelta | None,
-    at: datetime,
-    shown: dict[str, Any] | None = None,
+    request: AccessRequest, voter: Voter | None, said: _Said, *, at: datetime, kept: dict[str, Any]
 ) -> None:
     route = request.route
     Approval.objects.create(
@@ -199,10 +226,10 @@ def _write_approval(
         asked=route[request.stage].kind if request.stage < len(route) else "",
         approver=voter.person if voter else None,
         on_behalf_of=voter.on_behalf_of if voter else None,
-        approved=approved,
-        reason=reason.strip(),
-        duration=duration,
-        facts=shown or request.verdict,
+        approved=said.approves,
+        reason=said.reason.strip(),
+        duration=said.duration,
+        facts=kept,
         policy_version=request.policy_version,
         decided_at=at,
     )

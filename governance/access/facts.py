@@ -66,6 +66,7 @@ def of_person(person: Person) -> PersonFacts:
         manager_id=person.manager_id,
         joined_at=person.joined_at,
         leaves_at=person.leaves_at,
+        time_zone=person.time_zone,
     )
 
 

@@ -19,6 +19,7 @@ from governance.access.receipts import receipt
 from governance.access.waiting import close, locked_pending, locked_person, stage_begins
 from governance.catalog.models import AccessPolicyVersion, Entitlement
 from governance.catalog.queries import policy_in_force
+from governance.catalog.risk_weights import weights_in_force
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END, now
 from governance.core.errors import Conflict, Invalid, Reason, Refused
@@ -243,7 +244,7 @@ def _submit(asking: _Asking, entitlement: Entitlement, ask: Ask, extends: Grant 
         beside=asking.beside,
         at=asking.at,
     )
-    risk = score(seen)
+    risk = score(seen, weights_in_force())
     verdict = decide_request(seen, risk)
     reasons = (*verdict.reasons, *_extension_problems(extends, asking.person, entitlement, asking.at))
     if reasons:

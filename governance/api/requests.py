@@ -114,6 +114,7 @@ class Approve(DoorView):
             duration=_span(said.get("duration_seconds")),
             reason=said["reason"],
             actor=self.actor,
+            is_fresh=False,  # A token never signs in.
         )
         return Response(RequestShape(_shown(number)).data)
 

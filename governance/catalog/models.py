@@ -531,3 +531,55 @@ class PackageVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.package_id} v{self.number}"
+
+
+class RiskProposalState(models.TextChoices):
+    """Where a proposal of other weights stands."""
+
+    WAITING = "waiting", "Waits for a second person"
+    APPROVED = "approved", "Approved"
+    DECLINED = "declined", "Declined"
+    WITHDRAWN = "withdrawn", "Taken back"
+
+
+class RiskProposal(models.Model):
+    """Somebody proposes what facts add to a score of risk; a second person decides."""
+
+    #: The version it was made from; 0 is what is shipped.
+    based_on = models.PositiveIntegerField()
+    weights = models.JSONField()
+    why = models.CharField(max_length=500)
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=RiskProposalState.choices, default=RiskProposalState.WAITING)
+    decided_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision_reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="waiting", decided_at__isnull=True)
+                | (~Q(state="waiting") & Q(decided_at__isnull=False)),
+                name="risk_proposal_settled_exactly_when_not_waiting",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="approved") | ~Q(decided_by=models.F("proposed_by")),
+                name="risk_proposal_approved_by_a_second_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk} on v{self.based_on}"
+
+
+class RiskWeights(models.Model):
+    """What facts add to a score of risk, from `effective_at` on. Insert-only; before the first, what is shipped."""
+
+    number = models.PositiveIntegerField(unique=True)
+    weights = models.JSONField()
+    proposal = models.OneToOneField(RiskProposal, on_delete=models.PROTECT, related_name="version")
+    effective_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"v{self.number}"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from governance.core.errors import Reason
 from governance.policy.durations import SHORTEST, spoken
 from governance.policy.duties import DutyConflict, refusals
+from governance.policy.risk import HIGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,20 @@ class DecisionFacts:
     approves: bool
     #: The rules about duties that a yes would break now.
     duties: tuple[DutyConflict, ...] = ()
+    #: Whether a yes is only given by somebody who has just signed in, and whether they have.
+    needs_fresh_sign_in: bool = False
+    is_freshly_signed_in: bool = True
+    may_shorten: bool = True
+
+
+def needs_fresh_sign_in(*, level: int, points: int, is_privileged: bool, never_automatic_from: int | None) -> bool:
+    """Tell whether a yes needs a fresh sign-in: for high risk, powerful roles, and what the policy holds for risky.
+
+    `level` is of the score, which is never below the role's own.
+    """
+    if level >= HIGH or is_privileged:
+        return True
+    return never_automatic_from is not None and points >= never_automatic_from
 
 
 def refuse_decision(facts: DecisionFacts) -> tuple[Reason, ...]:
@@ -56,10 +71,19 @@ def _conditions(facts: DecisionFacts) -> Iterator[Reason]:
         yield Reason("retired", f"{facts.entitlement_name} does not exist any more.")
     if not facts.may_still_request:
         yield Reason("not_eligible", f"The policy no longer lets {facts.person_name} have this.")
+    if facts.needs_fresh_sign_in and not facts.is_freshly_signed_in:
+        yield Reason(
+            "needs_fresh_sign_in",
+            "This is high risk. Decide it in the browser, on the page Approvals, after signing in again.",
+        )
     yield from refusals(facts.duties)
     chosen, asked = facts.chosen_duration, facts.asked_duration
     if chosen is None:
         return
+    if not facts.may_shorten:
+        yield Reason(
+            "may_not_shorten", "The policy does not let you choose another time. Approve or decline.", "duration"
+        )
     if chosen < SHORTEST:
         yield Reason("too_short", "Choose a time longer than that.", "duration")
     if asked is not None and chosen > asked:

@@ -20,6 +20,8 @@ class PersonFacts:
     joined_at: datetime | None = None
     #: When they will leave, as planned.
     leaves_at: datetime | None = None
+    #: Where the person is, as the directory says it (Europe/Berlin); empty where it does not.
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from governance.catalog.weights import STANDARD, Weights
 from governance.policy.facts import EntitlementFacts, PersonFacts, RequestFacts
 
-#: Points from which each level begins. Levels are 1 low, 2 medium, 3 high, 4 critical.
-LEVELS = ((75, 4), (50, 3), (25, 2), (0, 1))
+HIGH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,57 +24,87 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """A score from 0 to 100, its level and its parts."""
+    """A score from 0 to 100, its level (1 low to 4 critical), its parts, and the weights it was made with."""
 
     points: int
     level: int
     parts: tuple[Part, ...]
+    weights: Weights = STANDARD
 
 
-def score(facts: RequestFacts) -> Risk:
+def score(facts: RequestFacts, weights: Weights = STANDARD) -> Risk:
     """Return the risk of granting what is asked for. Pure, and never below the entitlement's own level."""
-    parts = tuple(_parts(facts))
+    parts = tuple(part for part in _parts(facts, weights) if part.points or part.code == "entitlement")
     points = min(100, sum(part.points for part in parts))
-    level = next(level for least, level in LEVELS if points >= least)
-    return Risk(points, max(level, facts.entitlement.risk), parts)
+    level = next(level for least, level in weights.levels if points >= least)
+    return Risk(points, max(level, facts.entitlement.risk), parts, weights)
 
 
-def _parts(facts: RequestFacts) -> Iterator[Part]:
-    yield from _of_role(facts.entitlement)
-    yield from _of_person(facts.person, facts.now)
-    yield from _of_time(facts.ask.duration)
-    yield from _of_what_is_held(facts)
+def _parts(facts: RequestFacts, weights: Weights) -> Iterator[Part]:
+    yield from _of_role(facts.entitlement, weights)
+    yield from _of_person(facts.person, facts.now, weights)
+    yield from _of_length(facts.ask.duration, weights)
+    yield from _of_hour(facts.person, facts.ask.starts_at or facts.now, weights)
+    yield from _of_what_is_held(facts, weights)
 
 
-def _of_role(entitlement: EntitlementFacts) -> Iterator[Part]:
-    yield Part("entitlement", 15 * (entitlement.risk - 1), f"The role is rated {entitlement.risk} of 4.")
+def _of_role(entitlement: EntitlementFacts, weights: Weights) -> Iterator[Part]:
+    above_lowest = entitlement.risk - 1
+    yield Part("entitlement", weights.role_level * above_lowest, f"The role is rated {entitlement.risk} of 4.")
     if entitlement.is_privileged:
-        yield Part("privileged", 15, "It is a powerful role.")
+        yield Part("privileged", weights.privileged, "It is a powerful role.")
     if "phi" in entitlement.data_classes:
-        yield Part("phi", 15, "It reaches patient data.")
+        yield Part("phi", weights.patient_data, "It reaches patient data.")
     elif entitlement.data_classes:
-        yield Part("data", 8, "It reaches protected data.")
+        yield Part("data", weights.other_data, "It reaches protected data.")
 
 
-def _of_person(person: PersonFacts, now: datetime) -> Iterator[Part]:
+def _of_person(person: PersonFacts, now: datetime, weights: Weights) -> Iterator[Part]:
     if person.person_type.casefold() not in ("", "employee"):
-        yield Part("person_type", 10, f"{person.name} is not an employee ({person.person_type}).")
-    if person.joined_at is not None and now - person.joined_at < timedelta(days=30):
-        yield Part("tenure", 8, f"{person.name} joined less than 30 days ago.")
+        yield Part("person_type", weights.not_employee, f"{person.name} is not an employee ({person.person_type}).")
+    if person.joined_at is not None and now - person.joined_at < timedelta(days=weights.new_here_days):
+        yield Part("tenure", weights.new_here, f"{person.name} joined less than {weights.new_here_days} days ago.")
 
 
-def _of_time(duration: timedelta | None) -> Iterator[Part]:
+def _of_length(duration: timedelta | None, weights: Weights) -> Iterator[Part]:
     if duration is None:
-        yield Part("open_end", 12, "It would have no end.")
-    elif duration > timedelta(days=7):
-        yield Part("long", 6, "It would last longer than a week.")
+        yield Part("open_end", weights.open_end, "It would have no end.")
+    elif duration > timedelta(days=weights.long_days):
+        longer = "a week" if weights.long_days == 7 else f"{weights.long_days} days"
+        yield Part("long", weights.long, f"It would last longer than {longer}.")
 
 
-def _of_what_is_held(facts: RequestFacts) -> Iterator[Part]:
+def _of_hour(person: PersonFacts, begins: datetime, weights: Weights) -> Iterator[Part]:
+    """Look at when it would begin where the person is; without a known zone there is nothing to look at."""
+    zone = _zone(person.time_zone)
+    if zone is None:
+        return
+    local = begins.astimezone(zone)
+    if local.isoweekday() > 5:
+        yield Part("weekend", weights.weekend, f"It would begin on a {local:%A}.")
+    if not weights.day_begins <= local.hour < weights.day_ends:
+        said = f"It would begin at {local:%H:%M} where {person.name} is, outside usual hours."
+        yield Part("hour", weights.unusual_hour, said)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (
+        ZoneInfoNotFoundError,
+        OSError,
+        ValueError,
+    ):  # Not found, or no name of a zone at all: the directory sends what it likes.
+        return None
+
+
+def _of_what_is_held(facts: RequestFacts, weights: Weights) -> Iterator[Part]:
     held = facts.held
-    if held.peers and held.peers_with_it / held.peers < 0.1:
-        yield Part("peers", 8, f"{held.peers_with_it} of {held.peers} people in the same department have it.")
+    if held.peers and held.peers_with_it / held.peers < weights.few_peers_percent / 100:
+        said = f"{held.peers_with_it} of {held.peers} people in the same department have it."
+        yield Part("peers", weights.few_peers, said)
     if held.denied_lately:
-        yield Part("denied", 10, "It was declined for this person in the last 90 days.")
+        yield Part("denied", weights.declined_lately, "It was declined for this person in the last 90 days.")
     for conflict in facts.duties:
-        yield Part("duties", 10 + 5 * conflict.severity, conflict.sentence)
+        points = weights.duties + weights.duties_level * conflict.severity
+        yield Part("duties", points, conflict.sentence)
