@@ -1,12 +1,14 @@
-"""Measures how access ends: everything due at once, punctuality under load, after the sweeper was away, a leaver.
+"""Measures access: how it ends (everything due at once, punctuality, a leaver), and who could reach what when.
 
-`--full` takes 100,000 people, 500 applications and five million grants: a quarter of an hour, and 10 GB meanwhile.
-`--scale` takes a part of it.
+`--full` takes 100,000 people, 500 applications and five million grants with ten million revisions: half an hour, and
+15 GB meanwhile. `--scale` takes a part of it. `--growth` measures what should be flat at three sizes, a factor of ten
+apart up to the scale, and prints the slopes: 0 is flat, 1 grows with the company.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import signal
 import statistics
@@ -23,7 +25,9 @@ import psutil
 
 from house import FOLDER, row  # isort: skip - sets Django up
 
-from access_world import ACTOR, World, add_due, build, give_to, settle  # isort: skip
+from access_pages import pages  # isort: skip
+from access_reach import matrices, reach  # isort: skip
+from access_world import ACTOR, World, add_due, build, give_to, settle, show  # isort: skip
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -282,23 +286,72 @@ def _world(world: World) -> Iterator[None]:
         shutil.rmtree(FOLDER, ignore_errors=True)
 
 
+def reached(world: World) -> dict[str, float]:
+    """Measure questions about any date; return the milliseconds of processors, by what was asked."""
+    found = reach()
+    for name, took in found.items():
+        row(name, f"{took.clock:,.0f} ms", f"{took.processor:,.0f} ms of processor")
+    return {name: took.processor for name, took in found.items()}
+
+
+def shown(world: World) -> dict[str, float]:
+    """Measure the matrix and the pages, with what applications show; return milliseconds by page."""
+    show(world)
+    found = {name: took.processor for name, took in matrices().items()}
+    for name, milliseconds in found.items():
+        row(name, f"{milliseconds:,.0f} ms", "of processor")
+    through = pages()
+    anchor = next(iter(through.values()))
+    for name, milliseconds in through.items():
+        row(f"p95 of the page: {name}", f"{milliseconds:,.0f} ms", f"{milliseconds / anchor:.1f} of settings")
+    return {**found, **through}
+
+
+def growth(scale: float) -> None:
+    """Measure what should be flat at three sizes and print how it grows: by the power of the size."""
+    sizes = [scale / 100, scale / 10, scale]
+    found: list[dict[str, float]] = []
+    for size in sizes:
+        world = _world_of(size)
+        with _world(world):
+            row(f"{world.people:,} people, {world.grants:,} grants", "")
+            found.append({**reached(world), **shown(world)})
+    for name in found[0]:
+        first, last = (max(each[name], 0.1) for each in (found[0], found[-1]))
+        row(f"slope: {name}", f"{math.log10(last / first) / 2:.2f}", f"{first:,.0f} to {last:,.0f} ms")
+
+
+def _world_of(scale: float) -> World:
+    return World(
+        max(200, int(FULL.people * scale)),
+        max(60, int(FULL.applications * scale)),
+        max(10_000, int(FULL.grants * scale)),
+    )
+
+
 def main() -> None:
     """Measure and print the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--scale", type=float, default=0.02, help="the part of the full size (0.02)")
     options.add_argument("--full", dest="scale", action="store_const", const=1.0, help="the full size")
-    parts = ("expiry", "lateness", "away", "leaver")
+    options.add_argument("--growth", action="store_true", help="measure at three sizes and print slopes")
+    parts = ("expiry", "lateness", "away", "leaver", "reach", "pages")
     options.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART")
     chosen = options.parse_args()
     if not settings.ENVIRONMENT.uses_embedded_database:
         sys.exit("The bench makes a database of its own: run it without DATABASE_URL.")
     scale = chosen.scale
-    world = World(int(FULL.people * scale), max(60, int(FULL.applications * scale)), int(FULL.grants * scale))
-    acts: dict[str, Callable[[], None]] = {
+    if chosen.growth:
+        growth(scale)
+        return
+    world = _world_of(scale)
+    acts: dict[str, Callable[[], object]] = {
         "expiry": lambda: expiry(world, max(int(DUE * scale), 10_000)),
         "lateness": lambda: lateness(world, 20),
         "away": lambda: away(world, 30),
         "leaver": lambda: leaver(50),
+        "reach": lambda: reached(world),
+        "pages": lambda: shown(world),
     }
     began = time.perf_counter()
     with _world(world):

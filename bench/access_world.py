@@ -117,7 +117,8 @@ def _run(sql: str, parameters: object = ()) -> list[tuple]:
 _APPLICATIONS = """
 INSERT INTO catalog_application
     (slug, name, description, category, catalogue_id, icon, risk, data_classes, created_at)
-SELECT 'application-' || number || '-x', 'Application ' || number, '', '', '', '', 1, '{}', now()
+SELECT 'application-' || number || '-x', 'Application ' || number, '', '', '', '', 1, '{}',
+    now() - interval '500 days'
 FROM generate_series(2, %s) AS number
 """
 _CONNECTORS = """
