@@ -7,6 +7,7 @@ statements, however many people and applications there are.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,8 @@ PAGE_COLUMNS = 40
 #: Rows without a person: the worst ones above the people, and a page of them when they are asked for.
 FEW_ORPHANS = 6
 PAGE_ORPHANS = 50
+#: Above this, in the planner's units, counting is left out: about a tenth of a second.
+MOST_COST = 25_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Counts:
     by_kind: dict[str, int]
     by_application: dict[int, dict[str, int]]
     departments: dict[str, int]
+    #: False: there is too much to count while somebody waits, so nothing is said about kinds.
+    is_counted: bool = True
 
     @property
     def total(self) -> int:
@@ -126,7 +131,8 @@ class Matrix:
     hidden_columns: int
     column_pages: int
     orphan_count: int
-    row_count: int
+    #: None: too much to count while somebody waits.
+    row_count: int | None
     back: str
     next: str
 
@@ -134,7 +140,7 @@ class Matrix:
 def matrix(question: Question, *, after: str = "", before: str = "", column_page: int = 1) -> Matrix:
     """Return one page. `after` and `before` are references of people at the edge of the present page.
 
-    Six statements. An unknown reference starts at the beginning.
+    Seven statements. An unknown reference starts at the beginning.
     """
     counts = counted(question)
     every = columns(question.applications)
@@ -142,7 +148,7 @@ def matrix(question: Question, *, after: str = "", before: str = "", column_page
     pages = max(1, -(-len(shown) // PAGE_COLUMNS))
     place = min(max(column_page, 1), pages) - 1
     visible = shown[place * PAGE_COLUMNS : (place + 1) * PAGE_COLUMNS]
-    found, back, following = _people(question, after=after, before=before)
+    found, back, following = _people(question, after=after, before=before, is_large=not counts.is_counted)
     rows = dict(found)
     _fill(rows, question, [column.id for column in visible])
     how_many, orphans = _orphans(question, limit=_orphan_rows(question)) if not back else (0, [])
@@ -176,7 +182,10 @@ def columns(applications: Collection[int] | None) -> list[Column]:
 
 
 def counted(question: Question) -> Counts:
-    """Return how much access of each kind each application has, and how many people each department. Two statements."""
+    """Return how much access of each kind each application has, and how many people each department. Three statements.
+
+    Where counting would keep somebody waiting, people are counted only and nothing is said about kinds.
+    """
     by_kind: dict[str, int] = {}
     by_application: dict[int, dict[str, int]] = {}
     statement = sql.counts(
@@ -184,6 +193,9 @@ def counted(question: Question) -> Counts:
         about_people=bool(question.text) or question.department is not None,
         about_data=bool(question.data_class),
     )
+    if _cost(statement, question.parameters()) > MOST_COST:
+        people = dict(_rows(sql.departments(question.is_past, is_narrowed=False), question.parameters()))
+        return Counts({}, _reaching(question), people, is_counted=False)
     for application_id, kind, number in _rows(statement, question.parameters()):
         by_kind[kind] = by_kind.get(kind, 0) + number
         by_application.setdefault(application_id, {})[kind] = number
@@ -191,24 +203,40 @@ def counted(question: Question) -> Counts:
     return Counts(by_kind, by_application, departments)
 
 
+def _cost(statement: str, parameters: dict[str, Any]) -> float:
+    """Return what the planner expects a statement to cost, in its units."""
+    ((plan,),) = _rows(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+    return float((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]["Total Cost"])
+
+
+def _reaching(question: Question) -> dict[int, dict[str, int]]:
+    """Return the applications with a role that reaches the class of data, as if each kind had a hit there."""
+    if not question.data_class:
+        return {}
+    found = _rows(sql.REACHING, question.parameters())
+    return {application_id: dict.fromkeys(question.kinds or ("standing",), 1) for (application_id,) in found}
+
+
 def _columns_with_hits(every: Sequence[Column], counts: Counts, question: Question) -> list[Column]:
-    if not (question.kinds or question.data_class):
+    if not (question.kinds or question.data_class) or not (counts.is_counted or question.data_class):
         return list(every)
     wanted = set(question.kinds)
     hits = counts.by_application
     return [one for one in every if any(not wanted or kind in wanted for kind in hits.get(one.id, ()))]
 
 
-def _row_count(counts: Counts, question: Question) -> int:
+def _row_count(counts: Counts, question: Question) -> int | None:
+    if question.is_narrowed and not counts.is_counted:
+        return None
     if question.department is not None:
         return counts.departments.get(question.department, 0)
     return sum(counts.departments.values())
 
 
-def _people(question: Question, *, after: str, before: str) -> tuple[list[tuple[int, Row]], str, str]:
+def _people(question: Question, *, after: str, before: str, is_large: bool) -> tuple[list[tuple[int, Row]], str, str]:
     """Return a page of people with the references for Back and Next."""
-    edge = after or before
-    found = _read_people(question, limit=PAGE_ROWS + 1, edge=edge, backwards=bool(before and not after))
+    edge, backwards = after or before, bool(before and not after)
+    found = _read_people(question, limit=PAGE_ROWS + 1, edge=edge, backwards=backwards, is_large=is_large)
     has_more = len(found) > PAGE_ROWS
     found = found[:PAGE_ROWS]
     if before and not after:
@@ -219,9 +247,11 @@ def _people(question: Question, *, after: str, before: str) -> tuple[list[tuple[
 
 
 def _read_people(
-    question: Question, *, limit: int | None, edge: str = "", backwards: bool = False
+    question: Question, *, limit: int | None, edge: str = "", backwards: bool = False, is_large: bool = False
 ) -> list[tuple[int, Row]]:
-    statement = sql.people(question.is_past, question.is_narrowed, has_edge=bool(edge), backwards=backwards)
+    statement = sql.people(
+        question.is_past, question.is_narrowed, has_edge=bool(edge), backwards=backwards, is_large=is_large
+    )
     read = _rows(statement, question.parameters(edge=edge or None, limit=limit))
     return [
         (id_, Row(name=name, title=title, department=department, ref=str(ref)))

@@ -59,14 +59,17 @@ _UNOWNED = """
            former.ref::text AS ref, former.left_at, account.id AS account_id, account.application_id,
            COALESCE(role.name, 'Account') AS role, COALESCE(role.is_privileged, false) AS is_privileged,
            COALESCE(role.risk, 1) AS risk, account.first_seen_at
-    FROM provisioning_account account
+    FROM (
+        SELECT * FROM provisioning_account WHERE person_id IS NULL
+        UNION ALL
+        SELECT owned.* FROM {_ABSENT} absent JOIN provisioning_account owned ON owned.person_id = absent.id
+    ) account
     JOIN catalog_application application ON application.id = account.application_id
-    LEFT JOIN people ON people.id = account.person_id
     LEFT JOIN identity_person former ON former.id = account.person_id
     LEFT JOIN provisioning_holding seen ON seen.account_id = account.id
          AND seen.first_seen_at <= %(at)s AND (seen.gone_at IS NULL OR seen.gone_at > %(at)s)
     LEFT JOIN catalog_entitlement role ON role.id = seen.entitlement_id
-    WHERE people.id IS NULL AND account.is_active AND application.retired_at IS NULL
+    WHERE account.is_active AND application.retired_at IS NULL
       AND account.first_seen_at <= %(at)s AND (account.gone_at IS NULL OR account.gone_at > %(at)s)
       AND (%(applications)s::bigint[] IS NULL OR account.application_id = ANY(%(applications)s::bigint[]))
       AND (%(data_class)s::text IS NULL
@@ -84,6 +87,10 @@ COLUMNS = """
 SELECT id, slug, name, icon, risk FROM catalog_application
 WHERE retired_at IS NULL AND (%(applications)s::bigint[] IS NULL OR id = ANY(%(applications)s::bigint[]))
 ORDER BY risk DESC, lower(name), id"""
+
+#: The applications with a role that reaches a class of data.
+REACHING = """
+SELECT DISTINCT application_id FROM catalog_entitlement WHERE %(data_class)s::text = ANY(data_classes)"""
 
 ACCESS = f"""
 WITH access AS ({_ACCESS})
@@ -107,7 +114,7 @@ def counts(is_past: bool, *, about_people: bool, about_data: bool) -> str:
     conditions = " AND ".join([*narrowed, *([_REACHES_DATA] if role else [])]) or "true"
     hint = "MATERIALIZED" if about_people else ""
     return f"""
-WITH people AS ({_people(is_past)}), access AS {hint} ({_ACCESS}), unowned AS ({_UNOWNED})
+WITH people AS ({_people(is_past)}), access AS {hint} ({_ACCESS}), unowned AS ({_unowned(is_past)})
 SELECT access.application_id, access.kind, count(*) FROM access {joined} {role}
 WHERE {conditions} {present}
 GROUP BY 1, 2
@@ -124,16 +131,21 @@ SELECT people.department, count(*) FROM people WHERE {_IS_NAMED} {_has_access(is
 GROUP BY people.department ORDER BY people.department = '', people.department"""  # noqa: S608
 
 
-def people(is_past: bool, is_narrowed: bool, *, has_edge: bool, backwards: bool) -> str:
-    """Return the statement that reads people by department and name, from an edge on."""
+def people(is_past: bool, is_narrowed: bool, *, has_edge: bool, backwards: bool, is_large: bool = False) -> str:
+    """Return the statement that reads people by department and name, from an edge on.
+
+    `is_large` leaves it to the planner how access is found, which has to know how much there is.
+    """
+    having = _has_access_in_large(is_narrowed) if is_large else _has_access(is_narrowed)
+    access = "" if is_large else f", access AS MATERIALIZED ({_ACCESS})"
     order, compare = ("DESC", "<") if backwards else ("ASC", ">")
     place = "people.department = '', people.department, people.display_name, people.id"
     beyond = f"AND COALESCE(({place}) {compare} (SELECT {place} FROM edge people), true)" if has_edge else ""  # noqa: S608
     return f"""
-WITH people AS ({_people(is_past)}), access AS MATERIALIZED ({_ACCESS}),
+WITH people AS ({_people(is_past)}){access},
 edge AS (SELECT * FROM people WHERE ref::text = %(edge)s::text)
 SELECT people.id, people.ref, people.display_name, people.title, people.department
-FROM people WHERE {_IS_NAMED} AND {_IS_IN_DEPARTMENT} {_has_access(is_narrowed)} {beyond}
+FROM people WHERE {_IS_NAMED} AND {_IS_IN_DEPARTMENT} {having} {beyond}
 ORDER BY people.department = '' {order}, people.department {order}, people.display_name {order}, people.id {order}
 LIMIT %(limit)s::bigint"""  # noqa: S608
 
@@ -141,7 +153,7 @@ LIMIT %(limit)s::bigint"""  # noqa: S608
 def orphans(is_past: bool) -> str:
     """Return the statement that reads accounts without a person: powerful ones first, then the oldest."""
     return f"""
-WITH people AS ({_people(is_past)}), unowned AS ({_UNOWNED}),
+WITH people AS ({_people(is_past)}), unowned AS ({_unowned(is_past)}),
 named AS (
     SELECT key, bool_or(is_privileged) AS is_powerful, max(risk) AS most, min(first_seen_at) AS since,
            count(*) OVER () AS how_many
@@ -160,6 +172,22 @@ def escape_like(text: str) -> str:
 
 def _people(is_past: bool) -> str:
     return _PEOPLE_THEN if is_past else _PEOPLE_NOW
+
+
+def _unowned(is_past: bool) -> str:
+    """Return the accounts nobody present stands behind. Few are away: their accounts are found by person."""
+    away = "SELECT id FROM identity_person WHERE left_at IS NOT NULL"
+    then = "SELECT id FROM identity_person WHERE id NOT IN (SELECT id FROM people)"
+    return _UNOWNED.replace("{_ABSENT}", f"({then if is_past else away})")
+
+
+def _has_access_in_large(is_narrowed: bool) -> str:
+    if not is_narrowed:
+        return ""
+    return f"""AND people.id IN (
+    SELECT access.person_id FROM ({_ACCESS}) access
+    WHERE {_IS_OF_KIND} AND (%(data_class)s::text IS NULL OR access.entitlement_id = ANY(ARRAY(
+        SELECT id FROM catalog_entitlement WHERE %(data_class)s::text = ANY(data_classes)))))"""  # noqa: S608
 
 
 def _has_access(is_narrowed: bool) -> str:

@@ -51,7 +51,10 @@ def matrix(request: HttpRequest) -> HttpResponse:
         ],
         "completeness": completeness(reach_of(request).applications, question.at),
         "departments": sorted({*found.counts.departments, question.department or ""} - {""}),
-        "legend": [(kind, word, said, found.counts.by_kind.get(kind, 0)) for kind, (word, _, said) in KINDS.items()],
+        "legend": [
+            (kind, word, said, found.counts.by_kind.get(kind, 0) if found.counts.is_counted else None)
+            for kind, (word, _, said) in KINDS.items()
+        ],
         "data_classes": DataClass.choices,
         "chosen": form.read("type") or [],
         "column_page": min(max(whole_number(request.GET.get("columns"), 1), 1), found.column_pages),

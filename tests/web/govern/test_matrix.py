@@ -208,3 +208,16 @@ def test_an_owner_exports_only_their_applications(
     stories.give(ada, cast.add_role(cast.add_application("NetSuite"), "Clerk"))
 
     assert {row["application"] for row in exported(signed_in(linus))} == {"Snowflake"}
+
+
+def test_what_is_too_much_to_count_is_said_and_no_number_is_shown(
+    ada: Person, sam: Person, analyst: Entitlement, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stories.give(ada, analyst)
+    monkeypatch.setattr("governance.access.matrix.MOST_COST", 0)
+
+    for address in ("/matrix/", "/matrix/?type=temporary"):
+        page = signed_in(sam).get(address).content.decode()
+        assert "Ada Lovelace" in page
+        assert "more access than is counted while you wait" in page
+        assert '<b id="n-temporary"></b>' in page

@@ -198,7 +198,7 @@ def test_the_number_of_statements_does_not_grow(
         stories.give(cast.hire(f"P{number:02d} Person"), analyst)
     world.account(analyst.application, "svc-backup")
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         matrix(Question(at=now()))
 
 
@@ -211,3 +211,40 @@ def test_the_export_has_every_row_of_every_page(analyst: Entitlement) -> None:
 
     assert len(rows) == PAGE_ROWS + 6
     assert rows[0].name == "svc-backup"
+
+
+@pytest.mark.parametrize("is_past", [False, True], ids=["now", "as of a date"])
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        {},
+        {"data_class": "phi"},
+        {"kinds": ("temporary",)},
+        {"department": "Marketing"},
+        {"kinds": ("standing",), "text": "a"},
+    ],
+    ids=["everybody", "a class of data", "a kind", "a department", "a kind and a name"],
+)
+def test_where_there_is_too_much_to_count_the_same_people_are_shown_without_numbers(
+    narrowed: dict[str, object],
+    is_past: bool,
+    ada: Person,
+    mallory: Person,
+    snowflake: Application,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patients = cast.add_role(snowflake, "Patients", data_classes=["phi"])
+    stories.give(ada, patients)
+    stories.give(mallory, cast.add_role(snowflake, "Viewer"), ends_in=None)
+    world.holding(world.account(snowflake, "left"), patients)
+    question = Question(at=now(), is_past=is_past, **narrowed)  # type: ignore[arg-type]
+    small = matrix(question)
+
+    monkeypatch.setattr("governance.access.matrix.MOST_COST", 0)
+    large = matrix(question)
+
+    assert (large.people, large.columns, large.orphans) == (small.people, small.columns, small.orphans)
+    assert small.counts.is_counted
+    assert not large.counts.is_counted
+    assert large.counts.by_kind == {}
+    assert (large.row_count is None) == question.is_narrowed
