@@ -13,6 +13,7 @@ from access_world import ACTOR
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
+from scim_servers import free_port
 
 from governance.access import requests
 from governance.access.models import Grant
@@ -31,7 +32,6 @@ from governance.policy.facts import Ask
 REQUESTS = 40
 LONGEST_SECONDS = 15
 WAITING = 200
-PORT = 8977
 
 Figures = dict[str, float]
 
@@ -111,10 +111,11 @@ def _session(person: Person) -> str:
 def _served() -> Iterator[str]:
     """Have the web server of `make run` with two workers, and return its address."""
     call_command("collectstatic", interactive=False, verbosity=0)
-    environment = Environment(data_dir=settings.ENVIRONMENT.data_dir, port=PORT, web_workers=2)
+    port = free_port()
+    environment = Environment(data_dir=settings.ENVIRONMENT.data_dir, port=port, web_workers=2)
     program = programs.web(environment)
     server = spawn(program)
-    address = f"http://127.0.0.1:{PORT}"
+    address = f"http://127.0.0.1:{port}"
     try:
         assert wait_until(lambda: _answers(address), timeout_seconds=60), "The web server does not answer."
         yield address
