@@ -12,6 +12,7 @@ from django.utils import timezone
 from governance.access.matrix import Access, Column, Question, Row
 from governance.web.charts import Cell
 from governance.web.clock_words import day, short_length
+from governance.web.govern.pages import end_of_day
 
 #: Ink goes to risk: what stands in the cell when there is more than one reason.
 TELLING = ("breakglass", "orphan", "drift", "temporary", "standing", "pending", "birthright")
@@ -80,4 +81,10 @@ def _share(access: Access, at: datetime) -> float | None:
 def _address(row: Row, column: Column, question: Question) -> str:
     account = row.account_ids.get(column.id)
     place = f"/orphans/{account}/" if account is not None else f"/matrix/{row.ref}/{column.slug}/"
-    return f"{place}?at={timezone.localtime(question.at):%Y-%m-%d}" if question.is_past else place
+    return f"{place}?at={_instant(question.at)}" if question.is_past else place
+
+
+def _instant(at: datetime) -> str:
+    """Return an instant as an address says it in the reader's zone: a day for its end."""
+    local = timezone.localtime(at)
+    return f"{local:%Y-%m-%d}" if at == end_of_day(local.date()) else f"{local:%Y-%m-%dT%H:%M:%S}"

@@ -7,11 +7,12 @@ import io
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from governance.access.matrix import Access, Column
-from governance.catalog.models import Entitlement
+from governance.catalog.models import Application, Entitlement
 from governance.core.clock import now
 from governance.identity.models import Person
 from governance.ledger.models import Pending
@@ -221,3 +222,20 @@ def test_what_is_too_much_to_count_is_said_and_no_number_is_shown(
         assert "Ada Lovelace" in page
         assert "more access than is counted while you wait" in page
         assert '<b id="n-temporary"></b>' in page
+
+
+@pytest.mark.parametrize(
+    ("at", "linked"),
+    [("2026-03-03", "2026-03-03"), ("2026-03-03T12:00", "2026-03-03T12:00:00")],
+    ids=["day", "instant"],
+)
+def test_a_cell_opens_at_the_instant_of_the_matrix(
+    at: str, linked: str, sam: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    with time_machine.travel("2026-03-03T10:00Z", tick=False):
+        ada = cast.hire("Ada Lovelace")
+        stories.give(ada, cast.add_role(snowflake, "Viewer"), ends_in=None)
+
+    page = signed_in(sam).get(f"/matrix/?at={at}").content.decode()
+
+    assert f"/matrix/{ada.ref}/snowflake/?at={linked}" in page
