@@ -72,7 +72,7 @@ def _submitted(seen: Happening) -> Iterator[Told]:
 
 def _reminded(seen: Happening) -> Iterator[Told]:
     request = seen.request
-    for person_id in request.approver_ids if request else ():
+    for person_id in request.tell_ids if request else ():
         asked_at = request.asked_at.get(person_id) if request else None
         if request and (asked_at is None or seen.at - asked_at >= BETWEEN_REMINDERS):
             yield Told(person_id, "approval.reminded", about(request), cause=f"{asking(request)}:{seen.index}")
@@ -80,7 +80,7 @@ def _reminded(seen: Happening) -> Iterator[Told]:
 
 def _escalated(seen: Happening) -> Iterator[Told]:
     request = seen.request
-    for person_id in request.approver_ids if request else ():
+    for person_id in request.tell_ids if request else ():
         if request and person_id not in request.asked_at:
             yield Told(person_id, "approval.escalated", about(request), cause=asking(request))
 
@@ -185,8 +185,11 @@ def _excepted(seen: Happening) -> Iterator[Told]:
 
 
 def _handed_over(seen: Happening) -> Iterator[Told]:
-    """Ask who may decide now; who was asked before keeps the notice they have."""
-    yield from _submitted(seen)
+    """Ask who may decide now and was not asked, or had been told that it is over; others keep the notice they have."""
+    request = seen.request
+    for person_id in request.tell_ids if request else ():
+        if request and person_id not in request.holding_ids:
+            yield Told(person_id, "approval.wanted", about(request), cause=f"{asking(request)}:{seen.index}")
 
 
 def _asked_back(seen: Happening) -> Iterator[Told]:
@@ -195,7 +198,7 @@ def _asked_back(seen: Happening) -> Iterator[Told]:
 
 
 def _replied(seen: Happening) -> Iterator[Told]:
-    for person_id in seen.request.approver_ids if seen.request else ():
+    for person_id in seen.request.tell_ids if seen.request else ():
         yield Told(person_id, "approval.replied", about(seen.request) if seen.request else "")
 
 
@@ -263,7 +266,7 @@ def _proposal(seen: Happening) -> dict[str, object]:
 
 
 def _next_actors(request: Asked, kind: str) -> Iterator[Told]:
-    for person_id in request.approver_ids:
+    for person_id in request.tell_ids:
         yield Told(person_id, kind, about(request), cause=asking(request))
 
 
@@ -321,7 +324,7 @@ DECIDERS: dict[str, Decider] = {
     "policy.proposal_approved": _proposal_answered,
     "policy.proposal_declined": _proposal_answered,
 }
-#: After these, what asked for an answer to the request is over.
+#: After these, what asked for an answer to the request is over, but for those who may still give it.
 SETTLING_REQUESTS = frozenset(
     {
         "request.stage_approved",
@@ -330,6 +333,8 @@ SETTLING_REQUESTS = frozenset(
         "request.withdrawn",
         "request.lapsed",
         "request.closed",
+        "request.handed_over",
+        "request.escalated",
     }
 )
 #: After these, a warning that the grant ends is over.

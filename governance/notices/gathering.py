@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from governance.access.approvers import deciders
-from governance.access.deciding import approvers_to_tell
+from governance.access.approvers import Voter, deciders, voters
 from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import is_open_ended
@@ -47,9 +46,9 @@ class Gathered:
         self._security = tuple(security_admins().values_list("pk", flat=True)) if entries else ()
         self._grants = grants
         self._requests = requests
-        self._approvers = _approvers(requests.values())
-        #: Request number → person → when they were asked last. The reader adds what it writes.
-        self.asked = _asked(requests)
+        self._voters = _voters(requests.values())
+        #: Request number → person → when they were asked last, and who still is. The reader adds what it writes.
+        self.asked, self.holding = _asked(requests)
 
     def happening(self, entry: SealedEntry) -> Happening:
         """Return an entry with what it is about."""
@@ -89,6 +88,9 @@ class Gathered:
 
     def _asked(self, request: AccessRequest, at: datetime) -> Asked:
         answers = sorted(request.approvals.all(), key=lambda one: one.stage)
+        answered = frozenset(
+            key for one in answers for key in (one.approver_id, one.on_behalf_of_id) if key is not None
+        )
         what = self._what(request.entitlement.application_id, None, at)
         assert what is not None  # a request's application is never deleted
         return Asked(
@@ -98,8 +100,10 @@ class Gathered:
             what=What(what.application, what.application_slug, request.entitlement.name, what.owner_ids),
             is_pending=request.state == RequestState.PENDING,
             stage=request.stage,
-            approver_ids=self._approvers.get(request.pk, ()),
-            answered_ids=frozenset(one.approver_id for one in answers if one.approver_id is not None),
+            approver_ids=tuple(one.person.pk for one in self._voters.get(request.pk, ())),
+            tell_ids=tuple(one.person.pk for one in self._voters.get(request.pk, ()) if not one.is_away),
+            holding_ids=frozenset(self.holding[request.number]),
+            answered_ids=answered,
             asked_at=dict(self.asked[request.number]),
             reason=answers[-1].reason if answers else "",
         )
@@ -158,11 +162,11 @@ def _requests(numbers: set[int]) -> dict[int, AccessRequest]:
     return {one.number: one for one in found}
 
 
-def _approvers(requests: Iterable[AccessRequest]) -> dict[int, tuple[int, ...]]:
+def _voters(requests: Iterable[AccessRequest]) -> dict[int, list[Voter]]:
     """Return who may decide now, asked at this moment: never those who could when it was sent."""
     waiting = [one for one in requests if one.state == RequestState.PENDING]
     known = deciders({one.entitlement.application_id for one in waiting}) if waiting else None
-    return {one.pk: tuple(who.pk for who in approvers_to_tell(one, known)) for one in waiting}
+    return {one.pk: voters(one, known) for one in waiting}
 
 
 def _people(
@@ -188,10 +192,13 @@ def _owners(application_ids: Iterable[int]) -> Mapping[int, list[_Owned]]:
     return found
 
 
-def _asked(requests: Mapping[int, AccessRequest]) -> dict[int, dict[int, datetime]]:
+def _asked(requests: Mapping[int, AccessRequest]) -> tuple[dict[int, dict[int, datetime]], dict[int, set[int]]]:
     found: dict[int, dict[int, datetime]] = defaultdict(dict)
+    holding: dict[int, set[int]] = defaultdict(set)
     about = {f"request:{number}": number for number in requests}
     earlier = Notice.objects.filter(about__in=about, kind__in=ASKING).order_by("at")
-    for subject, person_id, at in earlier.values_list("about", "person_id", "at"):
+    for subject, person_id, at, settled_at in earlier.values_list("about", "person_id", "at", "settled_at"):
         found[about[subject]][person_id] = at
-    return found
+        if settled_at is None:
+            holding[about[subject]].add(person_id)
+    return found, holding

@@ -30,7 +30,10 @@ class What:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it stands when the entry is read. `approver_ids` may decide now; empty when it does not wait."""
+    """A request as it stands when the entry is read. `approver_ids` may decide now; empty when it does not wait.
+
+    `tell_ids` are those of them who are told: whoever is away has a deputy.
+    """
 
     number: int
     requester: Who
@@ -39,6 +42,9 @@ class Asked:
     is_pending: bool
     stage: int = 0
     approver_ids: tuple[int, ...] = ()
+    tell_ids: tuple[int, ...] = ()
+    #: Who was asked and has not been told that it is over.
+    holding_ids: frozenset[int] = frozenset()
     answered_ids: frozenset[int] = frozenset()
     #: Who was asked about it before, and when last.
     asked_at: Mapping[int, datetime] = field(default_factory=dict)

@@ -110,6 +110,7 @@ def _tell(entries: Sequence[SealedEntry], *, at: datetime) -> int:
         if seen.request is not None:
             asked = {one.person_id: seen.at for one in told if one.kind in ASKING}
             gathered.asked[seen.request.number].update(asked)
+            gathered.holding[seen.request.number].update(asked)
     return write(written.notices, written.messages, at=at)
 
 

@@ -15,8 +15,8 @@ from tests.notices.conftest import HOUR, NOON
 ADA, GRACE, LINUS, SAM = (Who(at, f"ref-{name}", name) for at, name in enumerate(("Ada", "Grace", "Linus", "Sam"), 1))
 SNOWFLAKE = What("Snowflake", "snowflake", "Analyst", owner_ids=(LINUS.id,))
 NOBODYS = replace(SNOWFLAKE, owner_ids=())
-WAITING = Asked(2041, ADA, ADA, SNOWFLAKE, is_pending=True, approver_ids=(LINUS.id,))
-ANSWERED = replace(WAITING, is_pending=False, approver_ids=(), asked_at={LINUS.id: NOON, GRACE.id: NOON})
+WAITING = Asked(2041, ADA, ADA, SNOWFLAKE, is_pending=True, approver_ids=(LINUS.id,), tell_ids=(LINUS.id,))
+ANSWERED = replace(WAITING, is_pending=False, approver_ids=(), tell_ids=(), asked_at={LINUS.id: NOON, GRACE.id: NOON})
 GRANT = Given(7, ADA, SNOWFLAKE, "request", NOON + HOUR, ADA, 2041)
 BASE = Happening("nothing.happened", 12, "c0ffee", NOON, {}, security_ids=(SAM.id,))
 PEOPLE = {who.ref: who for who in (ADA, GRACE, LINUS, SAM)}

@@ -10,7 +10,8 @@ import pytest
 import time_machine
 from django.db import connection, connections, transaction
 
-from governance.access import deciding, grants, requests
+from governance.access import absences, deciding, escalating, grants, requests, turns
+from governance.access.approvers import voters
 from governance.access.models import AccessRequest, Grant, GrantCause
 from governance.catalog import policy_proposals
 from governance.catalog.actions import set_owners
@@ -543,3 +544,73 @@ def test_a_proposed_policy_reaches_the_second_person_and_its_answer_the_first(
 
     assert told(sam)[-1] == "policy.answered"
     assert not Notice.objects.filter(kind="policy.proposed", settled_at__isnull=True).exists()
+
+
+@pytest.mark.django_db
+def test_who_was_handed_a_request_is_asked_and_who_gave_it_away_is_not(
+    tell: Tell, ada: Person, linus: Person, mallory: Person, snowflake: Application, analyst: Entitlement
+) -> None:
+    role = cast.add_role(snowflake, "Payer", stages=("security",))
+    for person in (linus, mallory):
+        cast.make_security_admin(person)
+    request = submit(ada, role)
+    tell()
+    asked = set(Notice.objects.filter(kind="approval.wanted", settled_at__isnull=True).values_list("person", flat=True))
+    turns.hand_over(request, approver=linus, to=mallory, reason="You know this better.", actor=acting(linus))
+
+    tell()
+
+    left = Notice.objects.filter(kind="approval.wanted", settled_at__isnull=True).values_list("person", flat=True)
+    assert asked == {linus.pk, mallory.pk}
+    assert set(left) == {who.person.pk for who in voters(AccessRequest.objects.get())}
+
+
+@pytest.mark.django_db
+def test_a_question_back_reaches_who_asked_and_the_reply_those_who_decide(
+    tell: Tell, ada: Person, linus: Person, analyst: Entitlement
+) -> None:
+    request = submit(ada, analyst)
+    tell()
+    turns.ask_back(request, approver=linus, question="Which table do you need?", actor=acting(linus))
+    tell()
+    assert told(ada)[-1] == "request.question"
+    turns.reply(request, person=ada, text="The one with the loads.", actor=acting(ada))
+
+    tell()
+
+    assert told(linus)[-1] == "approval.replied"
+
+
+@pytest.mark.django_db
+def test_a_deputy_is_told_instead_of_who_is_away(
+    tell: Tell, ada: Person, linus: Person, grace: Person, analyst: Entitlement
+) -> None:
+    tell()
+    absences.plan_absence(
+        linus, deputy=grace, starts_at=now(), ends_at=now() + 48 * HOUR, reason="On leave.", actor=acting(linus)
+    )
+    submit(ada, analyst)
+
+    tell()
+
+    assert told(grace)[-2:] == ["absence.deputy", "approval.wanted"]
+    assert "approval.wanted" not in told(linus)
+
+
+@pytest.mark.django_db
+def test_silence_asks_the_fallback(
+    tell: Tell, noon: time_machine.Traveller, ada: Person, linus: Person, grace: Person, snowflake: Application
+) -> None:
+    stage = Stage(Approvers("owner"), escalates_after=2 * HOUR, fallback=Approvers("manager"))
+    request = submit(ada, cast.add_role(snowflake, "Payer", stages=(stage,)))
+    tell()
+    noon.shift(3 * HOUR)
+    with transaction.atomic():
+        assert escalating.escalate_due(10, at=now(), actor=TESTING) == 1
+
+    tell()
+
+    assert told(grace)[-1] == "approval.escalated"
+    request.refresh_from_db()
+    holding = Notice.objects.filter(about=f"request:{request.number}", settled_at__isnull=True)
+    assert {one.person_id for one in holding} == {who.person.pk for who in voters(request)}
