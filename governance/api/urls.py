@@ -19,6 +19,7 @@ from governance.api import (
     requests,
     rules,
     tickets,
+    webhooks,
     why,
 )
 
@@ -66,6 +67,11 @@ urlpatterns = [
     path("notices/read/", notices.ReadAll.as_view(), name="notices_read"),
     path("notices/preferences/", notices.NoticePreferences.as_view(), name="notice_preferences"),
     path("notices/<int:notice_id>/read/", notices.Read.as_view(), name="notice_read"),
+    path("webhooks/", webhooks.Webhooks.as_view(), name="webhooks"),
+    path("webhooks/<int:hook_id>/", webhooks.OneWebhook.as_view(), name="webhook"),
+    path("webhooks/<int:hook_id>/test/", webhooks.WebhookTest.as_view(), name="webhook_test"),
+    path("webhooks/<int:hook_id>/secret/", webhooks.WebhookSecret.as_view(), name="webhook_secret"),
+    path("webhooks/<int:hook_id>/messages/", webhooks.WebhookMessages.as_view(), name="webhook_messages"),
     path("expiries/", expiries.Expiries.as_view(), name="expiries"),
     path("expiries/late/", expiries.LateEnds.as_view(), name="late_ends"),
     path("rules/", rules.Rules.as_view(), name="rules"),

@@ -20,6 +20,7 @@ from governance.access.sweep import sweep_lag_seconds
 from governance.config.schema import unapplied_migrations
 from governance.ledger.queries import sealing_lag_seconds
 from governance.lifecycle.planning import leaving_lag_seconds
+from governance.notices.reading import reading_lag_seconds
 
 #: The answer comes within a second, whatever hangs.
 _PATIENCE_SECONDS = 0.8
@@ -27,6 +28,8 @@ _BROKER_PATIENCE_SECONDS = 0.5
 #: An entry is usually sealed within two seconds, and an ended grant ordered away within one.
 LARGEST_SEALING_LAG_SECONDS = 60.0
 LARGEST_SWEEP_LAG_SECONDS = 30.0
+#: An entry is usually read for notices within a second after it was sealed; a demo, or a long outage, takes a while.
+LARGEST_READING_LAG_SECONDS = 120.0
 
 #: Two threads for each asker; a check that hangs holds its thread until its own time-out, not the answer.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
@@ -93,6 +96,7 @@ def _check_database() -> list[Check]:
             Check("migrations", ok=True, sentence="Every migration is applied."),
             _lag("sealing", "ledger entry waits to be sealed", sealing_lag_seconds, LARGEST_SEALING_LAG_SECONDS),
             _lag("sweep", "ended grant waits to be ordered away", sweep_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
+            _lag("notices", "sealed entry waits to be told", reading_lag_seconds, LARGEST_READING_LAG_SECONDS),
             _lag("leaving", "planned leave is due", leaving_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
         ]
     finally:

@@ -69,7 +69,7 @@ _REQUEST = "/requests/R-{number}/"
 _DECIDE = "/approvals/?item=R-{number}"
 _CELL = "/matrix/{person_ref}/{application_slug}/"
 _PROPOSAL = "/policies/"
-_LEAVER = "/people/{person_ref}/"
+_LEAVER = "/leavers/{person_ref}/"
 
 KINDS = {
     kind.slug: kind
@@ -121,7 +121,9 @@ KINDS = {
         ),
         Kind("handover.received", "owning", "users-round", "Something of a leaver is yours", "/notices/"),
         Kind("handover.undecided", "security", "user-x", "A leaver left something without an heir", _LEAVER, "t-warn"),
-        Kind("hold.opened", "security", "hand", "A change is held for a decision", "/", "t-bad", is_mandatory=True),
+        Kind(
+            "hold.opened", "security", "hand", "A change is held for a decision", "/holds/", "t-bad", is_mandatory=True
+        ),
         Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
         Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
         Kind(

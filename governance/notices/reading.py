@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 
 from governance.core.clock import now
 from governance.identity.models import Person, Status
-from governance.ledger.models import Entry
+from governance.ledger.models import Checkpoint, Entry
 from governance.ledger.queries import SealedEntry, sealed_entries
 from governance.notices import preferences, webhooks
 from governance.notices.deciding import (
@@ -97,6 +97,14 @@ def unread_entries() -> int:
     bookmark = Bookmark.objects.order_by("pk").first()
     last = Entry.objects.aggregate(last=Max("index"))["last"]
     return 0 if bookmark is None or last is None else max(0, last + 1 - bookmark.next_index)
+
+
+def reading_lag_seconds() -> float:
+    """Return for how long the oldest entry that was not read has been sealed; 0 when all are."""
+    bookmark = Bookmark.objects.order_by("pk").first()
+    read = bookmark.next_index if bookmark else 0
+    sealed_at = Checkpoint.objects.filter(size__gt=read).order_by("size").values_list("at", flat=True).first()
+    return max(0.0, (now() - sealed_at).total_seconds()) if sealed_at else 0.0
 
 
 def _tell(entries: Sequence[SealedEntry], *, at: datetime) -> int:

@@ -33,6 +33,10 @@ class Script:
         """Send what changes, and return the answer."""
         return self._client.patch(f"/api/v1/{path}", body, content_type="application/json")
 
+    def delete(self, path: str) -> Any:
+        """End something, and return the answer."""
+        return self._client.delete(f"/api/v1/{path}")
+
 
 As = Callable[..., Script]
 

@@ -23,6 +23,7 @@ from tests.api.conftest import As
 from tests.cast import TESTING
 
 REF = "3f8b6a4e-1111-4222-8333-444455556666"
+NOT_ADMIN = {"mallory": 403, "linus": 403, "audrey": 403}
 #: Name of the address → method, path, body, and who of the cast is refused for their role (403) or may not know (404).
 EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "schema": [],  # open: it says nothing that the documentation does not
@@ -74,6 +75,11 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "notices_read": [("post", "notices/read/", {}, {})],
     "notice_read": [("post", "notices/1/read/", {}, {"mallory": 404})],
     "notice_preferences": [("get", "notices/preferences/", {}, {})],
+    "webhooks": [("get", "webhooks/", {}, NOT_ADMIN), ("post", "webhooks/", {}, NOT_ADMIN)],
+    "webhook": [("get", "webhooks/1/", {}, NOT_ADMIN)],
+    "webhook_test": [("post", "webhooks/1/test/", {}, NOT_ADMIN)],
+    "webhook_secret": [("post", "webhooks/1/secret/", {}, NOT_ADMIN)],
+    "webhook_messages": [("get", "webhooks/1/messages/", {}, NOT_ADMIN)],
     "expiries": [("get", "expiries/", {}, {"mallory": 422})],
     "late_ends": [("get", "expiries/late/", {}, {"mallory": 422})],
     "rules": [

@@ -92,3 +92,23 @@ def test_what_cannot_be_answered_is_refused_by_name(
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == field
+
+
+def test_a_script_of_an_administrator_keeps_webhooks(sam: Person, as_: As) -> None:
+    script = as_(sam)
+
+    made = script.post("webhooks/", {"name": "Chat", "url": "https://chat.example/x", "kinds": ["request.ready"]})
+
+    assert made.status_code == 201
+    assert made.json()["secret"].startswith("whsec_")
+    path = f"webhooks/{made.json()['id']}/"
+    assert "secret" not in script.get(path).json()
+    assert script.patch(path, {"is_paused": True}).json()["paused_at"]
+    assert script.get(path).json()["kinds"] == ["request.ready"]
+    assert script.post(f"{path}test/").status_code == 202
+    (sent,) = script.get(f"{path}messages/").json()["results"]
+    assert (sent["kind"], sent["state"]) == ("webhook.tested", "waiting")
+    assert script.post(f"{path}secret/").json()["secret"] != made.json()["secret"]
+    assert script.post("webhooks/", {"name": "Chat", "url": "ftp://x"}).status_code == 422
+    assert script.delete(path).status_code == 204
+    assert script.get(path).status_code == 404

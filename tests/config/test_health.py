@@ -86,8 +86,9 @@ def _unreachable() -> int:
         ("unapplied_migrations", lambda: 3, "migrations", "3 migrations are not applied."),
         ("sealing_lag_seconds", lambda: 90.0, "sealing", "The oldest ledger entry waits to be sealed since 90 s."),
         ("sweep_lag_seconds", lambda: 45.0, "sweep", "The oldest ended grant waits to be ordered away since 45 s."),
+        ("reading_lag_seconds", lambda: 150.0, "notices", "The oldest sealed entry waits to be told since 150 s."),
     ],
-    ids=["no database", "old schema", "nobody seals", "nobody sweeps"],
+    ids=["no database", "old schema", "nobody seals", "nobody sweeps", "nobody tells"],
 )
 def test_what_is_missing_is_named(
     client: Client, monkeypatch: pytest.MonkeyPatch, name: str, value: Callable[[], float], check: str, sentence: str

@@ -614,3 +614,18 @@ def test_silence_asks_the_fallback(
     request.refresh_from_db()
     holding = Notice.objects.filter(about=f"request:{request.number}", settled_at__isnull=True)
     assert {one.person_id for one in holding} == {who.person.pk for who in voters(request)}
+
+
+@pytest.mark.django_db
+def test_readiness_says_when_nobody_reads_the_ledger(
+    noon: time_machine.Traveller, ada: Person, analyst: Entitlement
+) -> None:
+    assert reading.reading_lag_seconds() == 0
+    submit(ada, analyst)
+    seal_everything(signer=SIGNER)
+    noon.shift(HOUR)
+    assert reading.reading_lag_seconds() == 3600
+
+    reading.read_on()
+
+    assert reading.reading_lag_seconds() == 0
