@@ -248,6 +248,34 @@ def _handed_on(seen: Happening) -> Iterator[Told]:
         yield Told(heir.id, "handover.received", cause=cause)
 
 
+def _glass_opened(seen: Happening) -> Iterator[Told]:
+    for person_id in seen.reviewer_ids:
+        yield Told(person_id, "break_glass.review_wanted", about_glass(seen), _glass(seen))
+
+
+def _glass_overdue(seen: Happening) -> Iterator[Told]:
+    for person_id in dict.fromkeys((*seen.reviewer_ids, *seen.security_ids)):
+        yield Told(person_id, "break_glass.overdue", about_glass(seen), _glass(seen))
+
+
+def _glass_reviewed(seen: Happening) -> Iterator[Told]:
+    """Tell whose access it was; security as well when it was not justified."""
+    justified = bool(seen.data.get("justified"))
+    said = {**_glass(seen), "answer": "was justified" if justified else "was not justified"}
+    concerned = [seen.person.id] if seen.person else []
+    for person_id in dict.fromkeys((*concerned, *(() if justified else seen.security_ids))):
+        yield Told(person_id, "break_glass.reviewed", about_glass(seen), said)
+
+
+def about_glass(seen: Happening) -> str:
+    """Return what notices about a break-glass are settled with."""
+    return f"break_glass:{seen.refs.get('break_glass', '')}"
+
+
+def _glass(seen: Happening) -> dict[str, object]:
+    return {"glass": seen.refs.get("break_glass", ""), "until": seen.data.get("review_due_at") or ""}
+
+
 def _proposed(seen: Happening) -> Iterator[Told]:
     # Alone is who has no second person: it is in force at once and waits for nobody.
     for person_id in () if seen.data.get("alone") else seen.security_ids:
@@ -318,6 +346,9 @@ DECIDERS: dict[str, Decider] = {
     "grant.called_off": _called_off,
     "grant.end_asked": _end_asked,
     "grant.end_answered": _end_answered,
+    "break_glass.opened": _glass_opened,
+    "break_glass.overdue": _glass_overdue,
+    "break_glass.reviewed": _glass_reviewed,
     "hold.opened": _hold_opened,
     "handover.made": _handed_on,
     "policy.proposed": _proposed,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from governance.access.approvers import Voter, deciders, voters
-from governance.access.models import AccessRequest, Grant, RequestState
+from governance.access.break_glass import reviewers
+from governance.access.models import AccessRequest, BreakGlass, Grant, RequestState
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import is_open_ended
 from governance.identity.models import Person, Status
@@ -44,6 +45,7 @@ class Gathered:
         self._roles = dict(Entitlement.objects.filter(pk__in=_keys(entries, "entitlement")).values_list("pk", "name"))
         self._owners = _owners(application_ids)
         self._security = tuple(security_admins().values_list("pk", flat=True)) if entries else ()
+        self._reviewers = _reviewers(_keys(entries, "break_glass"))
         self._grants = grants
         self._requests = requests
         self._voters = _voters(requests.values())
@@ -70,6 +72,7 @@ class Gathered:
             named=named,
             refs={one.kind: one.ref for one in reversed(entry.subjects)},
             security_ids=self._security,
+            reviewer_ids=self._reviewers.get(_first(entry, "break_glass") or 0, ()),
             by_ref=self._people,
         )
 
@@ -167,6 +170,17 @@ def _voters(requests: Iterable[AccessRequest]) -> dict[int, list[Voter]]:
     waiting = [one for one in requests if one.state == RequestState.PENDING]
     known = deciders({one.entitlement.application_id for one in waiting}) if waiting else None
     return {one.pk: voters(one, known) for one in waiting}
+
+
+def _reviewers(keys: set[int]) -> dict[int, tuple[int, ...]]:
+    """Return who may review these break-glasses now."""
+    found = list(
+        BreakGlass.objects.filter(pk__in=keys).select_related(
+            "person__manager__manager", "entitlement", "policy_version"
+        )
+    )
+    known = deciders({one.entitlement.application_id for one in found}) if found else None
+    return {one.pk: tuple(who.pk for who in reviewers(one, known)) for one in found}
 
 
 def _people(

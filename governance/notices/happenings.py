@@ -82,6 +82,8 @@ class Happening:
     #: Everybody the entry names as person, in its order.
     named: tuple[Who, ...] = ()
     security_ids: tuple[int, ...] = ()
+    #: Who may review the break-glass it is about, now.
+    reviewer_ids: tuple[int, ...] = ()
     #: The first reference of each kind of subject.
     refs: Mapping[str, str] = field(default_factory=dict)
     #: For events that name people in `data` by reference.

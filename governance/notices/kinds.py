@@ -68,6 +68,7 @@ class Kind:
 _REQUEST = "/requests/R-{number}/"
 _DECIDE = "/approvals/?item=R-{number}"
 _CELL = "/matrix/{person_ref}/{application_slug}/"
+_GLASS = "/break-glass/{glass}/"
 _PROPOSAL = "/policies/"
 _LEAVER = "/leavers/{person_ref}/"
 
@@ -81,6 +82,7 @@ KINDS = {
         Kind("absence.deputy", "asked", "user-check", "You answer for somebody who is away", "/approvals/"),
         Kind("end.asked", "asked", "calendar-clock", "An end asks whether access lasts", _CELL),
         Kind("policy.proposed", "asked", "scale", "A policy change waits for a second person", _PROPOSAL),
+        Kind("break_glass.review_wanted", "asked", "siren", "Break-glass waits for a review", _GLASS),
         Kind("approval.taken", "answered", "check", "Somebody else answered", _REQUEST),
         Kind("request.stage_approved", "requests", "check", "A step was approved", _REQUEST),
         Kind("request.approved", "requests", "check", "A request was approved", _REQUEST),
@@ -127,6 +129,16 @@ KINDS = {
         Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
         Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
         Kind(
+            "break_glass.overdue",
+            "security",
+            "siren",
+            "A review of break-glass is overdue",
+            _GLASS,
+            "t-bad",
+            is_mandatory=True,
+        ),
+        Kind("break_glass.reviewed", "security", "clipboard-check", "Break-glass was reviewed", _GLASS),
+        Kind(
             "break_glass.used",
             "security",
             "siren",
@@ -141,6 +153,8 @@ KINDS = {
 ASKING = ("approval.wanted", "approval.reminded", "approval.escalated")
 #: Kinds about an end that is near or has come: another end settles them.
 ENDING = ("access.ending", "end.asked")
+#: Kinds about a review of break-glass that is not written.
+REVIEWING = ("break_glass.review_wanted", "break_glass.overdue")
 #: Facts that stay inside: they are shown on the page of the signed-in reader, and never leave by mail or webhook.
 INSIDE = frozenset({"reason", "cause"})
 

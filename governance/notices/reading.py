@@ -26,6 +26,7 @@ from governance.notices.deciding import (
     SETTLING_PROPOSALS,
     SETTLING_REQUESTS,
     about,
+    about_glass,
     about_grant,
     asking,
     decide,
@@ -34,7 +35,7 @@ from governance.notices.deciding import (
 )
 from governance.notices.gathering import Gathered
 from governance.notices.happenings import Happening, Told
-from governance.notices.kinds import ASKING, ENDING
+from governance.notices.kinds import ASKING, ENDING, REVIEWING
 from governance.notices.models import Bookmark, Notice
 
 #: Numbers of entries looked at in one transaction.
@@ -181,6 +182,8 @@ def _over(seen: Happening) -> tuple[str, tuple[str, ...], str]:
     if seen.event in SETTLING_GRANTS and grant is not None:
         holds = "" if grant.ends_at is None or seen.event == "grant.ended" else ending(grant.id, grant.ends_at)
         return about_grant(grant.id), ENDING, holds
+    if seen.event == "break_glass.reviewed":
+        return about_glass(seen), REVIEWING, ""
     if seen.event in SETTLING_PROPOSALS:
         return f"proposal:{seen.data.get('proposal')}", ("policy.proposed",), ""
     return "", (), ""

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.db import connection, connections, transaction
 
-from governance.access import absences, deciding, escalating, grants, requests, turns
+from governance.access import absences, break_glass, deciding, escalating, grants, requests, turns
 from governance.access.approvers import voters
 from governance.access.models import AccessRequest, Grant, GrantCause
 from governance.catalog import policy_proposals
@@ -28,7 +28,7 @@ from governance.ledger.sequencer import seal_everything
 from governance.lifecycle import actions as lifecycle
 from governance.notices import inbox, preferences, reading
 from governance.notices.expiring import warn_due
-from governance.notices.kinds import KINDS, path_of
+from governance.notices.kinds import KINDS, REVIEWING, path_of
 from governance.notices.models import Bookmark, Notice
 from governance.provisioning import settling
 from governance.provisioning.connectors.base import AccountSeen, Permanent, Seen
@@ -629,3 +629,29 @@ def test_readiness_says_when_nobody_reads_the_ledger(
     reading.read_on()
 
     assert reading.reading_lag_seconds() == 0
+
+
+@pytest.mark.django_db
+def test_break_glass_asks_for_a_review_until_it_is_written(
+    tell: Tell, noon: time_machine.Traveller, ada: Person, linus: Person, sam: Person, snowflake: Application
+) -> None:
+    role = cast.add_role(snowflake, "Root", terms={"break_glass_up_to": 2 * HOUR, "may_break_glass": "active eq true"})
+    opened = break_glass.break_glass(
+        ada, role, duration=HOUR, reason="The payment job is stuck and nobody answers.", actor=acting(ada)
+    )
+    tell()
+    assert {"break_glass.used", "break_glass.review_wanted"} <= set(told(sam))
+    assert "break_glass.used" in told(linus)
+    assert [kind for kind in told(ada) if kind.startswith("break_glass")] == []
+    noon.shift(timedelta(days=4))
+    assert break_glass.note_overdue(10) == 1
+    tell()
+    assert told(sam)[-1] == "break_glass.overdue"
+    break_glass.review(
+        opened, reviewer=sam, is_justified=True, done="Restarted the job and read nothing.", actor=acting(sam)
+    )
+
+    tell()
+
+    assert told(ada)[-1] == "break_glass.reviewed"
+    assert not Notice.objects.filter(kind__in=REVIEWING, settled_at__isnull=True).exists()

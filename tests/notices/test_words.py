@@ -27,6 +27,7 @@ FACTS: dict[str, object] = {
     "role": "Analyst",
     "reason": "Use the report.",
     "proposal": 3,
+    "glass": 4,
     "policy": "standard",
     "source": "scim:okta",
     "answer": "approved",
