@@ -156,7 +156,7 @@ class SuggestionShape(serializers.ModelSerializer[RuleSuggestion]):
         return condition_of(suggestion.attribute, suggestion.value)
 
 
-class RoleIn(StrictSerializer):
+class GivenRoleIn(StrictSerializer):
     """A role, by slugs."""
 
     application = serializers.SlugField(max_length=80)
@@ -168,7 +168,7 @@ class TermsIn(StrictSerializer):
 
     name = serializers.CharField(max_length=catalog.LONGEST_NAME)
     condition = serializers.CharField(max_length=LONGEST_CONDITION)
-    entitlements = serializers.ListField(child=RoleIn(), min_length=1, max_length=catalog.MOST_ROLES)
+    entitlements = serializers.ListField(child=GivenRoleIn(), min_length=1, max_length=catalog.MOST_ROLES)
     effect = serializers.ChoiceField(choices=RuleEffect.choices, required=False, default=RuleEffect.GIVE)
     priority = serializers.IntegerField(
         min_value=1, max_value=LAST_PRIORITY, required=False, default=USUAL_PRIORITY, help_text="1 decides first"
