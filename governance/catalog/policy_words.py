@@ -173,7 +173,7 @@ def _whom(field: str, label: str, condition: str, empty: str) -> Line:
 
 
 def _from(field: str, label: str, points: int | None) -> Line:
-    return Line(field, label, "At no risk" if points is None else f"{points} of 100")
+    return Line(field, label, "Never" if points is None else f"{points} of 100")
 
 
 def _first_upper(text: str) -> str:

@@ -14,9 +14,9 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from governance.access import grants
+from governance.access import grants, policy_changes
 from governance.catalog import policies, rules
-from governance.catalog.models import Entitlement
+from governance.catalog.models import Entitlement, PolicyProposal
 from governance.catalog.policy_terms import PolicyTerms
 from governance.core.clock import now
 from governance.identity.connections import actions as connections
@@ -175,6 +175,13 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "rule-suggestions/": (ADMIN, GET),
     "rule-suggestions/look/": (ADMIN, POST),
     "rule-suggestions/<int:suggestion_id>/": (ADMIN, GET),
+    "policies/<slug:slug>/change/": (ADMIN, BOTH),  # And owners, for policies of only their applications.
+    "policy-proposals/<int:proposal_id>/": (GOVERN, GET),
+    "policy-proposals/<int:proposal_id>/effect/": (GOVERN, GET),
+    "policy-proposals/<int:proposal_id>/replay/": (GOVERN, GET),
+    "policy-proposals/<int:proposal_id>/approve/": (ADMIN, POST),
+    "policy-proposals/<int:proposal_id>/decline/": (ADMIN, POST),
+    "policy-proposals/<int:proposal_id>/withdraw/": (CHANGE, POST),
     "new-rule/": (ADMIN, BOTH),
     "new-rule/affected/": (ADMIN, BOTH),
     "rules/<slug:slug>/": (GOVERN, GET),
@@ -196,7 +203,6 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 CHANGES = {
     "holds/limits/": ADMIN,
     "applications/<slug:slug>/connector/": ADMIN,
-    "policies/<slug:slug>/": ADMIN,
 }
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
 MACHINES = ("api/v1/", "scim/v2/", "scim/oauth/")
@@ -243,6 +249,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "<int:hook_id>": "1",
         "<int:message_id>": "1",
         "<int:suggestion_id>": "1",
+        "<int:proposal_id>": str(_proposed(sam).pk),
         "<int:exception_id>": str(exempt(rule, ada, by=sam).pk),
         "<int:exchange_id>": str(exchange.pk),
         "<int:token_id>": "1",
@@ -260,6 +267,12 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
 def _held(person: Person) -> Hold:
     reading = Reading("scim:okta", "leave", limit=1, taken=2, people=9, window_hours=24)
     return holding.hold(reading, [holding.Held(person.pk)], at=now(), actor=TESTING)
+
+
+def _proposed(sam: Person) -> PolicyProposal:
+    terms = PolicyTerms(("owner",))
+    why = "Everybody should meet it."
+    return policy_changes.propose("Other", terms, why=why, proposed_by=sam, actor=TESTING)
 
 
 def _address(route: str, world: dict[str, str], person: Person) -> str:

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from governance.catalog import policies as catalog_policies
-from governance.catalog.models import AccessPolicy, AccessPolicyVersion, BirthrightRule, BirthrightRuleVersion
+from governance.catalog.models import (
+    AccessPolicy,
+    AccessPolicyVersion,
+    BirthrightRule,
+    BirthrightRuleVersion,
+    PolicyProposal,
+    ProposalState,
+)
+from governance.catalog.policy_proposals import may_propose
+from governance.catalog.policy_terms import terms_of
+from governance.catalog.policy_words import Change, Line, changes, lines, names_of
 from governance.core.clock import now
-from governance.core.errors import Invalid, NotAllowed, NotFound
+from governance.core.errors import NotFound
 from governance.identity.models import RoleName
 from governance.identity.queries import names_by_ref
-from governance.web.actor import actor_of
-from governance.web.govern.pages import add_errors
-from governance.web.govern.policy_forms import PolicyForm
+from governance.web.actor import person_of
 from governance.web.roles import needs, standing_of
 
 READERS = (RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
 
 
+@dataclass(frozen=True, slots=True)
+class VersionShown:
+    """A version with all it says, and what it changed of the one before; the first changed nothing."""
+
+    version: AccessPolicyVersion
+    lines: tuple[Line, ...]
+    changes: tuple[Change, ...]
+    author: str
+    #: The proposal it came from; none for what was there before proposals, and the first set-up.
+    proposal: PolicyProposal | None
+
+
 @needs(*READERS)
 @require_GET
 def policies(request: HttpRequest) -> HttpResponse:
-    """List policies and birthright rules with the version in force."""
+    """List what waits for a second person, and policies and birthright rules with the version in force."""
     at = now()
     held = Q(entitlements__retired_at__isnull=True)
     known = AccessPolicy.objects.annotate(roles=Count("entitlements", filter=held, distinct=True)).order_by(
@@ -39,8 +58,10 @@ def policies(request: HttpRequest) -> HttpResponse:
     )
     versions = BirthrightRuleVersion.objects.filter(effective_at__lte=at).prefetch_related("entitlements__application")
     rule_versions = _latest(versions, "rule_id")
+    waiting = PolicyProposal.objects.filter(state=ProposalState.PENDING).select_related("proposed_by", "base")
     context = {
         "page": "policies",
+        "waiting": waiting.order_by("id"),
         "policies": [(one, in_force.get(one.pk)) for one in known],
         "rules": [(one, rule_versions.get(one.pk)) for one in rules.order_by("retired_at", "name", "id")],
         "may_change": standing_of(request).is_security_admin,
@@ -49,58 +70,42 @@ def policies(request: HttpRequest) -> HttpResponse:
 
 
 @needs(*READERS)
+@require_GET
 def policy(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the versions of a policy, and let a security administrator write the next one."""
+    """Show what a policy says, what it said, what is proposed, and which roles stand under it."""
     found = AccessPolicy.objects.filter(slug=slug).first()
     if found is None:
         raise NotFound(f"There is no policy called {slug}.")
-    versions = list(found.versions.order_by("-number"))
-    form = PolicyForm(_posted(request), initial=PolicyForm.initial_of(found.name, versions[0] if versions else None))
-    if request.method == "POST" and _save_policy(request, form, found.slug):
-        return redirect("policy", found.slug)
+    proposals = PolicyProposal.objects.filter(slug=slug).select_related("proposed_by", "decided_by").order_by("-id")
+    answered = list(proposals)
     context = {
         "page": "policies",
         "policy": found,
-        "versions": versions,
-        "authors": names_by_ref({one.created_by_ref for one in versions}),
+        "versions": _shown(list(found.versions.order_by("-number")), answered),
+        "waiting": [one for one in answered if one.is_waiting],
+        "turned_down": [one for one in answered if one.state in (ProposalState.DECLINED, ProposalState.WITHDRAWN)],
         "roles": found.entitlements.filter(retired_at=None).select_related("application").order_by("application__name"),
-        "form": form,
-        "may_change": standing_of(request).is_security_admin,
+        "may_propose": may_propose(person_of(request), slug),
     }
-    return render(request, "govern/policy.html", context, status=422 if form.errors else 200)
+    return render(request, "govern/policy.html", context)
 
 
-@needs(RoleName.SECURITY_ADMIN)
-def new_policy(request: HttpRequest) -> HttpResponse:
-    """Write the first version of a new policy."""
-    form = PolicyForm(_posted(request), initial=PolicyForm.initial_of("", None))
-    if request.method == "POST" and _save_policy(request, form, ""):
-        return redirect("policies")
-    context = {"page": "policies", "form": form, "title": "New policy", "button": "Save policy"}
-    return render(request, "govern/policy_new.html", context, status=422 if form.errors else 200)
-
-
-def _save_policy(request: HttpRequest, form: PolicyForm, slug: str) -> bool:
-    _require_admin(request)
-    if not form.is_valid():
-        return False
-    try:
-        name, terms = form.cleaned_data["name"], form.terms()
-        version = catalog_policies.save_policy(name, terms, slug=slug, actor=actor_of(request))
-    except Invalid as error:
-        add_errors(form, error)
-        return False
-    messages.success(request, f"Version {version.number} of {version.policy.name} is in force from now on.")
-    return True
-
-
-def _require_admin(request: HttpRequest) -> None:
-    if not standing_of(request).is_security_admin:
-        raise NotAllowed("Only security administrators write policies.")
-
-
-def _posted(request: HttpRequest) -> Any:
-    return request.POST if request.method == "POST" else None
+def _shown(versions: list[AccessPolicyVersion], proposals: list[PolicyProposal]) -> list[VersionShown]:
+    """Return versions, the latest first, each with what differs from the one before."""
+    said = [terms_of(one) for one in versions]
+    names = names_of(*said)
+    authors = names_by_ref({one.created_by_ref for one in versions})
+    by_version = {one.version_id: one for one in proposals}
+    return [
+        VersionShown(
+            version=version,
+            lines=lines(terms, names),
+            changes=changes(before, terms, names) if before is not None else (),
+            author=authors.get(version.created_by_ref, ""),
+            proposal=by_version.get(version.pk),
+        )
+        for version, terms, before in zip(versions, said, [*said[1:], None], strict=False)
+    ]
 
 
 def _latest(versions: Any, key: str) -> dict[int, Any]:

@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 
 from governance.access import birthright
 from governance.access.models import Grant
-from governance.catalog import rules
+from governance.catalog import policy_proposals, rules
+from governance.catalog.policy_terms import PolicyTerms
 from governance.core.clock import now
 from governance.identity.models import Person
 from governance.ledger.notes import Signer
@@ -61,8 +62,13 @@ def company(ada: Person, grace: Person, linus: Person, sam: Person, audrey: Pers
     left = cast.hire("Lea Left")
     stories.give(left, analyst)
     lifecycle.leave(left, actor=cast.TESTING)
+    terms = PolicyTerms(stages=("manager",), max_duration=timedelta(days=3), auto_deny='userType eq "Contractor"')
+    why = "Three days are enough for everybody."
+    proposal = policy_proposals.open_proposal(
+        "Standard", terms, slug="standard", why=why, proposed_by=sam, actor=cast.TESTING
+    )
     seal_everything(signer=Signer.generate("example.com/ledger"))
-    return {"grant": grant, "orphan": orphan, "left": left, "request": request}
+    return {"grant": grant, "orphan": orphan, "left": left, "request": request, "proposal": proposal}
 
 
 def pages(company: dict[str, Any]) -> list[str]:
@@ -90,6 +96,10 @@ def pages(company: dict[str, Any]) -> list[str]:
         "/operations/",
         "/policies/",
         "/policies/standard/",
+        "/policies/standard/change/",
+        f"/policy-proposals/{company['proposal'].pk}/",
+        f"/policy-proposals/{company['proposal'].pk}/effect/",
+        f"/policy-proposals/{company['proposal'].pk}/replay/",
         "/rules/engineers/",
         "/new-policy/",
         "/new-rule/",

@@ -1,49 +1,161 @@
-"""Policies: what is in force, what was, and writing the next version."""
+"""Policies: what is in force, what was, and changing it: draft, look, propose, and a second person."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Entitlement
+from governance.access import policy_changes
+from governance.catalog import policies
+from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Application, Entitlement, PolicyProposal
+from governance.catalog.policy_terms import PolicyTerms, terms_of
+from governance.catalog.stages import Approvers, Stage
 from governance.identity.models import Person
+from tests.cast import TESTING, acting, add_application, add_role, hire, make_security_admin
 from tests.web import stories
 from tests.web.conftest import SignedIn
 
+SECURITY = Approvers("security")
+SAFE = PolicyTerms(stages=(Stage(Approvers("owner"), fallback=SECURITY),))
+WHY = "Incidents take longer than four hours."
 POLICY = {
     "name": "Sensitive",
-    "stage_1": "manager",
-    "stage_2": "owner",
+    "stages": "2",
+    "stage-1-kind": "manager",
+    "stage-1-quorum": "1",
+    "instead-1-kind": "security",
+    "stage-2-kind": "owner",
+    "stage-2-quorum": "1",
+    "stage-2-after": "8",
+    "instead-2-kind": "security",
+    "reviewer-kind": "security",
     "default_duration": "4",
     "max_duration": "8",
     "purposes": "Fix an incident\nAnswer an audit",
     "auto_approve_up_to": "0",
     "lapses_after": "48",
+    "extending": "one",
+    "at_end": "remove",
+    "warns_before": "24, 1",
+    "may_shorten": "on",
+    "why": WHY,
+    "do": "look",
 }
 
 
-def test_a_new_policy_says_what_was_written(sam: Person, signed_in: SignedIn) -> None:
-    answer = signed_in(sam).post("/new-policy/", POLICY)
-
-    assert answer.status_code == 302
-    version = AccessPolicyVersion.objects.get(policy__slug="sensitive")
-    assert (version.stage_kinds, version.max_duration) == (["manager", "owner"], timedelta(hours=8))
-    assert version.purposes == ["Fix an incident", "Answer an audit"]
+@pytest.fixture
+def tess(db: None) -> Person:
+    return make_security_admin(hire("Tess Second"))
 
 
-def test_a_change_is_a_new_version_beside_the_old_one(sam: Person, signed_in: SignedIn) -> None:
+def looked_at(client: Client, address: str, said: dict[str, str]) -> dict[str, str]:
+    """Return what the page sends after it was looked at."""
+    page = client.post(address, said)
+    assert page.status_code == 200, page.content.decode()
+    return said | {"do": "propose", "shown": page.context["fingerprint"]}
+
+
+def test_a_new_policy_is_looked_at_proposed_and_put_in_force_by_another(
+    sam: Person, tess: Person, signed_in: SignedIn
+) -> None:
     client = signed_in(sam)
-    client.post("/new-policy/", POLICY)
+    answer = client.post("/new-policy/", looked_at(client, "/new-policy/", POLICY))
 
-    client.post("/policies/sensitive/", POLICY | {"max_duration": "4"})
+    written = PolicyProposal.objects.get()
+    assert (answer.status_code, answer.url) == (302, f"/policy-proposals/{written.pk}/")
+    assert not AccessPolicyVersion.objects.exists()
+    signed_in(tess).post(f"/policy-proposals/{written.pk}/approve/", {"answer": "Agreed."})
+    terms = terms_of(AccessPolicyVersion.objects.get(policy__slug="sensitive"))
+    assert terms.route == (
+        Stage(Approvers("manager"), fallback=SECURITY),
+        Stage(Approvers("owner"), escalates_after=timedelta(hours=8), fallback=SECURITY),
+    )
+    assert (terms.extending, terms.purposes) == ("one", ("Fix an incident", "Answer an audit"))
+    assert terms.warns_before == (timedelta(hours=24), timedelta(hours=1))
 
-    policy = AccessPolicy.objects.get(slug="sensitive")
-    assert list(policy.versions.order_by("number").values_list("number", flat=True)) == [1, 2]
-    page = client.get("/policies/sensitive/").content.decode()
-    assert "8 hours at most" in page
-    assert "4 hours at most" in page
-    assert "by Sam Okoro" in page
+
+def test_what_was_not_looked_at_is_not_proposed(sam: Person, tess: Person, signed_in: SignedIn) -> None:
+    client = signed_in(sam)
+    said = looked_at(client, "/new-policy/", POLICY)
+
+    page = client.post("/new-policy/", said | {"max_duration": "9"})
+
+    assert page.status_code == 200
+    assert "Whom it affects" in page.content.decode()
+    assert not PolicyProposal.objects.exists()
+
+
+def test_stages_are_added_moved_and_removed_without_a_script(sam: Person, signed_in: SignedIn) -> None:
+    client = signed_in(sam)
+
+    def kinds(do: str) -> list[str]:
+        page = client.post("/new-policy/", POLICY | {"do": do})
+        assert page.status_code == 200
+        assert 'value="Sensitive"' in page.content.decode()
+        return [row.stage.initial["kind"] for row in page.context["editor"].rows]
+
+    assert kinds("add") == ["manager", "owner", "owner"]
+    assert kinds("up-2") == kinds("down-1") == ["owner", "manager"]
+    assert kinds("remove-1") == ["owner"]
+    assert kinds("up-1") == kinds("down-9") == kinds("remove-x") == ["manager", "owner"]
+    assert not PolicyProposal.objects.exists()
+
+
+def test_the_editor_opens_with_what_is_in_force_and_sends_the_same_back(
+    sam: Person, ada: Person, signed_in: SignedIn
+) -> None:
+    people = Approvers("people", people=(str(ada.ref),))
+    terms = replace(
+        SAFE,
+        stages=(Stage(people, escalates_after=timedelta(minutes=90), fallback=SECURITY), *SAFE.route),
+        auto_deny='userType eq "Contractor"',
+        refused_from=90,
+        at_end="ask",
+        kept_for=timedelta(hours=12),
+        break_glass_up_to=timedelta(hours=2),
+        break_glass_reviewer=people,
+    )
+    policies.save_policy("Lab", terms, actor=TESTING)
+    client = signed_in(sam)
+    editor = client.get("/policies/lab/change/").context["editor"]
+
+    said = {"stages": "2", "base": "1", "do": "look", "why": WHY}
+    for form in editor.forms:
+        for name in form.fields:
+            value = form[name].value()
+            if value not in (None, "", False):
+                said[form.add_prefix(name)] = "on" if value is True else str(value)
+    page = client.post("/policies/lab/change/", said)
+
+    assert page.status_code == 200
+    assert page.context["changes"] == ()
+    assert "It says what is in force already." in page.content.decode()
+
+
+def test_the_page_shows_in_plain_words_what_changes(
+    sam: Person, tess: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    policy = add_role(snowflake, "Analyst", stages=SAFE.stages).policy
+    longer = replace(SAFE, max_duration=timedelta(days=60), auto_deny='userType eq "Contractor"')
+    written = policy_changes.propose(policy.name, longer, slug=policy.slug, why=WHY, proposed_by=sam, actor=acting(sam))
+    client = signed_in(tess)
+
+    page = client.get(f"/policy-proposals/{written.pk}/").content.decode()
+    effect = client.get(f"/policy-proposals/{written.pk}/effect/").content.decode()
+    replayed = client.get(f"/policy-proposals/{written.pk}/replay/").content.decode()
+
+    for words in ("30 days", "60 days", "Declined at once", "Approve and put in force", WHY):
+        assert words in page
+    assert "finds somebody to decide, at every stage" in effect
+    assert "Nobody asked for one of its roles" in replayed
+    for part in ("effect", "replay"):
+        answer = client.get(f"/policy-proposals/{written.pk}/{part}/", headers={"HX-Request": "true"}).content.decode()
+        assert answer.strip().startswith(f'<section class="part" id="{part}"')
 
 
 @pytest.mark.parametrize(
@@ -53,13 +165,21 @@ def test_a_change_is_a_new_version_beside_the_old_one(sam: Person, signed_in: Si
         ({"max_duration": "many"}, "Enter a number."),
         ({"may_request": "department is Finance"}, ""),
         ({"auto_approve": "((("}, ""),
-        ({"stage_1": "the boss"}, "Select a valid choice"),
+        ({"auto_deny": "((("}, ""),
+        ({"stage-1-kind": "the boss"}, "Select a valid choice"),
+        ({"stage-1-kind": "group", "stage-1-group": "No such"}, "There is no group called No such."),
+        ({"stage-1-kind": "people", "stage-1-people": "no@body.example"}, "no@body.example"),
+        ({"stage-1-quorum": "0"}, "greater than or equal to 1"),
         ({"purposes": ""}, "This field is required."),
         ({"name": ""}, "This field is required."),
+        ({"ticket_pattern": "(a+)+"}, "Keep the pattern simple"),
+        ({"warns_before": "soon"}, "Write hours with commas"),
+        ({"break_glass_up_to": "48"}, "less than or equal to 24"),
+        ({"at_end": "ask"}, "Say for how long it is kept"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_wrong_policy_is_refused_at_its_field(
+def test_a_wrong_draft_is_refused_at_its_field(
     change: dict[str, str], said: str, sam: Person, signed_in: SignedIn
 ) -> None:
     answer = signed_in(sam).post("/new-policy/", POLICY | change)
@@ -67,20 +187,114 @@ def test_a_wrong_policy_is_refused_at_its_field(
     assert answer.status_code == 422
     assert said in answer.content.decode()
     assert 'aria-invalid="true"' in answer.content.decode()
-    assert not AccessPolicy.objects.exists()
 
 
-@pytest.mark.parametrize("path", ["/new-policy/", "/policies/standard/"])
-@pytest.mark.parametrize("who", ["ada", "linus", "audrey"])
-def test_only_administrators_write_policies(
-    who: str, path: str, request: pytest.FixtureRequest, analyst: Entitlement, signed_in: SignedIn
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stage-1-quorum": "2"}, "there is one manager"),
+        ({"stage-1-kind": "group"}, "say which group is asked"),
+        ({"instead-1-kind": "manager"}, "has to be somebody else"),
+    ],
+)
+def test_a_stage_that_cannot_be_is_refused_above_the_stages(
+    change: dict[str, str], said: str, sam: Person, signed_in: SignedIn
 ) -> None:
-    before = AccessPolicyVersion.objects.count()
+    answer = signed_in(sam).post("/new-policy/", POLICY | change)
 
-    answer = signed_in(request.getfixturevalue(who)).post(path, POLICY)
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
 
-    assert answer.status_code == 403
-    assert AccessPolicyVersion.objects.count() == before
+
+def test_a_draft_with_somebody_nobody_could_decide_about_has_no_button(
+    sam: Person, tess: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    client = signed_in(sam)
+    said = POLICY | {"base": "1", "instead-1-kind": ""}
+
+    page = client.post(f"/policies/{analyst.policy.slug}/change/", said).content.decode()
+
+    assert "nobody who could decide" in page
+    assert "Linus Berg" in page
+    assert 'value="propose"' not in page
+
+
+def test_the_reason_is_needed_and_stays_in_the_form(sam: Person, tess: Person, signed_in: SignedIn) -> None:
+    client = signed_in(sam)
+    said = looked_at(client, "/new-policy/", POLICY) | {"why": "Short."}
+
+    page = client.post("/new-policy/", said)
+
+    assert page.status_code == 422
+    assert "Write one full sentence" in page.content.decode()
+
+
+def test_who_is_alone_says_so(sam: Person, signed_in: SignedIn) -> None:
+    client = signed_in(sam)
+    said = looked_at(client, "/new-policy/", POLICY)
+
+    client.post("/new-policy/", said)
+    assert not AccessPolicyVersion.objects.exists()
+    client.post("/new-policy/", said | {"alone": "yes", "name": "Other"})
+    said = looked_at(client, "/new-policy/", POLICY | {"name": "Other"})
+    client.post("/new-policy/", said | {"alone": "yes"})
+
+    assert AccessPolicyVersion.objects.get().policy.slug == "other"
+    assert "who was alone" in client.get("/policies/other/").content.decode()
+
+
+def test_nobody_but_a_second_administrator_finds_the_buttons(
+    sam: Person, tess: Person, audrey: Person, signed_in: SignedIn
+) -> None:
+    written = policy_changes.propose("Lab", SAFE, why=WHY, proposed_by=sam, actor=acting(sam))
+    address = f"/policy-proposals/{written.pk}/"
+
+    assert "Approve and put in force" in signed_in(tess).get(address).content.decode()
+    for person in (sam, audrey):
+        assert "Approve and put in force" not in signed_in(person).get(address).content.decode()
+    assert signed_in(sam).post(f"{address}approve/").status_code == 403
+    assert signed_in(tess).post(f"{address}withdraw/").status_code == 403
+    assert signed_in(tess).post(f"{address}decline/", {"answer": ""}).status_code == 422
+    assert signed_in(tess).post(f"{address}decline/", {"answer": "Too long."}).status_code == 302
+    assert signed_in(tess).post(f"{address}approve/").status_code == 409
+    assert "Too long." in signed_in(audrey).get(address).content.decode()
+
+
+def test_an_owner_proposes_for_their_own_policies_only(
+    linus: Person, snowflake: Application, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    own = add_role(snowflake, "Reader", stages=SAFE.stages).policy
+    client = signed_in(linus)
+
+    assert client.get(f"/policies/{own.slug}/change/").status_code == 200
+    assert "Propose a change" in client.get(f"/policies/{own.slug}/").content.decode()
+    add_role(add_application("GitLab"), "Guest", policy=own)
+    assert client.get(f"/policies/{own.slug}/change/").status_code == 403
+    assert "Propose a change" not in client.get(f"/policies/{own.slug}/").content.decode()
+
+
+def test_no_page_writes_a_version_by_one_person(sam: Person, tess: Person, signed_in: SignedIn) -> None:
+    policies.save_policy("Lab", SAFE, actor=TESTING)
+    client = signed_in(sam)
+
+    assert client.post("/policies/lab/", POLICY).status_code == 405
+    client.post("/policies/lab/change/", looked_at(client, "/policies/lab/change/", POLICY | {"base": "1"}))
+
+    assert AccessPolicyVersion.objects.count() == 1
+    assert PolicyProposal.objects.get().is_waiting
+
+
+def test_versions_stay_beside_each_other_with_what_they_changed(sam: Person, tess: Person, signed_in: SignedIn) -> None:
+    policies.save_policy("Lab", SAFE, actor=TESTING)
+    longer = replace(SAFE, max_duration=timedelta(days=60))
+    written = policy_changes.propose("Lab", longer, slug="lab", why=WHY, proposed_by=sam, actor=acting(sam))
+    policy_changes.approve(written, decided_by=tess, actor=acting(tess))
+
+    page = signed_in(sam).get("/policies/lab/").content.decode()
+
+    assert page.count('class="card pad version"') == 2
+    for words in ("proposed by Sam Okoro, approved by Tess Second", "30 days", "60 days"):
+        assert words in page
 
 
 def test_an_auditor_reads_every_version_without_a_form(
@@ -90,20 +304,48 @@ def test_an_auditor_reads_every_version_without_a_form(
 
     for path in ("/policies/", "/policies/standard/"):
         page = client.get(path).content.decode()
-        assert "Application owner" in page
-        assert "Write the next version" not in page
+        assert "owner of the application" in page.lower() or "Application owner" in page
+        assert "Propose a change" not in page
 
 
 def test_what_is_not_there_is_not_found(sam: Person, signed_in: SignedIn) -> None:
-    assert signed_in(sam).get("/policies/nothing/").status_code == 404
-
-
-def test_hostile_words_stay_text_among_policies(sam: Person, analyst: Entitlement, signed_in: SignedIn) -> None:
     client = signed_in(sam)
-    client.post("/new-policy/", POLICY | {"name": f"Policy {stories.HOSTILE}", "purposes": stories.HOSTILE})
+
+    for path in ("/policies/nothing/", "/policies/nothing/change/", "/policy-proposals/99/"):
+        assert client.get(path).status_code == 404
+
+
+def test_hostile_words_stay_text_among_policies(
+    sam: Person, tess: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    client = signed_in(sam)
+    said = POLICY | {"name": f"Policy {stories.HOSTILE}", "purposes": stories.HOSTILE, "why": f"{WHY}{stories.HOSTILE}"}
+    client.post("/new-policy/", looked_at(client, "/new-policy/", said))
+    written = PolicyProposal.objects.get()
+    pages = [client.get(path).content.decode() for path in ("/policies/", f"/policy-proposals/{written.pk}/")]
+    signed_in(tess).post(f"/policy-proposals/{written.pk}/approve/")
     slug = AccessPolicy.objects.exclude(slug="standard").get().slug
 
-    for path in ("/policies/", f"/policies/{slug}/"):
-        page = client.get(path).content.decode()
-        assert "<img" not in page, path
-        assert "&amp;lt;" not in page, path
+    for page in (*pages, client.get(f"/policies/{slug}/").content.decode()):
+        assert "<img" not in page
+        assert "&amp;lt;" not in page
+
+
+@pytest.mark.parametrize(
+    "path", ["/policies/", "/policies/{slug}/", "/policy-proposals/{pk}/", "/policies/{slug}/change/"]
+)
+def test_pages_about_policies_ask_twelve_times_at_most(
+    path: str, sam: Person, tess: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    policy = add_role(snowflake, "Analyst", stages=SAFE.stages).policy
+    for number in range(3):
+        longer = replace(SAFE, max_duration=timedelta(days=40 + number))
+        written = policy_changes.propose(
+            policy.name, longer, slug=policy.slug, why=WHY, proposed_by=sam, actor=acting(sam)
+        )
+    client = signed_in(tess)
+
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(path.format(slug=policy.slug, pk=written.pk)).status_code == 200
+
+    assert len(asked) <= 12, [one["sql"][:90] for one in asked]

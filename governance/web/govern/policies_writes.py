@@ -1,0 +1,233 @@
+"""Writing a draft of a policy, looking at whom it affects, proposing it, and deciding about what others proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from governance.access import policy_changes
+from governance.access.preview import Preview, preview
+from governance.access.replay import replay
+from governance.catalog.models import AccessPolicyVersion, PolicyProposal
+from governance.catalog.policy_proposals import has_second_person, last_version, may_propose, proposal
+from governance.catalog.policy_terms import PolicyTerms, check_terms, terms_from_json, terms_of
+from governance.catalog.policy_words import Change, changes, lines
+from governance.core.clock import now
+from governance.core.errors import Conflict, Invalid, NotAllowed, NotFound, Refused
+from governance.identity.models import RoleName
+from governance.web.actor import actor_of, person_of
+from governance.web.govern.pages import is_htmx, show
+from governance.web.govern.policy_forms import USUAL, Editor
+from governance.web.roles import needs, standing_of
+
+READERS = (RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
+WRITERS = (RoleName.OWNER, RoleName.SECURITY_ADMIN)
+
+
+@needs(RoleName.SECURITY_ADMIN)
+def new(request: HttpRequest) -> HttpResponse:
+    """Write the draft of a new policy."""
+    return _write(request, None)
+
+
+@needs(*WRITERS)
+def change(request: HttpRequest, slug: str) -> HttpResponse:
+    """Write the draft of the next version of a policy."""
+    found = last_version(slug)
+    if found is None:
+        raise NotFound(f"There is no policy called {slug}.")
+    if not may_propose(person_of(request), slug):
+        raise NotAllowed("Owners propose changes of policies under which every role is in their applications.")
+    return _write(request, found)
+
+
+@needs(*READERS)
+@require_GET
+def one(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Show what is proposed, against what is in force, with its effect; who may decide finds the buttons here."""
+    return _show(request, proposal(proposal_id))
+
+
+@needs(*READERS)
+@require_GET
+def effect(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Show whom a proposal affects, as of now."""
+    found = proposal(proposal_id)
+    base = terms_of(found.base) if found.base else None
+    seen = preview(terms_from_json(found.terms), base, found.slug)
+    return _part(request, found, "effect", "Whom it affects", {"preview": seen})
+
+
+@needs(*READERS)
+@require_GET
+def replayed(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Show how the requests of the last 90 days would have gone under a proposal."""
+    found = proposal(proposal_id)
+    seen = replay(terms_from_json(found.terms), found.slug, at=now())
+    return _part(request, found, "replay", "The last 90 days under it", {"replay": seen})
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
+def approve(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Put what another proposed in force."""
+    found = proposal(proposal_id)
+    try:
+        done = policy_changes.approve(
+            found, decided_by=person_of(request), answer=request.POST.get("answer", ""), actor=actor_of(request)
+        )
+    except Refused as refusal:
+        return _show(request, found, [reason.sentence for reason in refusal.reasons])
+    except Invalid as error:
+        return _show(request, found, [line for several in error.fields.values() for line in several])
+    assert done.version is not None
+    messages.success(request, f"Version {done.version.number} of {done.name} is in force from now on.")
+    return redirect("policy", done.slug)
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
+def decline(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Say no to what another proposed, with the reason."""
+    found = proposal(proposal_id)
+    try:
+        policy_changes.decline(
+            found, decided_by=person_of(request), answer=request.POST.get("answer", ""), actor=actor_of(request)
+        )
+    except Invalid as error:
+        return _show(request, found, [line for several in error.fields.values() for line in several])
+    messages.success(request, f"Declined. {found.proposed_by.display_name} sees your reason.")
+    return redirect("policy_proposal", found.pk)
+
+
+@needs(*WRITERS)
+@require_POST
+def withdraw(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Take back one's own proposal."""
+    found = proposal(proposal_id)
+    policy_changes.withdraw(found, person=person_of(request), actor=actor_of(request))
+    messages.success(request, "Taken back. Nothing was changed.")
+    return redirect("policy_proposal", found.pk)
+
+
+def _part(request: HttpRequest, found: PolicyProposal, part: str, title: str, shown: Mapping[str, Any]) -> HttpResponse:
+    context = {"page": "policies", "proposal": found, "part": part, "title": title, "is_part": is_htmx(request)}
+    return show(request, "govern/policy_effect.html", "effect", context | dict(shown))
+
+
+def _write(request: HttpRequest, base: AccessPolicyVersion | None) -> HttpResponse:
+    do = request.POST.get("do", "")
+    if request.method != "POST":
+        return _edit(request, base, _opened(request, base))
+    if do.partition("-")[0] in ("add", "remove", "up", "down"):
+        return _edit(request, base, Editor.rearranged(request.POST, do))
+    editor = Editor.posted(request.POST)
+    terms = _terms(editor)
+    seen = None if terms is None else _preview(terms, base)
+    fingerprint = Editor.fingerprint(request.POST)
+    is_looked_at = do == "propose" and request.POST.get("shown") == fingerprint
+    if terms is not None and is_looked_at and (written := _propose(request, editor, terms, base)):
+        return _proposed(request, written)
+    return _edit(request, base, editor, terms=terms, seen=seen, fingerprint=fingerprint)
+
+
+def _opened(request: HttpRequest, base: AccessPolicyVersion | None) -> Editor:
+    """Return the editor of what is in force, or of what somebody proposed before (`?like=12`)."""
+    like = request.GET.get("like", "")
+    if like.isascii() and like.isdigit() and len(like) < 19:
+        before = proposal(int(like))
+        return Editor.of(before.name, terms_from_json(before.terms), before.why)
+    return Editor.of("", USUAL) if base is None else Editor.of(base.policy.name, terms_of(base))
+
+
+def _terms(editor: Editor) -> PolicyTerms | None:
+    terms = editor.terms()
+    if terms is None:
+        return None
+    try:
+        check_terms(editor.form.cleaned_data["name"], terms)
+    except Invalid as error:
+        editor.refuse(error)
+        return None
+    return terms
+
+
+def _preview(terms: PolicyTerms, base: AccessPolicyVersion | None) -> Preview:
+    return preview(terms, terms_of(base) if base else None, base.policy.slug if base else "")
+
+
+def _propose(
+    request: HttpRequest, editor: Editor, terms: PolicyTerms, base: AccessPolicyVersion | None
+) -> PolicyProposal | None:
+    base_number = request.POST.get("base", "")
+    try:
+        return policy_changes.propose(
+            editor.form.cleaned_data["name"],
+            terms,
+            slug=base.policy.slug if base else "",
+            base_number=int(base_number) if base_number.isascii() and base_number.isdigit() else None,
+            why=editor.why.cleaned_data["why"],
+            proposed_by=person_of(request),
+            alone=request.POST.get("alone") == "yes",
+            actor=actor_of(request),
+        )
+    except Invalid as error:
+        editor.refuse(error)
+    except Refused as refusal:
+        editor.refusals = [reason.sentence for reason in refusal.reasons]
+    except Conflict as conflict:
+        editor.refusals = [str(conflict)]
+    return None
+
+
+def _proposed(request: HttpRequest, written: PolicyProposal) -> HttpResponse:
+    if written.is_alone:
+        messages.success(request, f"{written.name} is in force. Nobody else looked at it, and the record says so.")
+        return redirect("policy", written.slug)
+    messages.success(request, "Proposed. It waits for a second security administrator; nothing has changed yet.")
+    return redirect("policy_proposal", written.pk)
+
+
+def _edit(
+    request: HttpRequest,
+    base: AccessPolicyVersion | None,
+    editor: Editor,
+    *,
+    terms: PolicyTerms | None = None,
+    seen: Preview | None = None,
+    fingerprint: str = "",
+) -> HttpResponse:
+    differences: tuple[Change, ...] = changes(terms_of(base), terms) if base and terms else ()
+    context = {
+        "page": "policies",
+        "base": base,
+        "base_number": request.POST.get("base", "") or (base.number if base else ""),
+        "editor": editor,
+        "preview": seen,
+        "changes": differences,
+        "fingerprint": fingerprint,
+        "may_be_alone": base is None and seen is not None and not has_second_person(person_of(request)),
+    }
+    return render(request, "govern/policy_form.html", context, status=422 if editor.has_errors else 200)
+
+
+def _show(request: HttpRequest, found: PolicyProposal, refusals: list[str] | None = None) -> HttpResponse:
+    terms = terms_from_json(found.terms)
+    base = terms_of(found.base) if found.base else None
+    person, is_admin = person_of(request), standing_of(request).is_security_admin
+    context = {
+        "page": "policies",
+        "proposal": found,
+        "base_words": f"Version {found.base.number}" if found.base else "",
+        "changes": changes(base, terms) if base else (),
+        "lines": lines(terms),
+        "may_decide": found.is_waiting and is_admin and found.proposed_by_id != person.pk,
+        "is_own": found.is_waiting and found.proposed_by_id == person.pk,
+        "refusals": refusals or [],
+    }
+    return render(request, "govern/policy_proposal.html", context, status=422 if refusals else 200)
