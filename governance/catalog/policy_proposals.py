@@ -86,11 +86,11 @@ def open_proposal(
     policy. Raises Invalid naming each wrong field, NotAllowed for who may not, and Conflict when another version is in
     force.
     """
-    _check(name, terms, why)
     if not may_propose(proposed_by, slug):
         raise NotAllowed(
             "Security administrators propose policies, and owners for policies of only their applications."
         )
+    _check(name, terms, why)
     base = _base(slug, base_number) if slug else None
     slug = slug or _new_slug(name)
     if alone:

@@ -269,6 +269,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
+    # Fields of one name with different choices.
+    "ENUM_NAME_OVERRIDES": {"ApproverKindEnum": "governance.catalog.models.ApproverKind"},
 }
 
 LOGGING = {

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict
-from governance.demo import connections, duties, emergencies, groups, history, mishaps, people, shelf, story
+from governance.demo import connections, duties, emergencies, groups, history, mishaps, people, proposals, shelf, story
 from governance.demo.asking import Desk
 from governance.demo.birthright import give_birthright
 from governance.demo.granting import write_answers, write_grants
@@ -78,6 +78,7 @@ def make(at: datetime) -> World:
     connections.connect(world, company)
     duties.separate(world, company, offered, books)
     emergencies.happen(world, company, offered, books)
+    proposals.propose(world, company, offered)
     world.record(
         DEMO_LOADED,
         Subject("demo", "halden-health"),

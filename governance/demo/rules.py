@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from governance.catalog.policy_terms import PolicyTerms
+from governance.catalog.stages import BY_SECURITY, SECURITY, Approvers, Stage
 from governance.demo import staff
 from governance.demo.software import RELAY
 
@@ -13,6 +14,11 @@ _NOT_CONTRACTORS = 'not (userType eq "Contractor")'
 #: Who may take what is critical in an emergency.
 _ON_CALL = 'department eq "Engineering" or department eq "Security"'
 _EMPLOYEES = 'userType eq "Employee"'
+
+
+def _asking(*kinds: str) -> tuple[Stage, ...]:
+    """Return stages that each ask security when there is nobody."""
+    return tuple(Stage(Approvers(kind), fallback=None if kind == SECURITY else BY_SECURITY) for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,11 @@ POLICIES = (
         "standard",
         "Standard",
         (
-            (400, PolicyTerms(("manager", "owner"), default_duration=timedelta(days=7), allows_open_end=True)),
+            (400, PolicyTerms(_asking("manager", "owner"), default_duration=timedelta(days=7), allows_open_end=True)),
             (
                 230,
                 PolicyTerms(
-                    ("owner",),
+                    _asking("owner"),
                     default_duration=timedelta(days=7),
                     max_duration=timedelta(days=90),
                     allows_open_end=True,
@@ -48,7 +54,7 @@ POLICIES = (
             (
                 400,
                 PolicyTerms(
-                    ("manager",),
+                    _asking("manager"),
                     default_duration=timedelta(hours=8),
                     max_duration=timedelta(days=90),
                     allows_open_end=True,
@@ -65,7 +71,7 @@ POLICIES = (
             (
                 400,
                 PolicyTerms(
-                    ("manager", "owner"),
+                    _asking("manager", "owner"),
                     may_request=_NOT_CONTRACTORS,
                     default_duration=timedelta(hours=4),
                     max_duration=timedelta(days=14),
@@ -82,7 +88,7 @@ POLICIES = (
             (
                 400,
                 PolicyTerms(
-                    ("owner", "security"),
+                    _asking("owner", "security"),
                     may_request=_NOT_CONTRACTORS,
                     default_duration=timedelta(hours=2),
                     max_duration=timedelta(hours=24),
@@ -95,7 +101,7 @@ POLICIES = (
             (
                 150,
                 PolicyTerms(
-                    ("owner", "security"),
+                    _asking("owner", "security"),
                     may_request=_NOT_CONTRACTORS,
                     default_duration=timedelta(hours=1),
                     max_duration=timedelta(hours=8),
@@ -114,7 +120,7 @@ POLICIES = (
             (
                 20,
                 PolicyTerms(
-                    ("owner",),
+                    _asking("owner"),
                     default_duration=timedelta(minutes=15),
                     max_duration=timedelta(hours=8),
                     lapses_after=timedelta(days=1),

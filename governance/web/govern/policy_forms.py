@@ -12,7 +12,7 @@ from django import forms
 from django.http import QueryDict
 
 from governance.catalog.models import ApproverKind, AtEnd, Extending
-from governance.catalog.policy_terms import MOST_STAGES, PolicyTerms
+from governance.catalog.policy_terms import LONGEST, MOST_STAGES, PolicyTerms
 from governance.catalog.stages import BY_SECURITY, GROUP, OWNER, PEOPLE, Approvers, Stage
 from governance.core.errors import Invalid, NotFound
 from governance.identity.models import Group, Person
@@ -20,6 +20,7 @@ from governance.identity.profiles import key
 from governance.identity.queries import person_by_email
 
 _HOUR = timedelta(hours=1)
+_MOST_HOURS = LONGEST / _HOUR
 _CONDITION = "A SCIM filter over people, for instance: department eq “Finance” and not (userType eq “Contractor”)."
 #: What a new policy starts with: the owner decides, and security where there is none.
 USUAL = PolicyTerms(stages=(Stage(Approvers(OWNER), fallback=BY_SECURITY),))
@@ -109,8 +110,8 @@ class PolicyForm(forms.Form):
         help_text="Empty declines nobody by itself. What they ask for is recorded and answered no.",
         max_length=2000,
     )
-    default_duration = forms.FloatField(label="Offered at first, hours", min_value=0.01)
-    max_duration = forms.FloatField(label="At most, hours", min_value=0.01)
+    default_duration = forms.FloatField(label="Offered at first, hours", min_value=0.01, max_value=_MOST_HOURS)
+    max_duration = forms.FloatField(label="At most, hours", min_value=0.01, max_value=_MOST_HOURS)
     allows_open_end = forms.BooleanField(required=False, label="May be asked for without an end")
     purposes = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 5}), label="Purposes to choose from", help_text="One on each line."
@@ -125,7 +126,9 @@ class PolicyForm(forms.Form):
     auto_approve = forms.CharField(
         required=False, label="Approved at once for", help_text="Empty approves nobody by itself.", max_length=2000
     )
-    auto_approve_up_to = forms.FloatField(label="At once up to, hours", min_value=0, required=False)
+    auto_approve_up_to = forms.FloatField(
+        label="At once up to, hours", min_value=0, max_value=_MOST_HOURS, required=False
+    )
     never_automatic_from = forms.IntegerField(
         required=False, min_value=1, max_value=100, label="A person always looks, from risk"
     )
@@ -140,10 +143,14 @@ class PolicyForm(forms.Form):
         help_text="Points of 1 to 100. Empty: never.",
     )
     may_shorten = forms.BooleanField(required=False, label="Whoever decides may choose a shorter time")
-    lapses_after = forms.FloatField(label="Lapses when nobody answers for, hours", min_value=0.01)
+    lapses_after = forms.FloatField(
+        label="Lapses when nobody answers for, hours", min_value=0.01, max_value=_MOST_HOURS
+    )
     extending = forms.ChoiceField(choices=Extending.choices, label="Who decides a longer time")
     at_end = forms.ChoiceField(choices=AtEnd.choices, label="When the time is up")
-    kept_for = forms.FloatField(required=False, min_value=0, label="Kept while the owner is asked, hours")
+    kept_for = forms.FloatField(
+        required=False, min_value=0, max_value=_MOST_HOURS, label="Kept while the owner is asked, hours"
+    )
     warns_before = forms.CharField(
         required=False, max_length=80, label="Warned before the end, hours", help_text="Several with commas: 24, 1."
     )
@@ -161,7 +168,7 @@ class PolicyForm(forms.Form):
     def clean_warns_before(self) -> tuple[timedelta, ...]:
         """Return how long before the end somebody is warned."""
         try:
-            return tuple(float(one) * _HOUR for one in self.cleaned_data["warns_before"].split(",") if one.strip())
+            return tuple(_span(float(one)) for one in self.cleaned_data["warns_before"].split(",") if one.strip())
         except (ValueError, OverflowError) as error:
             raise forms.ValidationError("Write hours with commas between them: 24, 1.") from error
 
@@ -291,9 +298,9 @@ class Editor:
         del said["name"]
         said["purposes"] = tuple(line.strip() for line in said["purposes"].splitlines() if line.strip())
         for field in ("default_duration", "max_duration", "auto_approve_up_to", "lapses_after", "kept_for"):
-            said[field] = (said[field] or 0) * _HOUR
+            said[field] = _span(said[field] or 0)
         span = said["break_glass_up_to"]
-        said["break_glass_up_to"] = None if span is None else span * _HOUR
+        said["break_glass_up_to"] = None if span is None else _span(span)
         return PolicyTerms(
             stages=tuple(_stage(row) for row in self.rows),
             break_glass_reviewer=self.reviewer.approvers() or BY_SECURITY,
@@ -332,9 +339,14 @@ def _stage(row: Row) -> Stage:
     return Stage(
         asked=asked,
         quorum=row.stage.cleaned_data["quorum"],
-        escalates_after=None if after is None else after * _HOUR,
+        escalates_after=None if after is None else _span(after),
         fallback=row.fallback.approvers(),
     )
+
+
+def _span(hours: float) -> timedelta:
+    """Return so many hours, in whole seconds."""
+    return timedelta(seconds=round(hours * 3600))
 
 
 Raw = dict[str, Any]

@@ -163,6 +163,9 @@ def test_the_page_shows_in_plain_words_what_changes(
     [
         ({"default_duration": "9"}, "Must lie within the longest."),
         ({"max_duration": "many"}, "Enter a number."),
+        ({"max_duration": "1e300"}, "less than or equal to"),
+        ({"warns_before": "1e300"}, "Write hours with commas"),
+        ({"warns_before": "nan"}, "Write hours with commas"),
         ({"may_request": "department is Finance"}, ""),
         ({"auto_approve": "((("}, ""),
         ({"auto_deny": "((("}, ""),
