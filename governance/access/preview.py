@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, RequestState
-from governance.access.preview_deciders import SOME_MANAGER, SOME_UPPER, Asked, Kind, lacking, route_taken
+from governance.access.preview_deciders import (
+    SOME_MANAGER,
+    SOME_UPPER,
+    Asked,
+    Kind,
+    Population,
+    lacking,
+    route_taken,
+)
 from governance.catalog.models import ApplicationOwner, Entitlement
 from governance.catalog.policy_terms import PolicyTerms, people_asked
 from governance.catalog.stages import BY_SECURITY, GROUP, PEOPLE, Approvers, Stage
@@ -142,9 +151,16 @@ class _Ways:
     """Whom some drafts ask, for counting people in kinds."""
 
     asked: Asked
+    _known: dict[tuple[str, str], dict[Kind, int]] = field(default_factory=dict)
 
     def people(self, terms: PolicyTerms) -> dict[Kind, int]:
-        """Return who may ask under these terms, counted by kind. One statement."""
+        """Return who may ask under these terms, counted by kind. One statement, once."""
+        asking = (terms.may_request, terms.auto_deny)
+        if asking not in self._known:
+            self._known[asking] = self._counted(terms)
+        return self._known[asking]
+
+    def _counted(self, terms: PolicyTerms) -> dict[Kind, int]:
         where, params = _asks(terms)
         found = rows(_KINDS.format(where=where), [*([sorted(self.asked.everybody)] * 3), *params])
         return {Kind(own, manager, upper): count for own, manager, upper, count in found}
@@ -179,44 +195,39 @@ def _without_decider(draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Wa
     if not route or not roles:
         return 0, ()
     each = Counter(role.application_id for role in roles)
-    found: dict[Kind, dict[int, int]] = {}
-    count = 0
-    for kind, people in ways.people(draft).items():
-        for application_id, several in each.items():
-            stage = lacking(route, kind, application_id, ways.asked)
-            if stage is not None:
-                found.setdefault(kind, {})[application_id] = stage + 1
-                count += people * several
-    named = _of_kinds(draft, found, ways)
+
+    def stage(kind: Kind, application_id: int) -> int | None:
+        return lacking(route, kind, application_id, ways.asked)
+
+    hits = Population(ways.people(draft), ways.asked, each).ask(stage)
     pairs = (
-        Lacking(person, f"{role.name} in {role.application.name}", found[kind][role.application_id])
-        for person, kind in named
+        Lacking(person, f"{role.name} in {role.application.name}", hits.by_kind[kind][role.application_id] + 1)
+        for person, kind in _of_kinds(draft, hits.by_kind, ways)
         for role in roles
-        if role.application_id in found[kind]
+        if role.application_id in hits.by_kind[kind]
     )
-    return count, tuple(one for one, _ in zip(pairs, range(NAMED), strict=False))
+    count = sum(people * each[application_id] for application_id, people in hits.pairs.items())
+    return count, tuple(islice(pairs, NAMED))
 
 
 def _redirected(
     draft: PolicyTerms, before: PolicyTerms | None, roles: Sequence[Entitlement], ways: _Ways
 ) -> tuple[int, tuple[Redirected, ...]]:
-    """Return how many people who may ask before and after would meet other approvers, and the first of them."""
+    """Return how many people who may ask under the draft would meet other approvers, and the first of them."""
     if before is None or before.route == draft.route or not roles:
         return 0, ()
     applications = {role.application_id: role for role in reversed(roles)}
-    found: dict[Kind, int] = {}
-    count = 0
-    for kind, people in ways.people(draft).items():
-        for application_id in sorted(applications):
-            if route_taken(draft.route, kind, application_id, ways.asked) != route_taken(
-                before.route, kind, application_id, ways.asked
-            ):
-                found[kind] = application_id
-                count += people
-                break
+    was, will = before.route, draft.route
+
+    def differs(kind: Kind, application_id: int) -> bool | None:
+        same = route_taken(will, kind, application_id, ways.asked) == route_taken(was, kind, application_id, ways.asked)
+        return None if same else True
+
+    hits = Population(ways.people(draft), ways.asked, applications).ask(differs)
     known = deciders(list(applications))
-    named = _of_kinds(draft, found, ways)
-    return count, tuple(_told(person, applications[found[kind]], draft, before, known) for person, kind in named)
+    named = _of_kinds(draft, hits.by_kind, ways)
+    told = (_told(person, applications[min(hits.by_kind[kind])], draft, before, known) for person, kind in named)
+    return hits.people, tuple(told)
 
 
 def _told(person: Person, role: Entitlement, draft: PolicyTerms, before: PolicyTerms, known: Deciders) -> Redirected:

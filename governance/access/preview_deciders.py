@@ -7,8 +7,10 @@ hundred thousand has a few thousand such kinds of people.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
 
 from governance.catalog.stages import BY_SECURITY, GROUP, MANAGER, MANAGERS_MANAGER, OWNER, PEOPLE, Approvers, Stage
 
@@ -104,3 +106,85 @@ def _reached(
 def _options(stage: Stage, *, last: bool) -> tuple[Approvers, ...]:
     fallback = (stage.fallback,) if stage.fallback is not None else ()
     return (stage.asked, *fallback, *((BY_SECURITY,) if last else ()))
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Hits(Generic[Result]):
+    """What a question found about people of some kinds and applications.
+
+    `pairs` counts people for each application, `people` counts them once. `by_kind` has some applications of every
+    kind.
+    """
+
+    pairs: Mapping[int, int]
+    people: int
+    by_kind: Mapping[Kind, Mapping[int, Result]]
+
+
+#: So many applications are kept for each kind: enough to name somebody.
+_KEPT = 20
+
+
+class Population:
+    """People in kinds, for questions about each of them and each of some applications.
+
+    Nearly everybody is nobody to an application: neither they nor their managers own it. They are judged together, and
+    only the others one kind after the other.
+    """
+
+    def __init__(self, kinds: Mapping[Kind, int], asked: Asked, application_ids: Collection[int]) -> None:
+        self._kinds = kinds
+        self._applications = sorted(application_ids)
+        shared = asked.security.union(*asked.named.values())
+        self._members: dict[Kind, list[Kind]] = {}
+        owned: dict[int, set[int]] = {}
+        for application_id in self._applications:
+            for owner in asked.owners.get(application_id, ()):
+                owned.setdefault(owner, set()).add(application_id)
+        self._touched: dict[int, list[Kind]] = {one: [] for one in self._applications}
+        self._touches: dict[Kind, set[int]] = {}
+        for kind in kinds:
+            self._members.setdefault(_reduced(kind, shared), []).append(kind)
+            touches = {one for each in (kind.own, kind.manager, kind.upper) for one in owned.get(each, ())}
+            self._touches[kind] = touches
+            for application_id in touches:
+                self._touched[application_id].append(kind)
+        self._shared = shared
+
+    def ask(self, judge: Callable[[Kind, int], Result | None]) -> Hits[Result]:
+        """Return for whom, and in which applications, `judge` says anything. It is asked about kinds, not people."""
+        pairs: dict[int, int] = {}
+        by_kind: dict[Kind, dict[int, Result]] = {}
+        together: dict[Kind, dict[int, Result]] = {base: {} for base in self._members}
+        sizes = {base: sum(self._kinds[one] for one in several) for base, several in self._members.items()}
+        for application_id in self._applications:
+            left = dict(sizes)
+            for kind in self._touched[application_id]:
+                left[_reduced(kind, self._shared)] -= self._kinds[kind]
+                found = judge(kind, application_id)
+                if found is not None:
+                    by_kind.setdefault(kind, {})[application_id] = found
+                    pairs[application_id] = pairs.get(application_id, 0) + self._kinds[kind]
+            for base, people in left.items():
+                found = judge(base, application_id) if people else None
+                if found is not None:
+                    together[base][application_id] = found
+                    pairs[application_id] = pairs.get(application_id, 0) + people
+        for base, applications in together.items():
+            for kind in self._members[base] if applications else ():
+                others = (one for one in applications if one not in self._touches[kind])
+                for application_id in islice(others, _KEPT):
+                    by_kind.setdefault(kind, {})[application_id] = applications[application_id]
+        return Hits(pairs, sum(self._kinds[kind] for kind in by_kind), by_kind)
+
+
+def _reduced(kind: Kind, shared: frozenset[int]) -> Kind:
+    """Return a kind as it looks to an application that none of them owns."""
+    manager = kind.manager if kind.manager in shared or kind.manager <= 0 else SOME_MANAGER
+    upper = kind.upper if kind.upper in shared or kind.upper <= 0 else SOME_UPPER
+    if kind.upper == kind.manager:
+        upper = manager
+    return Kind(kind.own if kind.own in shared else 0, manager, upper)
