@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from governance.access.models import AccessRequest
-from governance.access.replay_facts import UnreadableReceiptError, facts_of_receipt
 from governance.catalog.models import AccessPolicyVersion
 from governance.catalog.policy_terms import PolicyTerms
 from governance.core.statements import rows
@@ -22,6 +21,7 @@ from governance.identity.conditions.predicate import holds
 from governance.identity.conditions.terms import Condition, attributes_of
 from governance.identity.profiles import Profile, document_from_profile
 from governance.policy.facts import PolicyFacts, RequestFacts, StageFacts
+from governance.policy.recomputing import CannotRead, facts_of
 from governance.policy.risk import Risk
 from governance.policy.verdicts import Verdict, decide_request
 
@@ -129,7 +129,7 @@ def replay(draft: PolicyTerms, slug: str, *, at: datetime) -> Replay:
     for one in made:
         try:
             before, after = _both(one, draft, versions[one.version_id], profiles)
-        except UnreadableReceiptError as error:
+        except CannotRead as error:
             unknown_count += 1
             if len(unknown) < NAMED:
                 unknown.append(Unknown(one.number, str(error)))
@@ -152,7 +152,7 @@ _CONDITIONS = ("may_request", "auto_approve", "auto_deny")
 
 
 def _both(one: _Made, draft: PolicyTerms, version: AccessPolicyVersion, profiles: _Profiles) -> tuple[Outcome, Outcome]:
-    facts = facts_of_receipt(one.receipt["facts"])
+    facts = facts_of(one.receipt)
     risk = Risk(int(one.receipt["risk"]["points"]), int(one.receipt["risk"]["level"]), ())
     kept = one.receipt["verdict"]
     before = _outcome(facts.policy.stages, Verdict(
@@ -231,17 +231,17 @@ class _Profiles:
         self.documents = dict(_documents(asked)) if asked else {}
 
     def says(self, name: str, one: _Made, version: AccessPolicyVersion, stored: Mapping[str, bool]) -> bool:
-        """Return what a condition says about who a request is for. Raises UnreadableReceiptError when it cannot."""
+        """Return what a condition says about who a request is for. Raises CannotRead when it cannot."""
         text = self.draft[name]
         if not text:
             return name == "may_request"
         if text == getattr(version, name).strip():
             return stored[name]
         if self.unknown[name]:
-            raise UnreadableReceiptError(f"What was known then does not say: {', '.join(self.unknown[name])}.")
+            raise CannotRead(f"What was known then does not say: {', '.join(self.unknown[name])}.")
         document = self.documents.get(one.pk)
         if document is None:
-            raise UnreadableReceiptError("No profile of that time is kept.")
+            raise CannotRead("No profile of that time is kept.")
         return holds(self.conditions[name], document)
 
     def _differ(self, version: AccessPolicyVersion) -> bool:

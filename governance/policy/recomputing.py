@@ -6,6 +6,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from governance.catalog.weights import FIRST, weights_of
@@ -87,7 +88,7 @@ def read(kind: type[Facts], kept: Any, where: str) -> Facts:
     """
     if not isinstance(kept, Mapping):
         raise CannotRead(f"It kept no {where}.")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class can be hashed
     values: dict[str, Any] = {}
     for field in fields(kind):  # type: ignore[arg-type]  # every kind is a dataclass
         name = f"{where}.{field.name}"
@@ -96,6 +97,11 @@ def read(kind: type[Facts], kept: Any, where: str) -> Facts:
         elif field.default is MISSING and field.default_factory is MISSING:
             raise CannotRead(f"It kept no {name}.")
     return kind(**values)
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, kept: Any, where: str) -> Any:
