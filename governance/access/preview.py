@@ -167,7 +167,7 @@ class _Ways:
 
 
 _FIND = """
-SELECT identity_person.id,
+SELECT identity_person.id, identity_person.display_name,
     CASE WHEN identity_person.id = ANY(%s::bigint[]) THEN identity_person.id ELSE 0 END AS own,
     CASE WHEN boss.status IS DISTINCT FROM 'active' OR boss.id = identity_person.id THEN 0
          WHEN boss.id = ANY(%s::bigint[]) THEN boss.id ELSE -1 END AS manager,
@@ -181,12 +181,11 @@ WHERE identity_person.status = 'active' AND {where}"""
 #: The constants of `_FIND` are those of `access.preview_deciders`.
 assert (SOME_MANAGER, SOME_UPPER) == (-1, -2)
 _KINDS = f"SELECT own, manager, upper, count(*) FROM ({_FIND}) AS found GROUP BY own, manager, upper"  # noqa: S608
+#: Texts are looked up in a list by their hash; a join would be planned for a handful of kinds.
 _OF_KINDS = f"""
-SELECT found.id, found.own, found.manager, found.upper FROM ({_FIND}) AS found
-JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS kind (own, manager, upper)
-    ON kind.own = found.own AND kind.manager = found.manager AND kind.upper = found.upper
-JOIN identity_person AS named ON named.id = found.id
-ORDER BY named.display_name, found.id LIMIT %s"""  # noqa: S608 - made of constants; values are parameters
+SELECT id, own, manager, upper FROM ({_FIND}) AS found
+WHERE own || ',' || manager || ',' || upper = ANY(%s::text[])
+ORDER BY display_name, id LIMIT %s"""  # noqa: S608 - made of constants; values are parameters
 
 
 def _without_decider(draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways) -> tuple[int, tuple[Lacking, ...]]:
@@ -252,9 +251,9 @@ def _of_kinds(draft: PolicyTerms, kinds: Collection[Kind], ways: _Ways) -> list[
     if not kinds:
         return []
     where, params = _asks(draft)
-    columns = [[kind.own for kind in kinds], [kind.manager for kind in kinds], [kind.upper for kind in kinds]]
     special = sorted(ways.asked.everybody)
-    found = rows(_OF_KINDS.format(where=where), [special, special, special, *params, *columns, NAMED])
+    wanted = [f"{kind.own},{kind.manager},{kind.upper}" for kind in kinds]
+    found = rows(_OF_KINDS.format(where=where), [special, special, special, *params, wanted, NAMED])
     people = Person.objects.select_related("manager__manager").in_bulk([key for key, *_ in found])
     return [(people[key], Kind(*kind)) for key, *kind in found]
 

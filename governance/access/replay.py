@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from governance.access.models import AccessRequest
 from governance.catalog.models import AccessPolicyVersion
 from governance.catalog.policy_terms import PolicyTerms
@@ -26,7 +28,8 @@ from governance.policy.risk import Risk
 from governance.policy.verdicts import Verdict, decide_request
 
 REPLAYED = timedelta(days=90)
-MOST = 20_000
+#: So many are decided again at most, and so many while somebody waits for a page.
+MOST, AT_ONCE = 20_000, 4_000
 NAMED = 50
 #: What a revision of a person keeps, as conditions name it.
 _KNOWN_THEN = frozenset({"userName", "displayName", "title", "department", "userType", "active"})
@@ -79,9 +82,13 @@ CHANGES = {
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How the requests since `since` would have gone. `unknown_count` of the `total` could not be decided again."""
+    """How requests since `since` would have gone: the latest `total` of the `made`.
+
+    `unknown_count` of the `total` could not be decided again.
+    """
 
     since: datetime
+    made: int
     total: int
     counts: Mapping[str, int]
     differences: tuple[Difference, ...]
@@ -114,12 +121,13 @@ class _Made:
     receipt: Mapping[str, Any]
 
 
-def replay(draft: PolicyTerms, slug: str, *, at: datetime) -> Replay:
+def replay(draft: PolicyTerms, slug: str, *, at: datetime, most: int = MOST) -> Replay:
     """Return how the requests of the last 90 days for roles under the policy would have gone under the draft.
 
-    The latest 20,000 of them. Three statements, and the rest is arithmetic.
+    The latest `most` of them. Four statements, and the rest is arithmetic.
     """
-    made = _requests(slug, since=at - REPLAYED)
+    made = _requests(slug, since=at - REPLAYED, most=most)
+    several = len(made) if len(made) < most else _made_since(slug, at - REPLAYED).count()
     versions = AccessPolicyVersion.objects.only(*_CONDITIONS).in_bulk({one.version_id for one in made})
     profiles = _Profiles(draft, made, versions)
     counts: Counter[str] = Counter()
@@ -140,7 +148,9 @@ def replay(draft: PolicyTerms, slug: str, *, at: datetime) -> Replay:
             differences.append(Difference(one.number, change, before, after))
     order = list(CHANGES)
     differences.sort(key=lambda each: (order.index(each.change), -each.number))
-    return Replay(at - REPLAYED, len(made), dict(counts), tuple(differences[:NAMED]), unknown_count, tuple(unknown))
+    return Replay(
+        at - REPLAYED, several, len(made), dict(counts), tuple(differences[:NAMED]), unknown_count, tuple(unknown)
+    )
 
 
 def decided_under(facts: RequestFacts, draft: PolicyTerms, said: Mapping[str, bool], risk: Risk) -> Verdict:
@@ -248,12 +258,12 @@ class _Profiles:
         return any(text and text != getattr(version, name).strip() for name, text in self.draft.items())
 
 
-def _requests(slug: str, *, since: datetime) -> list[_Made]:
-    found = (
-        AccessRequest.objects.filter(entitlement__policy__slug=slug, created_at__gte=since)
-        .order_by("-id")
-        .values_list("pk", "number", "policy_version_id", "verdict")[:MOST]
-    )
+def _made_since(slug: str, since: datetime) -> QuerySet[AccessRequest]:
+    return AccessRequest.objects.filter(entitlement__policy__slug=slug, created_at__gte=since)
+
+
+def _requests(slug: str, *, since: datetime, most: int) -> list[_Made]:
+    found = _made_since(slug, since).order_by("-id").values_list("pk", "number", "policy_version_id", "verdict")[:most]
     return [_Made(*one) for one in found.iterator(chunk_size=2000)]
 
 

@@ -281,6 +281,7 @@ class PolicyReplayShape(serializers.Serializer[Replay]):
     """How past requests would have gone. `unknown_count` of `total` could not be decided again and count nowhere."""
 
     since = serializers.DateTimeField()
+    made = serializers.IntegerField()
     total = serializers.IntegerField()
     same = serializers.IntegerField()
     counts = serializers.DictField(child=serializers.IntegerField())

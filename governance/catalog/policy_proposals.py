@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.text import slugify
 
 from governance.catalog import events
@@ -44,6 +45,11 @@ def proposal(proposal_id: int) -> PolicyProposal:
 def last_version(slug: str) -> AccessPolicyVersion | None:
     """Return the version of a policy that is in force; none when there is no such policy."""
     return AccessPolicyVersion.objects.select_related("policy").filter(policy__slug=slug).order_by("-number").first()
+
+
+def waiting_for_a_second_person(person: Person) -> QuerySet[PolicyProposal]:
+    """Return the proposals that wait and that somebody who administers security could decide: all but their own."""
+    return PolicyProposal.objects.filter(state=ProposalState.PENDING).exclude(proposed_by=person)
 
 
 def may_propose(person: Person, slug: str) -> bool:

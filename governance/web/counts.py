@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from governance.access.models import BreakGlass, EndQuestion, Grant, GrantCause
 from governance.access.queries import waiting_for
 from governance.catalog.models import ApplicationOwner
+from governance.catalog.policy_proposals import waiting_for_a_second_person
 from governance.core import clock
 from governance.core.clock import OPEN_END
 from governance.identity.models import Person
@@ -52,6 +53,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         counted["holds"] = open_holds()
     if standing.is_security_admin:
         counted |= {"conflicts": undecided(), "failing": failing(clock.now()), "mail": outgoing.needs_a_look()}
+        counted["policies"] = waiting_for_a_second_person(person)
     columns = [_count(found) for found in counted.values()]
     numbers = Person.objects.filter(pk=person.pk).values_list(*columns).get()
     work = dict(zip(counted, numbers, strict=True))

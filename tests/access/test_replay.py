@@ -100,6 +100,18 @@ def test_what_cannot_be_decided_again_is_counted_nowhere(ada: Person, grace: Per
     assert {one.number for one in by_group.unknown} == {first.number, second.number}
 
 
+def test_while_somebody_waits_the_latest_are_decided_again_and_the_rest_is_told(
+    ada: Person, grace: Person, role: Entitlement
+) -> None:
+    submit(ada, role)
+    latest = submit(grace, role)
+
+    found = replay(replace(TERMS, stages=()), role.policy.slug, at=now(), most=1)
+
+    assert (found.made, found.total, found.counts) == (2, 1, {"automatic": 1})
+    assert [one.number for one in found.differences] == [latest.number]
+
+
 def test_only_the_last_ninety_days_are_decided_again(ada: Person, role: Entitlement) -> None:
     request = submit(ada, role)
     AccessRequest.objects.filter(pk=request.pk).update(created_at=now() - REPLAYED - timedelta(hours=1))

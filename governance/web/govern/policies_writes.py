@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from governance.access import policy_changes
 from governance.access.preview import Preview, preview
-from governance.access.replay import replay
+from governance.access.replay import AT_ONCE, MOST, replay
 from governance.catalog.models import AccessPolicyVersion, PolicyProposal
 from governance.catalog.policy_proposals import has_second_person, last_version, may_propose, proposal
 from governance.catalog.policy_terms import PolicyTerms, check_terms, terms_from_json, terms_of
@@ -68,7 +68,8 @@ def effect(request: HttpRequest, proposal_id: int) -> HttpResponse:
 def replayed(request: HttpRequest, proposal_id: int) -> HttpResponse:
     """Show how the requests of the last 90 days would have gone under a proposal."""
     found = proposal(proposal_id)
-    seen = replay(terms_from_json(found.terms), found.slug, at=now())
+    most = MOST if request.GET.get("all") == "yes" else AT_ONCE
+    seen = replay(terms_from_json(found.terms), found.slug, at=now(), most=most)
     return _part(request, found, "replay", "The last 90 days under it", {"replay": seen})
 
 

@@ -16,6 +16,7 @@ from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Applica
 from governance.catalog.policy_terms import PolicyTerms, terms_of
 from governance.catalog.stages import Approvers, Stage
 from governance.identity.models import Person
+from governance.web.counts import open_work
 from tests.cast import TESTING, acting, add_application, add_role, hire, make_security_admin
 from tests.web import stories
 from tests.web.conftest import SignedIn
@@ -261,6 +262,18 @@ def test_nobody_but_a_second_administrator_finds_the_buttons(
     assert signed_in(tess).post(f"{address}decline/", {"answer": "Too long."}).status_code == 302
     assert signed_in(tess).post(f"{address}approve/").status_code == 409
     assert "Too long." in signed_in(audrey).get(address).content.decode()
+
+
+def test_what_waits_is_counted_for_who_may_decide_it(
+    sam: Person, tess: Person, audrey: Person, signed_in: SignedIn
+) -> None:
+    policy_changes.propose("Lab", SAFE, why=WHY, proposed_by=sam, actor=acting(sam))
+    counts = {}
+    for person in (sam, tess, audrey):
+        page = signed_in(person).get("/policies/")
+        counts[person.display_name] = open_work(page.wsgi_request).get("policies", 0)
+
+    assert counts == {"Sam Okoro": 0, "Tess Second": 1, "Audrey Stone": 0}
 
 
 def test_an_owner_proposes_for_their_own_policies_only(
