@@ -221,9 +221,11 @@ def _show(request: HttpRequest, found: PolicyProposal, refusals: list[str] | Non
     terms = terms_from_json(found.terms)
     base = terms_of(found.base) if found.base else None
     person, is_admin = person_of(request), standing_of(request).is_security_admin
+    last = last_version(found.slug) if found.is_waiting else None
     context = {
         "page": "policies",
         "proposal": found,
+        "newer": last if last is not None and last.pk != found.base_id else None,
         "base_words": f"Version {found.base.number}" if found.base else "",
         "changes": changes(base, terms) if base else (),
         "lines": lines(terms),

@@ -264,6 +264,24 @@ def test_nobody_but_a_second_administrator_finds_the_buttons(
     assert "Too long." in signed_in(audrey).get(address).content.decode()
 
 
+def test_a_proposal_for_an_older_version_says_so_and_is_opened_on_the_newer_one(
+    sam: Person, tess: Person, signed_in: SignedIn
+) -> None:
+    policies.save_policy("Lab", SAFE, actor=TESTING)
+    longer = replace(SAFE, max_duration=timedelta(days=60))
+    written = policy_changes.propose("Lab", longer, slug="lab", why=WHY, proposed_by=sam, actor=acting(sam))
+    policies.save_policy("Lab", replace(SAFE, requires_ticket=True), slug="lab", actor=TESTING)
+    client = signed_in(tess)
+
+    page = client.get(f"/policy-proposals/{written.pk}/").content.decode()
+    editor = client.get(f"/policies/lab/change/?like={written.pk}")
+
+    assert "Version 2 is in force meanwhile" in page
+    assert editor.context["base_number"] == 2
+    assert editor.context["editor"].form["max_duration"].value() == 24 * 60
+    assert client.post(f"/policy-proposals/{written.pk}/approve/").status_code == 409
+
+
 def test_what_waits_is_counted_for_who_may_decide_it(
     sam: Person, tess: Person, audrey: Person, signed_in: SignedIn
 ) -> None:
