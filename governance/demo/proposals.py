@@ -28,7 +28,6 @@ def propose(world: World, company: Company, shelf: Shelf) -> None:
         max_duration=timedelta(days=2),
         allows_open_end=False,
         never_automatic_from=50,
-        needs_security_from=80,
     )
     row = world.add(
         PolicyProposal(

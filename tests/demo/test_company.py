@@ -17,8 +17,19 @@ from governance.access import birthright, conflicts, duties, queries, sweep
 from governance.access.conflicts import Total
 from governance.access.deciding import eligible_approvers
 from governance.access.models import AccessRequest, Approval, Grant, GrantRevision, RequestState
+from governance.access.preview import preview
+from governance.access.replay import replay
 from governance.catalog import sod_queries
-from governance.catalog.models import AccessPolicy, Application, BirthrightRule, Entitlement, SodRuleVersion
+from governance.catalog.models import (
+    AccessPolicy,
+    Application,
+    BirthrightRule,
+    Entitlement,
+    PolicyProposal,
+    SodRuleVersion,
+)
+from governance.catalog.policy_proposals import last_version
+from governance.catalog.policy_terms import terms_from_json, terms_of
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END
 from governance.demo import staff
@@ -395,3 +406,16 @@ def test_somebody_breaks_a_rule_about_duties_somebody_is_excepted_and_nobody_ask
         asked = Ask(request.duration, "", "", starts_at=request.starts_at)
         broken = duties.of_ask(request.person, request.entitlement, asked, at=request.created_at)
         assert not any(one.is_refused for one in broken), request
+
+
+def test_a_change_of_a_policy_waits_that_another_administrator_could_approve() -> None:
+    waiting = PolicyProposal.objects.get(state="pending")
+    assert waiting.base is not None
+
+    seen = preview(terms_from_json(waiting.terms), terms_of(waiting.base), waiting.slug)
+    again = replay(terms_from_json(waiting.terms), waiting.slug, at=AT)
+
+    assert waiting.base == last_version(waiting.slug)
+    assert not seen.is_refused
+    assert seen.waiting_count > 0
+    assert (again.different > 0, again.unknown_count) == (True, 0)
