@@ -58,8 +58,9 @@ def _alone(act: Callable[[], Any]) -> Any:
 
 
 def _until_it_waits(other: Future[Any]) -> None:
-    for _ in range(3000):
+    for _ in range(2000):
         with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # It is kept for a transaction.
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
