@@ -61,6 +61,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "break-glass/<int:glass_id>/review/": (EVERYBODY, POST),
     "requests/": (EVERYBODY, GET),
     "requests/R-<int:number>/remind/": (EVERYBODY, POST),
+    "requests/R-<int:number>/again/": (EVERYBODY, POST),
     "requests/R-<int:number>/withdraw-all/": (EVERYBODY, POST),
     "me/answers/<int:grant_id>/": (EVERYBODY, POST),
     "access/<slug:slug>/request/": (EVERYBODY, BOTH),

@@ -9,8 +9,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from governance.access import break_glass
 from governance.access.models import AccessRequest, RequestState
 from governance.catalog.models import Entitlement
+from governance.catalog.packages import save_package
 from governance.identity.models import Person
 from tests import cast
 from tests.web import stories
@@ -37,7 +39,8 @@ def company(ada: Person, grace: Person, linus: Person, sam: Person, mallory: Per
                                     category="Finance", risk=3)  # fmt: skip
     analyst = cast.add_role(snowflake, "Analyst")
     powerful = cast.add_role(snowflake, "Administrator", risk=4, is_privileged=True, stages=("owner", "security"),
-                             terms={"max_duration": timedelta(hours=8), "requires_ticket": True})  # fmt: skip
+                             terms={"max_duration": timedelta(hours=8), "requires_ticket": True,
+                                    "break_glass_up_to": timedelta(hours=1)})  # fmt: skip
     payables = cast.add_role(netsuite, "Payables lead", risk=3, stages=("manager", "owner"))
     reader = cast.add_role(netsuite, "Reader with a name that is rather long for a narrow column", risk=1)
     stories.give(ada, analyst, ends_in=timedelta(minutes=20))
@@ -47,6 +50,9 @@ def company(ada: Person, grace: Person, linus: Person, sam: Person, mallory: Per
     waiting = stories.submit(ada, payables)
     stories.submit(mallory, powerful, timedelta(hours=1), ticket="HAL-1", reason=stories.HOSTILE)
     stories.submit(mallory, reader)
+    why, an_hour = f"Nothing works. {stories.HOSTILE}", timedelta(hours=1)
+    break_glass.break_glass(mallory, powerful, duration=an_hour, reason=why, actor=cast.acting(mallory))
+    save_package("Data start", "For the first day.", [analyst, reader], actor=cast.TESTING)
     return {"analyst": analyst, "powerful": powerful, "waiting": waiting, "done": done}
 
 
@@ -61,6 +67,10 @@ PAGES = [
     ("ada", "/access/"),
     ("ada", "/access/?q=nothing+like+it"),
     ("ada", "/access/snowflake/request/"),
+    ("ada", "/access/several/?role=snowflake/administrator&q=net"),
+    ("ada", "/access/several/?package=data-start&like=mallory@halden.example"),
+    ("ada", "/access/snowflake/break-glass/"),
+    ("ada", "/requests/"),
     ("ada", "/me/access/"),
     ("ada", "/settings/"),
     ("ada", "/search/?q=snow"),
@@ -69,8 +79,14 @@ PAGES = [
     ("grace", "/approvals/"),
     ("linus", "/"),
     ("linus", "/approvals/"),
+    ("linus", "/break-glass/"),
+    ("linus", "/packages/data-start/"),
+    ("linus", "/new-package/"),
     ("sam", "/"),
     ("sam", "/kit/"),
+    ("sam", "/packages/"),
+    ("sam", "/ticket-systems/"),
+    ("sam", "/new-ticket-system/"),
     ("", "/sign-in/"),
 ]
 

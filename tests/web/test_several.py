@@ -338,3 +338,41 @@ def test_hostile_words_stay_words(ada: Person, sam: Person, root: Entitlement) -
     )
 
     assert "<script>alert" not in text(browser(sam).get(f"/break-glass/{opened.pk}/"))
+
+
+def test_what_is_over_is_asked_for_again_in_one_click(ada: Person, linus: Person, analyst: Entitlement) -> None:
+    made = requests.submit(ada, analyst, ask(), actor=acting(ada))
+    deciding.deny(made, approver=linus, reason="Not this week.", actor=acting(linus))
+    client, here = browser(ada), f"/requests/R-{made.number}/"
+
+    assert f'action="{here}again/"' in text(client.get(here))
+    sent = client.post(f"{here}again/")
+    refused = client.post(f"{here}again/", follow=True)
+
+    fresh = AccessRequest.objects.get(state=RequestState.PENDING)
+    assert (sent.url, fresh.reason) == (f"/requests/R-{fresh.number}/", made.reason)
+    assert "already waits for this" in text(refused)
+
+
+def test_somebody_else_s_request_is_not_asked_for_again(ada: Person, linus: Person, analyst: Entitlement) -> None:
+    made = requests.submit(ada, analyst, ask(), actor=acting(ada))
+
+    assert browser(linus).post(f"/requests/R-{made.number}/again/").status_code == 404
+
+
+def test_packages_are_offered_while_nothing_is_chosen(ada: Person, analyst: Entitlement) -> None:
+    save_package("Data start", "For the first day.", [analyst], actor=TESTING)
+    client = browser(ada)
+
+    assert 'href="?package=data-start"' in text(client.get("/access/several/"))
+    assert 'href="?package=data-start"' not in text(client.get("/access/several/?role=snowflake/analyst"))
+
+
+def test_the_approver_sees_what_was_asked_for_together(
+    ada: Person, linus: Person, analyst: Entitlement, writer: Entitlement
+) -> None:
+    wanted = [requests.Wanted(role, ask()) for role in (analyst, writer)]
+    made = requests.submit_together(ada, wanted, actor=acting(ada))
+    client = browser(linus, fresh=True)
+
+    assert "2 roles asked for together" in text(client.get(f"/requests/R-{made.number}/"))

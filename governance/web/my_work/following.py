@@ -67,6 +67,13 @@ class Followed:
     at: datetime | None = None
 
     @property
+    def is_over(self) -> bool:
+        """Tell whether it was answered with no, or what it gave has ended: it may be asked for again."""
+        if self.grant is None:
+            return self.request.state not in (RequestState.PENDING, RequestState.APPROVED)
+        return self.at is not None and self.grant.ends_at <= self.at
+
+    @property
     def can_remind(self) -> bool:
         """Tell whether those who decide may be reminded now."""
         return self.remind_at is not None and self.at is not None and self.remind_at <= self.at

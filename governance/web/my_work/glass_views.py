@@ -99,7 +99,10 @@ def break_glasses(request: HttpRequest) -> HttpResponse:
     owned = None if sees_all else applications_owned_by(person_of(request).pk)
     state = request.GET.get("state", "") if request.GET.get("state", "") in STATES else ""
     found = sliced(
-        glass_queries.break_glasses(at=at, state=state, application_ids=owned), "id", request.GET, descending=True
+        glass_queries.break_glasses(at=at, state=state, application_ids=owned),
+        "opened_at",
+        request.GET,
+        descending=True,
     )
     shown = {
         "page": "break_glass",

@@ -14,7 +14,7 @@ from django.http import QueryDict
 from governance.access.models import Grant
 from governance.access.queries import covering
 from governance.access.requests import MOST_TOGETHER
-from governance.catalog.packages_queries import package_in_force
+from governance.catalog.packages_queries import PackageInForce, package_in_force, packages_in_force
 from governance.catalog.queries import applications_owned_by
 from governance.core.errors import NotFound
 from governance.identity.models import Person, RoleName
@@ -91,6 +91,8 @@ class Several:
     found: tuple[tuple[str, Offer], ...]
     found_words: str
     terms: Terms
+    #: To begin with, while nothing is chosen or looked for.
+    packages: tuple[PackageInForce, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -122,6 +124,7 @@ def several(asker: Person, said: Said, at: datetime) -> Several:
         found=tuple((key, offers[key]) for key in choice if key not in roles)[:MOST_FOUND],
         found_words=words,
         terms=_terms(free, said.length),
+        packages=() if picked or words else tuple(packages_in_force()),
         problems=tuple(problems),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.access import queries, requests
@@ -14,6 +14,7 @@ from governance.access.queries import WITH_REQUEST
 from governance.access.requests import Wanted
 from governance.core import clock
 from governance.core.errors import Conflict, Invalid, NotFound, Refused
+from governance.policy.facts import Ask
 from governance.web.actor import actor_of, person_of
 from governance.web.govern.pages import add_errors, sliced
 from governance.web.my_work import following
@@ -22,8 +23,8 @@ from governance.web.my_work.several import several as page_of
 from governance.web.my_work.several_forms import SeveralForm
 from governance.web.roles import employee_page, standing_of
 
-WHOSE = {"mine": "For me", "others": "For others", "": "All"}
-STATES = {"": "All", "open": "Open", "past": "Past"}
+WHOSE = {"": "For anybody", "mine": "For me", "others": "For others"}
+STATES = {"": "Open and past", "open": "Open", "past": "Past"}
 
 
 @employee_page
@@ -84,6 +85,27 @@ def remind(request: HttpRequest, number: int) -> HttpResponse:
     else:
         messages.success(request, f"Those who decide R-{number} are told again.")
     return redirect("request", number=number)
+
+
+@employee_page
+@require_POST
+def again(request: HttpRequest, number: int) -> HttpResponse:
+    """Ask for the same again, with the same words; what is refused now is said, with the form to mend it."""
+    person = person_of(request)
+    old = following.visible_request(person, standing_of(request), number)
+    if person.pk not in (old.person_id, old.requester_id):
+        raise NotFound(f"R-{number} is not yours to ask for again.")
+    ask = requests.with_ticket(Ask(old.duration, old.purpose, old.reason, old.ticket))
+    try:
+        sent = requests.submit(person, old.entitlement, ask, person=old.person, actor=actor_of(request))
+    except Refused as refusal:
+        for reason in refusal.reasons:
+            messages.error(request, reason.sentence)
+        return redirect(
+            f"{resolve_url('request_access', old.entitlement.application.slug)}?role={old.entitlement.slug}"
+        )
+    messages.success(request, f"Request R-{sent.number} is sent.")
+    return redirect("request", number=sent.number)
 
 
 @employee_page

@@ -17,6 +17,7 @@ urlpatterns = [
     path("requests/", several_views.my_requests, name="requests"),
     path("requests/R-<int:number>/", views.request_page, name="request"),
     path("requests/R-<int:number>/remind/", several_views.remind, name="remind"),
+    path("requests/R-<int:number>/again/", several_views.again, name="again"),
     path("requests/R-<int:number>/withdraw-all/", several_views.withdraw_together, name="withdraw_together"),
     path("requests/R-<int:number>/withdraw/", views.withdraw, name="withdraw"),
     path("requests/R-<int:number>/approve/", approval_views.approve, name="approve"),
