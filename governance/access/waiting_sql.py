@@ -29,6 +29,13 @@ def _is_of(level: str) -> str:
         ELSE false END)"""  # noqa: S608 - levels are constants below
 
 
+#: Whose manager left has their manager's manager, as in `access.approvers`.
+_ACTING = """JOIN identity_person boss ON boss.id = who.manager_id
+            JOIN identity_person acting
+                ON acting.id = CASE boss.status WHEN 'active' THEN boss.id ELSE boss.manager_id END
+            CROSS JOIN identity_person other"""
+
+
 def _nobody(level: str) -> str:
     """Return the SQL that tells whether a level asks nobody who is left; true where there is no such level."""
     left = "other.status = 'active' AND other.id <> ALL(waits.barred)"
@@ -36,11 +43,11 @@ def _nobody(level: str) -> str:
         WHEN 'owner' THEN NOT EXISTS (
             SELECT FROM owners WHERE owners.application_id = waits.application_id AND NOT owners.ids <@ waits.barred)
         WHEN 'manager' THEN NOT EXISTS (
-            SELECT FROM identity_person who JOIN identity_person other ON other.id = who.manager_id
-            WHERE who.id = waits.person_id AND {left})
+            SELECT FROM identity_person who {_ACTING}
+            WHERE who.id = waits.person_id AND other.id = acting.id AND {left})
         WHEN 'managers_manager' THEN NOT EXISTS (
-            SELECT FROM identity_person who JOIN identity_person boss ON boss.id = who.manager_id
-            JOIN identity_person other ON other.id = boss.manager_id WHERE who.id = waits.person_id AND {left})
+            SELECT FROM identity_person who {_ACTING}
+            WHERE who.id = waits.person_id AND other.id = acting.manager_id AND {left})
         WHEN 'security' THEN (SELECT ids FROM admins) <@ waits.barred
         WHEN 'group' THEN NOT EXISTS (
             SELECT FROM identity_group named JOIN identity_membership member ON member.group_id = named.id
@@ -130,11 +137,20 @@ owned AS (
 reports AS (
     SELECT person.manager_id, person.id FROM identity_person person
     WHERE person.manager_id IN (SELECT id FROM voter)
+    UNION ALL
+    SELECT boss.manager_id, person.id
+    FROM identity_person boss JOIN identity_person person ON person.manager_id = boss.id
+    WHERE boss.status <> 'active' AND boss.manager_id IN (SELECT id FROM voter)
 ),
 reports_of_reports AS (
     SELECT boss.manager_id, person.id
     FROM identity_person boss JOIN identity_person person ON person.manager_id = boss.id
-    WHERE boss.manager_id IN (SELECT id FROM voter)
+    WHERE boss.status = 'active' AND boss.manager_id IN (SELECT id FROM voter)
+    UNION ALL
+    SELECT acting.manager_id, person.id
+    FROM identity_person acting JOIN identity_person boss ON boss.manager_id = acting.id AND boss.status <> 'active'
+    JOIN identity_person person ON person.manager_id = boss.id
+    WHERE acting.manager_id IN (SELECT id FROM voter)
 ),
 joined AS (
     SELECT member.person_id, named.ref::text AS ref

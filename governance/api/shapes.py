@@ -36,6 +36,7 @@ class PersonShape(serializers.ModelSerializer[Person]):
             "status",
             "joined_at",
             "left_at",
+            "leaves_at",
         ]
 
 

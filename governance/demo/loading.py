@@ -13,7 +13,19 @@ from psycopg.types.json import Jsonb
 
 from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict
-from governance.demo import connections, duties, emergencies, groups, history, mishaps, people, proposals, shelf, story
+from governance.demo import (
+    connections,
+    duties,
+    emergencies,
+    groups,
+    history,
+    leaving,
+    mishaps,
+    people,
+    proposals,
+    shelf,
+    story,
+)
 from governance.demo.asking import Desk
 from governance.demo.birthright import give_birthright
 from governance.demo.granting import write_answers, write_grants
@@ -79,6 +91,7 @@ def make(at: datetime) -> World:
     duties.separate(world, company, offered, books)
     emergencies.happen(world, company, offered, books)
     proposals.propose(world, company, offered)
+    leaving.leave(world, company)
     world.record(
         DEMO_LOADED,
         Subject("demo", "halden-health"),

@@ -77,6 +77,7 @@ class Line:
     person: Person
     applications: int
     ordered: int
+    #: Read back, or ticked off by a person where nothing can be read.
     done: int
     failed: int
     read_back_after: float | None
@@ -89,7 +90,9 @@ class Line:
             return "failed"
         if not self.ordered:
             return "nothing"
-        return "verified" if self.done == self.ordered else "ordered"
+        if self.done < self.ordered:
+            return "ordered"
+        return "by_hand" if self.read_back_after is None else "verified"
 
 
 def progress_of(person: Person, *, within: Collection[int] | None = None) -> list[Progress]:

@@ -32,6 +32,22 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "people": [("get", "people/", {}, {})],
     "person": [("get", f"people/{REF}/", {}, {"mallory": 404})],
     "leave": [("post", f"people/{REF}/leave/", {}, {"mallory": 403, "grace": 403, "linus": 403, "audrey": 403})],
+    "leave_date": [
+        ("post", f"people/{REF}/leave-date/", {}, {"mallory": 403, "grace": 403, "linus": 403, "audrey": 403})
+    ],
+    "drill": [("get", f"people/{REF}/drill/", {}, {"mallory": 403, "linus": 403})],
+    "leavers": [("get", "leavers/", {}, {"mallory": 403, "linus": 403})],
+    "leaver": [("get", f"leavers/{REF}/", {}, {"mallory": 403, "linus": 403})],
+    "handover_settle": [("post", "handovers/1/settle/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "people_file": [("post", "people-file/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "holds": [("get", "holds/", {}, {"mallory": 403, "linus": 403})],
+    "hold_limits": [
+        ("get", "holds/limits/", {}, {"mallory": 403, "linus": 403}),
+        ("post", "holds/limits/", {}, {"mallory": 403, "linus": 403, "audrey": 403}),
+    ],
+    "hold": [("get", f"holds/{REF}/", {}, {"mallory": 403, "linus": 403})],
+    "hold_release": [("post", f"holds/{REF}/release/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "hold_refuse": [("post", f"holds/{REF}/refuse/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "applications": [
         ("get", "applications/", {}, {}),
         ("post", "applications/", {"catalogue_id": "gitlab"}, {"mallory": 403, "linus": 403, "audrey": 403}),

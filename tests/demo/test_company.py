@@ -48,6 +48,7 @@ from governance.identity.models import (
 )
 from governance.identity.profiles import profile_from_document
 from governance.ledger.models import Disclosure, Pending
+from governance.lifecycle.models import Hold
 from governance.policy.facts import Ask
 from governance.provisioning.models import Account, AccountKind, Holding, Operation, SyncRun
 
@@ -390,6 +391,13 @@ def test_each_sign_in_has_its_role(one: staff.SignIn) -> None:
     roles = RoleAssignment.objects.filter(person__email=one.email).values_list("role", flat=True)
 
     assert one.role == "employee" or one.role in roles
+
+
+def test_two_people_will_leave_and_a_file_that_left_a_department_out_is_held() -> None:
+    assert Person.objects.filter(leaves_at__gt=AT, status="active").count() == 2
+    hold = Hold.objects.get()
+    assert hold.items.count() > hold.limit
+    assert not hold.items.exclude(person__status="active").exists()
 
 
 def test_somebody_breaks_a_rule_about_duties_somebody_is_excepted_and_nobody_asked_against_one() -> None:

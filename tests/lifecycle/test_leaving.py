@@ -15,7 +15,7 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from governance.access import deciding, endings, grants, requests
+from governance.access import deciding, endings, grants, queries, requests
 from governance.access.models import EndCause, Grant, GrantCause, RequestState
 from governance.catalog import rules
 from governance.catalog.models import Entitlement
@@ -245,6 +245,7 @@ def test_the_managers_manager_acts_until_the_directory_says_so(grace: Person, sa
     waiting = requests.submit(ada, role, ask(), actor=acting(ada))
 
     assert deciding.eligible_approvers(waiting) == [grace]
+    assert list(queries.waiting_for(grace)) == [waiting]
     made = Handover.objects.get()
     assert (made.kind, made.subject_ref, made.heir) == (HandoverKind.REPORT, str(ada.ref), grace)
 
