@@ -16,7 +16,7 @@ from governance.core.clock import now
 from governance.core.errors import Invalid
 from governance.core.statements import row, rows
 from governance.core.transactions import whole
-from governance.identity.models import Person, Status
+from governance.identity.models import Connection, Person, Status
 from governance.ledger.recording import Subject, record
 from governance.lifecycle import events
 from governance.lifecycle.models import Kind, SignalCount, SourceBrake
@@ -198,7 +198,8 @@ def count_people() -> int:
     oldest = at - timedelta(hours=WINDOW_RANGE[1] + 1)
     SignalCount.objects.filter(hour__lt=oldest).delete()
     known = set(SourceBrake.objects.values_list("source", flat=True))
-    heard = set(SignalCount.objects.values_list("source", flat=True).distinct())
+    heard = set(SignalCount.objects.values_list("source", flat=True).distinct()) | {PAGE, API, HR_FILE}
+    heard |= {one.source for one in Connection.objects.filter(revoked_at__isnull=True)}
     SourceBrake.objects.bulk_create([SourceBrake(source=one) for one in sorted(heard - known)], ignore_conflicts=True)
     by_source, everybody = _active_people()
     for brake in SourceBrake.objects.order_by("source"):

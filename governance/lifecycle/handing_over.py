@@ -44,7 +44,7 @@ def hand_over(person: Person, *, at: datetime, actor: Actor) -> int:
     made = answered.handovers
     for one in made:
         one.person, one.made_at, one.correlation_id = person, at, actor.correlation_id
-        if one.kind == HandoverKind.REPORT:
+        if one.kind in (HandoverKind.REPORT, HandoverKind.DEPUTY):
             one.subject_name = one.subject_ref
         if one.kind == HandoverKind.ROLE:
             remove_role(person, one.subject_ref, actor=actor)
@@ -80,7 +80,7 @@ def answered_for(person: Person) -> Answered:
         *(_application(one, manager, people) for one in by_kind.get("application", [])),
         *(_report(one, manager) for one in by_kind.get("report", [])),
         *(_role(one, people) for one in by_kind.get("role", [])),
-        *(_without_heir(kind, one) for kind in ("duty_rule", "duty_exception") for one in by_kind.get(kind, [])),
+        *(_without_heir(kind, one) for kind in _UNDECIDED for one in by_kind.get(kind, [])),
     ]
     return Answered(
         handovers=tuple(handovers),
@@ -152,6 +152,8 @@ def _without_heir(kind: str, one: tuple[str, str, int | None]) -> Handover:
     return Handover(kind=kind, subject_ref=one[0], subject_name=one[1], rule=HeirRule.NOBODY)
 
 
+#: What has no heir by rule.
+_UNDECIDED = (HandoverKind.DUTY_RULE.value, HandoverKind.DUTY_EXCEPTION.value, HandoverKind.DEPUTY.value)
 #: The version in force of each policy, by what it stores of its stages: policies are few.
 _POLICIES = """
 SELECT 'policy' AS kind, policy.slug AS ref, policy.name AS name, NULL::bigint AS heir
@@ -197,6 +199,10 @@ WITH RECURSIVE above (id, manager_id, status, height) AS (
     SELECT 'duty_exception', exempt.id::text, rule.name, NULL
     FROM catalog_sodexception exempt JOIN catalog_sodrule rule ON rule.id = exempt.rule_id
     WHERE exempt.owner_id = %(person)s AND exempt.ended_at IS NULL AND exempt.ends_at > %(at)s::timestamptz
+    UNION ALL
+    SELECT 'deputy', who.ref::text, who.display_name, NULL
+    FROM access_absence away JOIN identity_person who ON who.id = away.person_id
+    WHERE away.deputy_id = %(person)s AND away.ends_at > %(at)s::timestamptz AND who.status = 'active'
     UNION ALL
     SELECT 'request', number::text, '', NULL FROM access_accessrequest
     WHERE state = 'pending' AND (person_id = %(person)s OR requester_id = %(person)s)

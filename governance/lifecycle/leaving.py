@@ -65,6 +65,7 @@ _HAS = """
         OR EXISTS (SELECT FROM identity_person report WHERE report.manager_id = %(person)s)
         OR EXISTS (SELECT FROM catalog_sodruleversion WHERE owner_id = %(person)s)
         OR EXISTS (SELECT FROM catalog_sodexception WHERE owner_id = %(person)s)
+        OR EXISTS (SELECT FROM access_absence WHERE deputy_id = %(person)s AND ends_at > %(at)s)
 """
 _LOOK = brake.COUNTING + brake.READING.replace(brake.FROM, f", {_HAS} {brake.FROM}")
 

@@ -188,7 +188,7 @@ class HandoverKind(models.TextChoices):
     ROLE = "role", "Role in Gatehouse"
     DUTY_RULE = "duty_rule", "Rule about duties"
     DUTY_EXCEPTION = "duty_exception", "Exception from a rule about duties"
-    POLICY = "policy", "Named in a policy"
+    DEPUTY = "deputy", "Stands in for somebody who is away"
 
 
 class HeirRule(models.TextChoices):

@@ -198,7 +198,7 @@ def handovers_of(person: Person) -> list[Handover]:
 
 def name_reports(found: Sequence[Handover]) -> None:
     """Put the names of people where their references stand. One statement, or none."""
-    refs = [one.subject_ref for one in found if one.kind == "report"]
+    refs = [one.subject_ref for one in found if one.kind in ("report", "deputy")]
     names = names_by_ref(refs) if refs else {}
     for one in found:
         one.subject_name = names.get(one.subject_ref, one.subject_name)

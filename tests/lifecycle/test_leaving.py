@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from governance.access import deciding, endings, grants, queries, requests
-from governance.access.models import EndCause, Grant, GrantCause, RequestState
+from governance.access.models import Absence, EndCause, Grant, GrantCause, RequestState
 from governance.catalog import rules
 from governance.catalog.models import Entitlement
 from governance.core.actor import Actor, Door
@@ -264,6 +264,20 @@ def test_what_only_somebody_can_decide_is_listed_as_without_an_heir(ada: Person,
         ("duty_rule", "Payer and payee", "nobody"),
         ("role", "Security administrator", "nobody"),
     }
+
+
+@pytest.mark.django_db
+def test_whom_a_leaver_stands_in_for_is_listed(ada: Person, linus: Person) -> None:
+    at = now()
+    Absence.objects.create(
+        person=ada, deputy=linus, starts_at=at, ends_at=at + timedelta(days=5), reason="Holiday", created_at=at
+    )
+
+    leave(linus)
+
+    made = Handover.objects.get()
+    assert (made.kind, made.subject_ref, made.rule) == (HandoverKind.DEPUTY, str(ada.ref), HeirRule.NOBODY)
+    assert [one.subject_name for one in tracking.handovers_of(linus)] == ["Ada Lovelace"]
 
 
 @pytest.mark.django_db
