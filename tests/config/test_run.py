@@ -129,7 +129,15 @@ def test_readiness_names_every_check(house: Running) -> None:
     status, body = house.get("/readyz")
 
     assert status == 200
-    assert set(json.loads(body)["checks"]) == {"database", "migrations", "sealing", "sweep", "broker"}
+    assert set(json.loads(body)["checks"]) == {
+        "database",
+        "migrations",
+        "sealing",
+        "sweep",
+        "leaving",
+        "notices",
+        "broker",
+    }
 
 
 def test_a_second_start_on_the_same_port_says_so_in_one_sentence(house: Running, tmp_path: Path) -> None:
