@@ -196,3 +196,15 @@ def test_hostile_words_stay_text_in_the_ledger(
         page = client.get(path).content.decode()
         assert "<img" not in page, path
         assert "&amp;lt;" not in page, path
+
+
+def test_an_entry_about_a_grant_opens_how_it_came_about(
+    ada: Person, audrey: Person, analyst: Entitlement, seal: Seal, signed_in: SignedIn
+) -> None:
+    grant = stories.give(ada, analyst)
+    seal()
+    index = Entry.objects.filter(event="grant.started").get().index
+
+    page = signed_in(audrey).get(f"/ledger/{index}/").content.decode()
+
+    assert f'href="/grants/{grant.pk}/"' in page
