@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from governance.access import duties, endings, grace, grants, keeping, withholding
+from governance.access import duties, endings, giving, grace, grants, keeping, withholding
 from governance.access.keeping import Spare
 from governance.access.models import EndCause, Grant, GrantCause
 from governance.access.withholding import Refusal
@@ -89,7 +89,7 @@ def apply(
     _leave_alone(intents, held, spare, at)
     new = _new_grants(wanted, intents.start, at)
     forbidden = _forbidden(rules, new, at=at, ending=intents.end)
-    grants.start_many([one for reason, one in new.items() if reason not in forbidden], at=at, actor=actor)
+    giving.give([_given(one) for reason, one in new.items() if reason not in forbidden], at=at, actor=actor)
     fresh = [Refusal(new[reason], found) for reason, found in forbidden.items() if reason not in withheld]
     withholding.withhold(fresh, at=at, actor=actor)
     withholding.release([key for reason, key in withheld.items() if reason not in forbidden], at=at, actor=actor)
@@ -199,6 +199,11 @@ def _new_grants(wanted: Wanted, reasons: Sequence[Reasoned], at: datetime) -> di
         )
         for reason in reasons
     }
+
+
+def _given(new: grants.NewGrant) -> giving.Given:
+    assert new.rule_version_id is not None
+    return giving.Given(new.person_id, new.entitlement_id, new.application_id, new.rule_version_id)
 
 
 def _move_ends(intents: Intents, *, at: datetime, actor: Actor) -> None:

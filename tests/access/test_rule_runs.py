@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.db import transaction
 
-from governance.access import grants, queries, rule_runs
+from governance.access import giving, grants, queries, rule_runs
 from governance.access.birthright_preview import Preview, named_page, preview
 from governance.access.models import Grant, RuleRun
 from governance.catalog import sod
@@ -113,7 +113,7 @@ def test_a_run_goes_on_where_it_was_killed(
 ) -> None:
     people = [ada, mallory, *(hire(f"Person{number} Crew") for number in range(5))]
     rule_runs.change_rule(terms("Everybody", "active eq true", analyst), actor=TESTING)
-    real, batches = grants.start_many, iter(range(10))
+    real, batches = giving.give, iter(range(10))
 
     def killed(*args: Any, **known: Any) -> Any:
         done = real(*args, **known)
@@ -121,7 +121,7 @@ def test_a_run_goes_on_where_it_was_killed(
             raise SystemExit
         return done
 
-    monkeypatch.setattr(grants, "start_many", killed)
+    monkeypatch.setattr(giving, "give", killed)
     with pytest.raises(SystemExit):
         rule_runs.work()
     killed_at = RuleRun.objects.get()
