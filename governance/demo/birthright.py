@@ -16,6 +16,9 @@ from governance.identity.conditions.language import about_people
 from governance.identity.conditions.predicate import holds
 from governance.identity.models import Status
 
+#: What people of one department have by hand.
+DEPARTMENT, BY_HAND = "Product", "looker/viewer"
+
 
 def give_birthright(world: World, company: Company, shelf: Shelf, books: Books) -> None:
     """Plan what the birthright rules gave."""
@@ -27,6 +30,26 @@ def give_birthright(world: World, company: Company, shelf: Shelf, books: Books) 
             ]
             for first, after in _spells(member.stages, matches):
                 _give(world, books, member, rule, first, after)
+
+
+def give_by_hand(world: World, company: Company, shelf: Shelf, books: Books) -> None:
+    """Plan what most of a department got by hand over the year, so that a rule for it suggests itself."""
+    offer = shelf[BY_HAND]
+    first = world.workday(150)
+    early = [
+        member
+        for member in company
+        if member.person.department == DEPARTMENT
+        and member.person.status == Status.ACTIVE
+        and member.stages[0].recorded_at < first
+        and not books.by_person_and_role[member.handle, BY_HAND]
+        and not books.asks_by_person_and_role[member.handle, BY_HAND]
+    ]
+    for number, member in enumerate(early):
+        if number % 8:
+            at = world.workday(150 - 3 * number)
+            actor = world.system("rollout")
+            books.keep(Plan(member, offer, GrantCause.MANUAL, at, OPEN_END, at, actor))
 
 
 def _spells(stages: list[Stage], matches: list[bool]) -> Iterator[tuple[Stage, Stage | None]]:

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import JSONField, Model
 from psycopg.types.json import Jsonb
 
+from governance.access import suggestions
 from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict
 from governance.demo import (
@@ -27,7 +28,7 @@ from governance.demo import (
     story,
 )
 from governance.demo.asking import Desk
-from governance.demo.birthright import give_birthright
+from governance.demo.birthright import give_birthright, give_by_hand
 from governance.demo.granting import write_answers, write_grants
 from governance.demo.observing import observe, write_accounts
 from governance.demo.ordering import write_orders
@@ -64,6 +65,7 @@ def load(at: datetime) -> Loaded:
     for model, rows in world.rows.items():
         _copy(model, rows)
     record_many(sorted(world.records, key=attrgetter("at")))
+    suggestions.look()
     return Loaded(len(world.rows[Person]), sum(map(len, world.rows.values())), len(world.records))
 
 
@@ -79,6 +81,7 @@ def make(at: datetime) -> World:
     story.tell(desk)
     history.fill_the_year(desk)
     mishaps.go_wrong(desk)
+    give_by_hand(world, company, offered, books)
     first_number = _next_value(_REQUEST_NUMBERS)
     write_requests(desk, first_number)
     write_grants(world, books)

@@ -145,6 +145,9 @@ class Birthright:
     added: tuple[str, ...] = ()
     added_days_ago: float = 0
     days_ago: float = 400
+    keeps_away: bool = False
+    priority: int = 100
+    grace_days: int = 0
 
 
 def _of(department: str) -> str:
@@ -176,7 +179,15 @@ BIRTHRIGHT = (
         f"{_of('Engineering')} and {_EMPLOYEES}",
         ("github-organization/write", "kubernetes/view"),
     ),
-    Birthright("on-call", "On call", f'groups.display eq "{staff.ON_CALL}"', ("pagerduty/responder",)),
+    Birthright("on-call", "On call", f'groups.display eq "{staff.ON_CALL}"', ("pagerduty/responder",), grace_days=7),
+    Birthright(
+        "contractors-and-production",
+        "Contractors stay out of production",
+        'userType eq "Contractor"',
+        ("kubernetes/view",),
+        keeps_away=True,
+        priority=10,
+    ),
     Birthright(
         "data",
         "Data baseline",

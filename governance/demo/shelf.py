@@ -17,6 +17,7 @@ from governance.catalog.models import (
     BirthrightRule,
     BirthrightRuleVersion,
     Entitlement,
+    RuleEffect,
 )
 from governance.demo import rules
 from governance.demo.people import Company, Member, assign_role
@@ -191,7 +192,7 @@ def _rule(world: World, shelf: Shelf, rule: rules.Birthright) -> Rule:
         every = (*rule.gives, *rule.added)
         second = _rule_version(world, shelf, row, rule, 2, every, since(world, rule.added_days_ago))
         gives += [(shelf[name], second) for name in rule.added]
-    return Rule(rule.name, rule.condition, tuple(gives))
+    return Rule(rule.name, rule.condition, () if rule.keeps_away else tuple(gives))
 
 
 def _rule_version(
@@ -212,6 +213,9 @@ def _rule_version(
             created_at=at,
             created_by_ref=actor.ref,
             condition=rule.condition,
+            effect=RuleEffect.KEEP_AWAY if rule.keeps_away else RuleEffect.GIVE,
+            priority=rule.priority,
+            grace=timedelta(days=rule.grace_days),
         )
     )
     link: type[Model] = BirthrightRuleVersion.entitlements.through

@@ -110,7 +110,7 @@ KINDS: dict[str, tuple[int, Callable[[], QuerySet]]] = {  # type: ignore[type-ar
     "roles to ask for": (70, lambda: Entitlement.objects.filter(is_requestable=True)),
     "roles only by rule": (5, lambda: Entitlement.objects.filter(is_requestable=False)),
     "policies with two versions": (2, lambda: AccessPolicy.objects.annotate(n=Count("versions")).filter(n=2)),
-    "birthright rules": (10, BirthrightRule.objects.all),
+    "birthright rules": (11, BirthrightRule.objects.all),
     "running by role": (1500, lambda: Grant.objects.filter(RUNNING, cause="birthright")),
     "running by request, without end": (100, lambda: Grant.objects.filter(RUNNING, cause="request", ends_at=OPEN_END)),
     "running for a time": (25, lambda: Grant.objects.filter(RUNNING, cause="request", ends_at__lt=OPEN_END)),
