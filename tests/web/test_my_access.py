@@ -8,9 +8,11 @@ import pytest
 import time_machine
 from pytest_django import DjangoAssertNumQueries
 
+from governance.access import rule_runs
 from governance.access.models import AccessRequest, EndCause, Grant, RequestState
 from governance.access.sweep import sweep
 from governance.catalog.models import Application, Entitlement
+from governance.catalog.rules import RuleTerms
 from governance.core.clock import now
 from governance.identity.models import Person
 from governance.provisioning.models import Operation, OperationState
@@ -261,3 +263,17 @@ def test_a_request_needs_few_queries(
 
     with django_assert_max_num_queries(12):
         client.get(f"/requests/R-{request.number}/")
+
+
+def test_what_no_longer_comes_with_the_role_says_until_when_it_is_kept(
+    ada: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    terms = RuleTerms("Engineers", 'department eq "Engineering"', [analyst], grace=timedelta(days=7))
+    rule_runs.change_rule(terms, actor=cast.TESTING)
+    rule_runs.work()
+    client = signed_in(ada)
+    assert "Kept until" not in client.get("/me/access/").content.decode()
+
+    cast.move(ada, department="Finance")
+
+    assert "it no longer comes with your role" in client.get("/me/access/").content.decode()

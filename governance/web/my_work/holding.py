@@ -10,6 +10,7 @@ from django.db.models import F, prefetch_related_objects
 
 from governance.access.models import AccessRequest, Approval, EndQuestion, Grant, GrantCause, RequestState
 from governance.access.queries import WITH_REQUEST, access_of, past_access_of, upcoming_access_of
+from governance.core.clock import is_open_ended
 from governance.identity.models import Person
 from governance.provisioning.models import OperationState
 from governance.web.kinds import kind_of
@@ -43,6 +44,12 @@ class Holding:
     def is_soon(self) -> bool:
         """Tell whether the end is near."""
         return self.left <= SOON
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """Return until when what came with the role is kept although no rule gives it any more; none otherwise."""
+        is_kept = self.grant.cause == GrantCause.BIRTHRIGHT and not is_open_ended(self.grant.ends_at)
+        return self.grant.ends_at if is_kept else None
 
     @property
     def can_be_returned(self) -> bool:
