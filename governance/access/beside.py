@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from governance.access.models import AccessRequest, Grant, RequestState
+from governance.access.models import AccessRequest, RequestState
 from governance.core.statements import rows
 
 #: So many earlier requests of the person in the application, and of others for the role, are shown.
@@ -36,6 +36,11 @@ class Before:
     state: str
     created_at: datetime
     is_theirs: bool
+
+    @property
+    def state_words(self) -> str:
+        """Return where it stands, inside a sentence."""
+        return RequestState(self.state).label.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,47 +75,42 @@ class Beside:
 
 
 def beside(request: AccessRequest, *, at: datetime) -> Beside:
-    """Return what stands beside the buttons for one request. Two statements."""
+    """Return what stands beside the buttons for one request. One statement."""
     ends_at = None if request.duration is None else max(request.starts_at or at, at) + request.duration
-    return Beside(_reached(request, ends_at, at), _before(request))
-
-
-def _reached(request: AccessRequest, ends_at: datetime | None, at: datetime) -> tuple[Reached, ...]:
-    covering = Grant.objects.filter(
-        person=request.person_id, application=request.entitlement.application_id, starts_at__lte=at, ends_at__gt=at
-    ).order_by("entitlement__name", "pk")
-    found = covering.values_list("pk", "entitlement_id", "entitlement__name", "cause", "ends_at")
-    return tuple(
-        Reached(*one, is_residual=ends_at is not None and one[4] > ends_at and one[0] != request.extends_id)
-        for one in found
-    )
-
-
-def _before(request: AccessRequest) -> tuple[Before, ...]:
     given = {
         "request": request.pk,
         "person": request.person_id,
         "application": request.entitlement.application_id,
         "role": request.entitlement_id,
         "limit": EARLIER,
+        "at": at,
     }
-    return tuple(Before(*one) for one in rows(_BEFORE, given))
+    reached, before = [], []
+    for kind, key, role_id, person, role, word, moment in rows(_BESIDE, given):
+        if kind == "reached":
+            is_residual = ends_at is not None and moment > ends_at and key != request.extends_id
+            reached.append(Reached(key, role_id, role, word, moment, is_residual))
+        else:
+            before.append(Before(key, person, role, word, moment, is_theirs=kind == "theirs"))
+    return Beside(tuple(sorted(reached, key=lambda one: (one.entitlement, one.grant_id))), tuple(before))
 
 
-_BEFORE = f"""
-(SELECT earlier.number, person.display_name, role.name, earlier.state, earlier.created_at, true
+_EARLIER = f"""
 FROM access_accessrequest earlier
 JOIN catalog_entitlement role ON role.id = earlier.entitlement_id
 JOIN identity_person person ON person.id = earlier.person_id
-WHERE earlier.person_id = %(person)s AND role.application_id = %(application)s AND earlier.id <> %(request)s
-    AND earlier.state <> '{RequestState.PENDING.value}'
+WHERE earlier.state <> '{RequestState.PENDING.value}'"""
+_BESIDE = f"""
+(SELECT 'reached', held.id, held.entitlement_id, '', role.name, held.cause, held.ends_at
+FROM access_grant held JOIN catalog_entitlement role ON role.id = held.entitlement_id
+WHERE held.person_id = %(person)s AND held.application_id = %(application)s
+    AND held.starts_at <= %(at)s AND held.ends_at > %(at)s)
+UNION ALL
+(SELECT 'theirs', earlier.number, role.id, person.display_name, role.name, earlier.state, earlier.created_at {_EARLIER}
+    AND earlier.person_id = %(person)s AND role.application_id = %(application)s AND earlier.id <> %(request)s
 ORDER BY earlier.id DESC LIMIT %(limit)s)
 UNION ALL
-(SELECT earlier.number, person.display_name, role.name, earlier.state, earlier.created_at, false
-FROM access_accessrequest earlier
-JOIN catalog_entitlement role ON role.id = earlier.entitlement_id
-JOIN identity_person person ON person.id = earlier.person_id
-WHERE earlier.entitlement_id = %(role)s AND earlier.person_id <> %(person)s
-    AND earlier.state <> '{RequestState.PENDING.value}'
+(SELECT 'others', earlier.number, role.id, person.display_name, role.name, earlier.state, earlier.created_at {_EARLIER}
+    AND earlier.entitlement_id = %(role)s AND earlier.person_id <> %(person)s
 ORDER BY earlier.id DESC LIMIT %(limit)s)
-"""  # noqa: S608 - a constant of the code
+"""  # noqa: S608 - constants of the code; values are parameters

@@ -24,12 +24,13 @@ from governance.identity.models import Person
 from governance.policy.facts import Ask
 
 SCOPES = ["mine", "waiting_for_me"]
+REQUEST_PAGE = page_of(RequestShape)
 
 
 def visible_requests(view: DoorView) -> QuerySet[AccessRequest]:
     """Return the requests somebody may read: their own, their reports', their applications', decided ones, or all."""
     rows = AccessRequest.objects.select_related(*WITH_REQUEST).prefetch_related(
-        Prefetch("approvals", Approval.objects.select_related("approver").order_by("stage")),
+        Prefetch("approvals", Approval.objects.select_related("approver", "on_behalf_of").order_by("stage")),
         Prefetch("grants", Grant.objects.select_related(*WITH_GRANT, "entitlement__application").order_by("id")),
     )
     if view.sees_everything:
@@ -55,7 +56,7 @@ class Requests(ListView):
             OpenApiParameter("scope", str, enum=SCOPES, description="mine, or what waits for my answer"),
             *PAGE_WORDS,
         ],
-        responses=page_of(RequestShape),
+        responses=REQUEST_PAGE,
     )
     def get(self, request: Request) -> Response:
         """Return one page of the requests who came in may read."""

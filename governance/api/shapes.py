@@ -178,6 +178,7 @@ class ApprovalShape(serializers.Serializer[Any]):
     stage = serializers.IntegerField()
     asked = serializers.CharField()
     approver = PersonBrief(allow_null=True)
+    on_behalf_of = PersonBrief(allow_null=True)
     approved = serializers.BooleanField()
     reason = serializers.CharField()
     duration_seconds = serializers.SerializerMethodField()
@@ -223,6 +224,9 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
             "created_at",
             "lapses_at",
             "reminded_at",
+            "escalates_at",
+            "escalated_at",
+            "asked_back_at",
             "closed_at",
             "closed_because",
         ]

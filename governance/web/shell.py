@@ -71,6 +71,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("packages", "Packages", "layers", "/packages/", frozenset({OWNER, ADMIN, AUDITOR})),
             Link("ticket_systems", "Ticket systems", "ticket", "/ticket-systems/", frozenset({ADMIN})),
             Link("policies", "Policies", "scale", "/policies/", frozenset({OWNER, ADMIN, AUDITOR})),
+            Link("risk", "Risk", "gauge", "/risk/", frozenset({ADMIN, AUDITOR})),
         ),
     ),
     (

@@ -77,6 +77,28 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "request": [("get", "requests/1/", {}, {"mallory": 404})],
     "approve": [("post", "requests/1/approve/", {}, {"mallory": 404, "audrey": 404})],
     "deny": [("post", "requests/1/deny/", {"reason": "No, because."}, {"mallory": 404, "audrey": 404})],
+    "turns": [("get", "requests/1/turns/", {}, {"mallory": 404})],
+    "ask_back": [("post", "requests/1/ask-back/", {"question": "Why is that?"}, {"mallory": 404, "audrey": 404})],
+    "reply": [("post", "requests/1/reply/", {"reply": "Because."}, {"mallory": 404, "audrey": 404})],
+    "hand_over": [("post", "requests/1/hand-over/", {"to": REF, "reason": "Yours."}, {"mallory": 404, "audrey": 404})],
+    "give_smaller": [
+        ("post", "requests/1/smaller/", {"entitlement": "reader", "reason": "Less."}, {"mallory": 404, "audrey": 404})
+    ],
+    "approvals": [("get", "approvals/", {}, {})],
+    "approvals_decided": [("get", "approvals/decided/", {}, {})],
+    "absences": [("get", "absences/", {}, {}), ("post", "absences/", {}, {})],
+    "absence_end": [("post", "absences/1/end/", {}, {"mallory": 404})],
+    "risk": [("get", "risk/", {}, {"mallory": 403, "linus": 403})],
+    "risk_preview": [("post", "risk/preview/", {"weights": {}}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "risk_proposals": [
+        ("get", "risk/proposals/", {}, {"mallory": 403, "linus": 403}),
+        ("post", "risk/proposals/", {"weights": {}, "why": ""}, {"mallory": 403, "linus": 403, "audrey": 403}),
+    ],
+    "risk_approve": [("post", "risk/proposals/1/approve/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "risk_decline": [
+        ("post", "risk/proposals/1/decline/", {"reason": ""}, {"mallory": 403, "linus": 403, "audrey": 403})
+    ],
+    "risk_withdraw": [("post", "risk/proposals/1/withdraw/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "withdraw": [("post", "requests/1/withdraw/", {}, {"mallory": 404})],
     "change_request": [("post", "requests/1/change/", {"reason": "Something else."}, {"mallory": 404})],
     "remind": [("post", "requests/1/remind/", {}, {"mallory": 404})],

@@ -28,6 +28,7 @@ from governance.web.govern import (
     policies,
     policies_writes,
     reach_page,
+    risk,
     rules,
     rules_suggested,
     rules_writes,
@@ -149,4 +150,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/<slug:slug>/affected/", rules_writes.affected, name="rule_affected"),
     path("rules/<slug:slug>/retire/", rules_writes.retire, name="rule_retire"),
     path("policies/<slug:slug>/", policies.policy, name="policy"),
+    path("risk/", risk.risk, name="risk"),
+    path("risk/<int:proposal_id>/approve/", risk.settle, {"deed": "approve"}, name="risk_approve"),
+    path("risk/<int:proposal_id>/decline/", risk.settle, {"deed": "decline"}, name="risk_decline"),
+    path("risk/<int:proposal_id>/withdraw/", risk.settle, {"deed": "withdraw"}, name="risk_withdraw"),
 ]

@@ -10,17 +10,16 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.access import deciding
 from governance.access.models import AccessRequest, RequestState
-from governance.access.queries import waiting_for
 from governance.core import clock
-from governance.core.errors import Refused
+from governance.core.errors import DomainError, Refused
 from governance.web import sessions
 from governance.web.actor import actor_of, person_of
 from governance.web.answers import is_htmx, page
-from governance.web.my_work import approving, following
+from governance.web.my_work import approving
 from governance.web.my_work.forms import DecisionForm
 from governance.web.roles import employee_page, standing_of
 
@@ -39,10 +38,56 @@ def approvals(request: HttpRequest) -> HttpResponse:
 
 
 @employee_page
+@require_GET
+def decided(request: HttpRequest) -> HttpResponse:
+    """Show what the reader answered lately."""
+    text = request.GET.get("before", "")
+    found = approving.decided_by(person_of(request), before=int(text) if re.fullmatch(r"\d{1,18}", text) else None)
+    shown, rest = found[: approving.DECIDED_LISTED], found[approving.DECIDED_LISTED :]
+    return render(
+        request,
+        "my_work/decided.html",
+        {"page": "approvals", "answers": shown, "next": shown[-1].pk if rest else None, "is_first": not text},
+    )
+
+
+@employee_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def several(request: HttpRequest) -> HttpResponse:
+    """Show everything that waits with a tick beside it, and decide what is ticked, each on its own."""
+    person, outcomes, said = person_of(request), [], ""
+    if request.method == "POST":
+        numbers = [int(text) for text in request.POST.getlist("number") if re.fullmatch(r"\d{1,12}", text)]
+        approves, reason = request.POST.get("verdict") == "approve", request.POST.get("reason", "")
+        outcomes = [_one_of_several(request, number, approves=approves, reason=reason) for number in numbers]
+        said = "" if numbers else "Tick at least one."
+    whole = approving.listed(person)
+    shown = {"page": "approvals", "queue": whole.queue, "total": whole.total, "outcomes": outcomes, "said": said}
+    return render(request, "my_work/decide_several.html", shown, status=422 if said else 200)
+
+
+def _one_of_several(request: HttpRequest, number: int, *, approves: bool, reason: str) -> approving.Outcome:
+    """Decide one of several; what is in the way of it is said, and stops none of the others."""
+    person, actor = person_of(request), actor_of(request)
+    try:
+        found = approving.readable_request(person, standing_of(request), number)
+        if approves:
+            fresh = sessions.is_fresh(request, clock.now())
+            decided = deciding.approve(found, approver=person, reason=reason, actor=actor, is_fresh=fresh)
+        else:
+            decided = deciding.deny(found, approver=person, reason=reason, actor=actor)
+    except DomainError as problem:
+        return approving.Outcome(number, str(problem), is_done=False)
+    return approving.Outcome(number, _said(decided), is_done=True)
+
+
+@employee_page
 @require_POST
 def approve(request: HttpRequest, number: int) -> HttpResponse:
     """Say yes, perhaps for shorter."""
-    found = following.visible_request(person_of(request), standing_of(request), number)
+    found = approving.readable_request(person_of(request), standing_of(request), number)
+    if approving.is_powerful(found) and not sessions.is_fresh(request, clock.now()):
+        return ask_for_password(request, found)
 
     def say_yes(form: DecisionForm) -> AccessRequest:
         return deciding.approve(
@@ -60,7 +105,7 @@ def approve(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 def decline(request: HttpRequest, number: int) -> HttpResponse:
     """Say no, with a sentence."""
-    found = following.visible_request(person_of(request), standing_of(request), number)
+    found = approving.readable_request(person_of(request), standing_of(request), number)
 
     def say_no(form: DecisionForm) -> AccessRequest:
         reason = form.cleaned_data["reason"]
@@ -70,8 +115,6 @@ def decline(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, found: AccessRequest, decide: Decide) -> HttpResponse:
-    if approving.is_powerful(found) and not sessions.is_fresh(request, clock.now()):
-        return _ask_for_password(request, found)
     form = DecisionForm(request.POST)
     if not form.is_valid():
         return _refused(request, found, form)
@@ -94,14 +137,13 @@ def _decided(request: HttpRequest, decided: AccessRequest) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, found: AccessRequest, form: DecisionForm) -> HttpResponse:
-    at, queue = clock.now(), tuple(waiting_for(person_of(request)))
-    facts = approving.facts(found, queue, at)
-    whole = approving.Approvals(queue, facts, None)
-    shown = {"page": "approvals", "found": whole, "facts": facts, "form": form}
+    whole = approving.showing(found, person_of(request), clock.now())
+    shown = {"page": "approvals", "found": whole, "facts": whole.facts, "form": form}
     return page(request, "my_work/approvals.html", "detail", shown, status=422)
 
 
-def _ask_for_password(request: HttpRequest, found: AccessRequest) -> HttpResponse:
+def ask_for_password(request: HttpRequest, found: AccessRequest) -> HttpResponse:
+    """Have the password given again, and come back to exactly this request."""
     come_back = f"{reverse('approvals')}?item=R-{found.number}"
     address = f"{reverse('account_reauthenticate')}?{urlencode({'next': come_back})}"
     if is_htmx(request):

@@ -7,28 +7,47 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from governance.access.deciding import duties_broken_by
-from governance.access.models import AccessRequest, Approval, Grant, RequestState
-from governance.access.queries import WITH_GRANT, covering, waiting_for
-from governance.catalog.models import Risk
+from django.db.models import QuerySet, prefetch_related_objects
+
+from governance.access.approvers import Voter, voters
+from governance.access.beside import Before, Beside, Reached, beside
+from governance.access.deciding import duties_broken_by, needs_fresh_sign_in
+from governance.access.models import AccessRequest, Approval, GrantCause, Turn
+from governance.access.queries import waiting_for
+from governance.core.clock import is_open_ended
+from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.policy.durations import COMMON, spoken
 from governance.policy.duties import DutyConflict
-from governance.web.kinds import kind_of
 from governance.web.my_work.asking import Length, seconds_of
-from governance.web.my_work.following import visible_request
+from governance.web.my_work.following import ANSWERED, visible_request
 from governance.web.roles import Standing
 
-_ASKED_AS = {"manager": "their manager", "owner": "owner of the application", "security": "security"}
-_EARLIER_SHOWN = 5
+_ASKED_AS = {
+    "manager": "their manager",
+    "managers_manager": "the manager of their manager",
+    "owner": "owner of the application",
+    "security": "security",
+    "group": "one of a group",
+    "people": "somebody named in it",
+}
+#: So many that wait are listed; the number of all is said.
+LISTED = 100
+DECIDED_LISTED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class HeldHere:
     """What the person has already in the application."""
 
-    grant: Grant
-    kind: str
+    reached: Reached
+
+    @property
+    def kind(self) -> str:
+        """Return which kind of access it is."""
+        kinds = {GrantCause.BIRTHRIGHT.value: "birthright", GrantCause.BREAK_GLASS.value: "breakglass"}
+        usual = "standing" if is_open_ended(self.reached.ends_at) else "temporary"
+        return kinds.get(self.reached.cause, usual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +58,16 @@ class Facts:
     is_open: bool
     place: int
     risk_level: int
-    risk_parts: tuple[str, ...]
+    risk_points: int
+    risk_parts: tuple[tuple[int, str], ...]
     peers: int
     peers_with_it: int
-    held: tuple[HeldHere, ...]
-    earlier: tuple[AccessRequest, ...]
+    beside: Beside
     decided: tuple[Approval, ...]
+    turns: tuple[Turn, ...]
+    #: Who may decide now; the reader's own among them when it is open.
+    voters: tuple[Voter, ...]
+    reader_id: int
     shorter: tuple[Length, ...]
     #: The rules about duties that a yes would break, by what the person holds now.
     duties: tuple[DutyConflict, ...]
@@ -53,8 +76,8 @@ class Facts:
     @property
     def asked_as(self) -> str:
         """Return as what the reader is asked."""
-        stages = [stage.kind for stage in self.request.route]
-        return _ASKED_AS.get(stages[self.request.stage], "") if self.request.stage < len(stages) else ""
+        route = self.request.route
+        return _ASKED_AS.get(route[self.request.stage].kind, "") if self.request.stage < len(route) else ""
 
     @property
     def stage_words(self) -> str:
@@ -64,8 +87,28 @@ class Facts:
 
     @property
     def needs_password(self) -> bool:
-        """Tell whether deciding asks for the password again: the role is powerful."""
+        """Tell whether a yes asks for the password again."""
         return is_powerful(self.request)
+
+    @property
+    def in_place_of(self) -> Person | None:
+        """Return for whom the reader answers: somebody who is away or handed it over."""
+        return next((one.on_behalf_of for one in self.voters if one.person.pk == self.reader_id), None)
+
+    @property
+    def others(self) -> tuple[Person, ...]:
+        """Return who else may decide this."""
+        return tuple(one.person for one in self.voters if one.person.pk != self.reader_id)
+
+    @property
+    def held(self) -> tuple[HeldHere, ...]:
+        """Return what the person has already in the application."""
+        return tuple(HeldHere(one) for one in self.beside.reached)
+
+    @property
+    def earlier(self) -> tuple[Before, ...]:
+        """Return what the person asked for there before."""
+        return self.beside.of_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +116,45 @@ class Approvals:
     """The whole page. No facts when nothing waits and nothing was chosen."""
 
     queue: tuple[AccessRequest, ...]
+    total: int
     facts: Facts | None
     last_answer: Approval | None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one of several decisions."""
+
+    number: int
+    sentence: str
+    is_done: bool
+
+
+def listed(person: Person) -> Approvals:
+    """Return what waits for a person, without the facts of any."""
+    queue, total = _queue(person)
+    return Approvals(queue, total, None, None)
+
+
 def is_powerful(request: AccessRequest) -> bool:
-    """Tell whether a request is about a role of high or critical risk."""
-    return request.entitlement.risk >= Risk.HIGH
+    """Tell whether a yes is only given by somebody who has just signed in."""
+    return needs_fresh_sign_in(request)
+
+
+def is_asked(request: AccessRequest, person: Person) -> bool:
+    """Tell whether a request waits for somebody now."""
+    return any(one.person.pk == person.pk for one in voters(request))
+
+
+def readable_request(person: Person, standing: Standing, number: int) -> AccessRequest:
+    """Return a request somebody may see or is asked about. Raises NotFound."""
+    try:
+        return visible_request(person, standing, number)
+    except NotFound:
+        found = waiting_for(person).filter(number=number).first()
+        if found is None:
+            raise
+        return found
 
 
 def approvals(person: Person, standing: Standing, at: datetime, *, number: int | None = None) -> Approvals:
@@ -87,63 +162,74 @@ def approvals(person: Person, standing: Standing, at: datetime, *, number: int |
 
     Raises NotFound for a number they may not see. One that somebody else decided is shown without buttons.
     """
-    queue = tuple(waiting_for(person))
+    queue, total = _queue(person)
     chosen = next((one for one in queue if one.number == number), None)
     if chosen is None and number is not None:
-        chosen = visible_request(person, standing, number)
+        chosen = readable_request(person, standing, number)
     if chosen is None and queue:
         chosen = queue[0]
     last = None if queue else Approval.objects.filter(approver=person).order_by("-decided_at").first()
-    return Approvals(queue, None if chosen is None else facts(chosen, queue, at), last)
+    return Approvals(queue, total, None if chosen is None else facts(chosen, queue, person, at), last)
 
 
 def after(person: Person, at: datetime, decided: AccessRequest) -> Approvals:
     """Return the page after a decision: what comes next is the one asked after it, else the oldest."""
-    queue = tuple(waiting_for(person))
+    queue, total = _queue(person)
     later = [one for one in queue if (one.created_at, one.pk) > (decided.created_at, decided.pk)]
     chosen = next(iter(later or queue), None)
-    return Approvals(queue, None if chosen is None else facts(chosen, queue, at), None)
+    return Approvals(queue, total, None if chosen is None else facts(chosen, queue, person, at), None)
 
 
-def facts(request: AccessRequest, queue: Sequence[AccessRequest], at: datetime) -> Facts:
-    """Return the facts of one request. Five statements at most."""
+def showing(request: AccessRequest, person: Person, at: datetime) -> Approvals:
+    """Return the page with the facts of this request."""
+    queue, total = _queue(person)
+    return Approvals(queue, total, facts(request, queue, person, at), None)
+
+
+def facts(request: AccessRequest, queue: Sequence[AccessRequest], person: Person, at: datetime) -> Facts:
+    """Return the facts of one request. Six statements, and one for each further place where somebody is asked."""
     verdict: dict[str, Any] = request.verdict
     held: dict[str, Any] = verdict.get("facts", {}).get("held", {})
     risk: dict[str, Any] = verdict.get("risk", {})
+    parts = [part for part in risk.get("parts", []) if part.get("points")]
+    prefetch_related_objects([request], *ANSWERED)
+    asked = tuple(voters(request))
+    is_open = any(one.person.pk == person.pk for one in asked)
     return Facts(
         request=request,
-        is_open=request in queue,
+        is_open=is_open,
         place=queue.index(request) + 1 if request in queue else 0,
         risk_level=int(risk.get("level", request.entitlement.risk)),
-        risk_parts=tuple(str(part["sentence"]) for part in risk.get("parts", []) if part.get("points")),
+        risk_points=int(risk.get("points", 0)),
+        risk_parts=tuple((int(part["points"]), str(part["sentence"])) for part in parts),
         peers=int(held.get("peers", 0)),
         peers_with_it=int(held.get("peers_with_it", 0)),
-        held=_held_here(request, at),
-        earlier=_earlier(request),
-        decided=tuple(request.approvals.select_related("approver").order_by("stage")),
-        shorter=_shorter(request),
-        duties=duties_broken_by(request, at=at) if request in queue else (),
+        beside=beside(request, at=at),
+        decided=tuple(sorted(request.approvals.all(), key=lambda one: (one.stage, one.pk))),
+        turns=tuple(request.turns.all()),
+        voters=asked,
+        reader_id=person.pk,
+        shorter=_shorter(request) if request.policy_version.may_shorten else (),
+        duties=duties_broken_by(request, at=at) if is_open else (),
         at=at,
     )
 
 
-def _held_here(request: AccessRequest, at: datetime) -> tuple[HeldHere, ...]:
-    grants = Grant.objects.filter(
-        covering(at), person=request.person_id, application=request.entitlement.application_id
-    ).select_related(*WITH_GRANT)
-    return tuple(HeldHere(grant, kind_of(grant)) for grant in grants.order_by("entitlement__name", "id"))
-
-
-def _earlier(request: AccessRequest) -> tuple[AccessRequest, ...]:
-    found = (
-        AccessRequest.objects.filter(
-            person=request.person_id, entitlement__application=request.entitlement.application_id
-        )
-        .exclude(pk=request.pk)
-        .exclude(state=RequestState.PENDING)
-        .select_related("entitlement")
+def decided_by(person: Person, *, before: int | None = None) -> list[Approval]:
+    """Return what somebody answered, the latest first: one page, and one more when there is a next. One statement."""
+    found = Approval.objects.filter(approver=person).select_related(
+        "request__person", "request__entitlement__application", "on_behalf_of"
     )
-    return tuple(found.order_by("-created_at")[:_EARLIER_SHOWN])
+    if before is not None:
+        found = found.filter(pk__lt=before)
+    return list(found.order_by("-pk")[: DECIDED_LISTED + 1])
+
+
+def _queue(person: Person) -> tuple[tuple[AccessRequest, ...], int]:
+    """Return the oldest that wait, and how many wait. One statement, two when there are very many."""
+    waiting: QuerySet[AccessRequest] = waiting_for(person)
+    queue = tuple(waiting[:LISTED])
+    return queue, len(queue) if len(queue) < LISTED else waiting.order_by().count()
 
 
 def _shorter(request: AccessRequest) -> tuple[Length, ...]:

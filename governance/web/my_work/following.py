@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from governance.access.deciding import eligible_approvers
 from governance.access.end_questions import open_question, who_is_asked
-from governance.access.models import AccessRequest, Approval, EndCause, Grant, RequestState
+from governance.access.models import AccessRequest, Approval, EndCause, Grant, RequestState, Turn
 from governance.access.queries import WITH_GRANT, WITH_REQUEST, answer_times, asked_together
 from governance.access.requests import may_remind_at
 from governance.core.errors import NotFound
@@ -20,6 +20,11 @@ from governance.provisioning.models import Operation, OperationState
 from governance.web import clock_words
 from governance.web.roles import Standing
 
+#: The answers to a request and what happened between, each read once.
+ANSWERED = (
+    Prefetch("approvals", Approval.objects.select_related("approver", "on_behalf_of")),
+    Prefetch("turns", Turn.objects.select_related("by", "holder_of", "to").order_by("pk")),
+)
 _ENDED = {
     EndCause.EXPIRED: "Time was up",
     EndCause.RETURNED: "Given back",
@@ -65,6 +70,7 @@ class Followed:
     #: From when on those who decide may be reminded; none when nobody is to be.
     remind_at: datetime | None = None
     at: datetime | None = None
+    turns: tuple[Turn, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -99,7 +105,7 @@ def visible_request(person: Person, standing: Standing, number: int) -> AccessRe
         visible_requests(person, standing)
         .filter(number=number)
         .select_related(*WITH_REQUEST)
-        .prefetch_related("approvals__approver")
+        .prefetch_related(*ANSWERED)
         .first()
     )
     if found is None:
@@ -121,6 +127,7 @@ def followed(person: Person, standing: Standing, number: int, at: datetime) -> F
         together=tuple(asked_together(request)),
         remind_at=may_remind_at(request) if request.state == RequestState.PENDING else None,
         at=at,
+        turns=tuple(request.turns.all()),
     )
 
 
@@ -180,6 +187,8 @@ def _decided(approval: Approval, request: AccessRequest) -> Step:
     note = f"{clock_words.short_length(approval.decided_at - request.created_at)} after the request"
     if not approval.approved:
         return Step("bad", "x", f"{who} declined", approval.decided_at, note, approval.reason)
+    if approval.on_behalf_of is not None:
+        who = f"{who} for {approval.on_behalf_of.display_name}"
     shorter = f", for {spoken(approval.duration)}" if approval.duration else ""
     return Step("done", "check", f"{who} approved{shorter}", approval.decided_at, note, approval.reason)
 
