@@ -33,6 +33,7 @@ from governance.demo.granting import write_answers, write_grants
 from governance.demo.observing import observe, write_accounts
 from governance.demo.ordering import write_orders
 from governance.demo.plans import Books
+from governance.demo.questions import ask_back_and_be_away
 from governance.demo.reading import write_readings
 from governance.demo.recording import record_orders
 from governance.demo.verdicts import write_requests
@@ -92,6 +93,7 @@ def make(at: datetime) -> World:
     record_orders(world, orders)
     connections.connect(world, company)
     duties.separate(world, company, offered, books)
+    ask_back_and_be_away(world, company, books)
     emergencies.happen(world, company, offered, books)
     proposals.propose(world, company, offered)
     leaving.leave(world, company)

@@ -70,6 +70,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "requests/R-<int:number>/withdraw/": (EVERYBODY, POST),
     "requests/R-<int:number>/approve/": (EVERYBODY, POST),
     "requests/R-<int:number>/decline/": (EVERYBODY, POST),
+    "requests/R-<int:number>/facts/": (EVERYBODY, GET),
     "requests/R-<int:number>/other/": (EVERYBODY, GET),
     "requests/R-<int:number>/ask-back/": (EVERYBODY, POST),
     "requests/R-<int:number>/reply/": (EVERYBODY, POST),
@@ -137,6 +138,10 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "applications/<slug:slug>/connector/test/": (ADMIN, POST),
     "applications/<slug:slug>/connector/read/": (ADMIN, POST),
     "applications/<slug:slug>/history/": (GOVERN, GET),
+    "risk/": (ASSURE, GET),
+    "risk/<int:weights_id>/approve/": (ADMIN, POST),
+    "risk/<int:weights_id>/decline/": (ADMIN, POST),
+    "risk/<int:weights_id>/withdraw/": (ADMIN, POST),
     "orphans/": (GOVERN, GET),
     "orphans/<int:account_id>/": (GOVERN, GET),
     "orphans/<int:account_id>/link/": (CHANGE, POST),
@@ -198,10 +203,6 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "rules/<slug:slug>/change/": (ADMIN, BOTH),
     "rules/<slug:slug>/affected/": (ADMIN, BOTH),
     "rules/<slug:slug>/retire/": (ADMIN, BOTH),
-    "risk/": (ASSURE, GET),
-    "risk/<int:proposal_id>/approve/": (ADMIN, POST),
-    "risk/<int:proposal_id>/decline/": (ADMIN, POST),
-    "risk/<int:proposal_id>/withdraw/": (ADMIN, POST),
     "evidence/": (ASSURE, GET),
     "evidence/build/": (ASSURE, POST),
     "evidence/<uuid:ref>/": (ASSURE, GET),
@@ -215,9 +216,9 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 }
 #: Pages where reading is for more people than changing is: saving settings needs an administrator.
 CHANGES = {
+    "risk/": ADMIN,
     "holds/limits/": ADMIN,
     "applications/<slug:slug>/connector/": ADMIN,
-    "risk/": ADMIN,
 }
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
 MACHINES = ("api/v1/", "scim/v2/", "scim/oauth/")

@@ -227,6 +227,21 @@ def test_the_pages_of_answers_need_few_queries_however_many_wait(
             assert client.get(path).status_code == 200
 
 
+def test_the_facts_of_an_answer_are_shown_as_they_were(
+    ada: Person, linus: Person, mallory: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    request = stories.submit(ada, analyst)
+    stories.approve(request, linus)
+    Person.objects.filter(pk=ada.pk).update(department="Elsewhere")
+
+    page = signed_in(linus).get(f"/requests/R-{request.number}/facts/").content.decode()
+
+    assert "Linus Berg approved" in page
+    assert "The role is rated 2 of 4." in page
+    assert "The same" in page
+    assert signed_in(mallory).get(f"/requests/R-{request.number}/facts/").status_code == 404
+
+
 class TestRisk:
     """The page of weights."""
 

@@ -108,9 +108,9 @@ def risk(request: HttpRequest) -> HttpResponse:
 
 @needs(RoleName.SECURITY_ADMIN)
 @require_POST
-def settle(request: HttpRequest, proposal_id: int, deed: str) -> HttpResponse:
+def settle(request: HttpRequest, weights_id: int, deed: str) -> HttpResponse:
     """Approve or decline a proposal as a second person, or take back one's own."""
-    proposal = RiskProposal.objects.filter(pk=proposal_id).first()
+    proposal = RiskProposal.objects.filter(pk=weights_id).first()
     if proposal is None:
         raise NotFound("There is no such proposal.")
     person, actor = person_of(request), actor_of(request)

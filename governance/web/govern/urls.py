@@ -151,7 +151,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/<slug:slug>/retire/", rules_writes.retire, name="rule_retire"),
     path("policies/<slug:slug>/", policies.policy, name="policy"),
     path("risk/", risk.risk, name="risk"),
-    path("risk/<int:proposal_id>/approve/", risk.settle, {"deed": "approve"}, name="risk_approve"),
-    path("risk/<int:proposal_id>/decline/", risk.settle, {"deed": "decline"}, name="risk_decline"),
-    path("risk/<int:proposal_id>/withdraw/", risk.settle, {"deed": "withdraw"}, name="risk_withdraw"),
+    path("risk/<int:weights_id>/approve/", risk.settle, {"deed": "approve"}, name="risk_approve"),
+    path("risk/<int:weights_id>/decline/", risk.settle, {"deed": "decline"}, name="risk_decline"),
+    path("risk/<int:weights_id>/withdraw/", risk.settle, {"deed": "withdraw"}, name="risk_withdraw"),
 ]

@@ -31,6 +31,15 @@ def other_answers(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @employee_page
+@require_GET
+def facts_shown(request: HttpRequest, number: int) -> HttpResponse:
+    """Show the facts of each answer as they were shown, and whether the same comes of them today."""
+    found = approving.readable_request(person_of(request), standing_of(request), number)
+    shown = {"page": "approvals", "asked": found, "receipts": approving.receipts(found)}
+    return render(request, "my_work/facts.html", shown)
+
+
+@employee_page
 @require_POST
 def ask_back(request: HttpRequest, number: int) -> HttpResponse:
     """Ask who wants the access something first."""

@@ -19,6 +19,7 @@ from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.policy.durations import COMMON, spoken
 from governance.policy.duties import DutyConflict
+from governance.policy.recomputing import Recomputed, recompute
 from governance.web.my_work.asking import Length, seconds_of
 from governance.web.my_work.following import ANSWERED, visible_request
 from governance.web.roles import Standing
@@ -212,6 +213,43 @@ def facts(request: AccessRequest, queue: Sequence[AccessRequest], person: Person
         shorter=_shorter(request) if request.policy_version.may_shorten else (),
         duties=duties_broken_by(request, at=at) if is_open else (),
         at=at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The facts of one answer as they were shown, and what comes of them today."""
+
+    approval: Approval
+    points: int
+    level: int
+    parts: tuple[tuple[int, str], ...]
+    weights_version: int
+    peers: int
+    peers_with_it: int
+    duties: tuple[str, ...]
+    again: Recomputed
+
+
+def receipts(request: AccessRequest) -> list[Receipt]:
+    """Return what each answer to a request was made from. No statement beside those for the request."""
+    return [_receipt(one) for one in sorted(request.approvals.all(), key=lambda one: (one.stage, one.pk))]
+
+
+def _receipt(approval: Approval) -> Receipt:
+    kept: dict[str, Any] = approval.facts
+    risk, held = kept.get("risk", {}), kept.get("facts", {}).get("held", {})
+    duties = kept.get("duties") or kept.get("facts", {}).get("duties") or []
+    return Receipt(
+        approval=approval,
+        points=int(risk.get("points", 0)),
+        level=int(risk.get("level", 1)),
+        parts=tuple((int(part["points"]), str(part["sentence"])) for part in risk.get("parts", []) if part["points"]),
+        weights_version=int((risk.get("weights") or {}).get("version", 0)),
+        peers=int(held.get("peers", 0)),
+        peers_with_it=int(held.get("peers_with_it", 0)),
+        duties=tuple(str(one["rule_name"]) for one in duties),
+        again=recompute(kept, approved=approval.approved, by_policy=approval.approver_id is None),
     )
 
 

@@ -22,6 +22,7 @@ urlpatterns = [
     path("requests/R-<int:number>/withdraw/", views.withdraw, name="withdraw"),
     path("requests/R-<int:number>/approve/", approval_views.approve, name="approve"),
     path("requests/R-<int:number>/decline/", approval_views.decline, name="decline"),
+    path("requests/R-<int:number>/facts/", answer_views.facts_shown, name="facts_shown"),
     path("requests/R-<int:number>/other/", answer_views.other_answers, name="other_answers"),
     path("requests/R-<int:number>/ask-back/", answer_views.ask_back, name="ask_back"),
     path("requests/R-<int:number>/reply/", answer_views.reply, name="reply"),
