@@ -13,6 +13,7 @@ from governance.access.models import AccessRequest, Grant, RequestState
 from governance.catalog.models import AccessPolicyVersion, Entitlement
 from governance.catalog.queries import applications_owned_by
 from governance.catalog.stages import BY_SECURITY, Stage
+from governance.core.clock import is_open_ended
 from governance.identity.models import Person, RoleName, Status
 from governance.identity.queries import roles_of
 from governance.identity.selection import selected_among
@@ -48,7 +49,7 @@ def of_request(
         entitlement=of_entitlement(entitlement),
         policy=of_policy(version, person, entitlement, excluded_ids=(requester.pk, person.pk)),
         ask=ask,
-        held=of_held(person, entitlement, is_extension=extends is not None, at=at),
+        held=of_held(person, entitlement, extends=extends, at=at),
         now=at,
         duties=duties.of_ask(person, entitlement, ask, extends=extends, beside=beside, at=at),
         requester_owns_it=owns_it,
@@ -118,7 +119,7 @@ def of_policy(
     )
 
 
-def of_held(person: Person, entitlement: Entitlement, *, is_extension: bool, at: datetime) -> HeldFacts:
+def of_held(person: Person, entitlement: Entitlement, *, extends: Grant | None, at: datetime) -> HeldFacts:
     """Return what the person has or waits for of this entitlement, and how it compares with their peers."""
     running = Grant.objects.filter(person=person, entitlement=entitlement, ends_at__gt=at, starts_at__lte=at)
     latest = running.order_by("-ends_at").first()
@@ -129,7 +130,8 @@ def of_held(person: Person, entitlement: Entitlement, *, is_extension: bool, at:
     return HeldFacts(
         until=latest.ends_at if latest else None,
         waiting_request=waiting.number if waiting else None,
-        is_extension=is_extension,
+        is_extension=extends is not None,
+        lasts=None if extends is None or is_open_ended(extends.ends_at) else extends.ends_at - extends.starts_at,
         peers_with_it=with_it,
         peers=peers,
         denied_lately=denied,

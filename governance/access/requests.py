@@ -82,7 +82,8 @@ def submit(
     Raises Refused with every reason why it cannot be asked for.
     """
     asking = _Asking(requester, locked_person(person or requester), now(), actor)
-    return _submit(asking, entitlement, ask, extends)
+    # As it is now that its person is locked: another extension may just have moved its end.
+    return _submit(asking, entitlement, ask, Grant.objects.get(pk=extends.pk) if extends else None)
 
 
 @transaction.atomic

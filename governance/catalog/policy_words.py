@@ -35,7 +35,7 @@ _AT_END = {
 _EXTENDING = {
     Extending.FULL: "Everybody who decides a new request",
     Extending.ONE: "The first who decides a new request",
-    Extending.AUTOMATIC: "Nobody, within the longest time from then",
+    Extending.AUTOMATIC: "Nobody, within the longest time from its start",
 }
 Names = Mapping[str, str]
 

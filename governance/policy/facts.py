@@ -98,8 +98,10 @@ class HeldFacts:
     until: datetime | None = None
     #: The number of a request for it that still waits.
     waiting_request: int | None = None
-    #: Whether the request extends a grant that is held.
+    #: Whether the request extends a grant that is held, and how long that lasts from its start to its present end; None
+    #: when it has no end, and in what was kept before this was looked at.
     is_extension: bool = False
+    lasts: timedelta | None = None
     peers_with_it: int = 0
     peers: int = 0
     denied_lately: int = 0

@@ -134,6 +134,13 @@ def _how_long(facts: RequestFacts) -> Iterator[Reason]:
             f"{spoken(policy.max_duration)}.",
             "duration",
         )
+    elif _nobody_decides_extensions(facts) and _outlasts_the_longest(facts) and not policy.allows_open_end:
+        yield Reason(
+            "longest_reached",
+            f"Extended by itself, {facts.entitlement.name} lasts {spoken(policy.max_duration)} at the longest, counted "
+            "from its start, and this would be more. Ask again for the time after its end.",
+            "duration",
+        )
 
 
 def _before_leaving(facts: RequestFacts) -> Iterator[Reason]:
@@ -240,15 +247,32 @@ def _is_automatic(facts: RequestFacts, points: int) -> bool:
         return False
     if not policy.stages or _extends_within_the_longest(facts):
         return True
-    return policy.auto_approves and duration is not None and duration <= policy.auto_approve_up_to
+    if duration is None or _outlasts_the_longest(facts):
+        return False
+    return policy.auto_approves and duration <= policy.auto_approve_up_to
 
 
 def _extends_within_the_longest(facts: RequestFacts) -> bool:
-    """Tell whether what is held would still end within the longest time from now, and policy lets that go at once."""
-    until, duration = facts.held.until, facts.ask.duration
-    if not facts.held.is_extension or facts.policy.extending != "automatic" or until is None or duration is None:
+    """Tell whether what is held would last no longer than the longest, and policy lets that go at once.
+
+    Counted from its start, so that nobody extends for ever what was approved once. Receipts of before do not say that;
+    they counted from the instant of asking.
+    """
+    held, duration = facts.held, facts.ask.duration
+    if not held.is_extension or facts.policy.extending != "automatic" or held.until is None or duration is None:
         return False
-    return until - facts.now + duration <= facts.policy.max_duration
+    so_far = held.until - facts.now if held.lasts is None else held.lasts
+    return so_far + duration <= facts.policy.max_duration
+
+
+def _outlasts_the_longest(facts: RequestFacts) -> bool:
+    """Tell whether an extension would make what it extends last longer, from its start, than the longest."""
+    lasts, duration = facts.held.lasts, facts.ask.duration
+    return lasts is not None and duration is not None and lasts + duration > facts.policy.max_duration
+
+
+def _nobody_decides_extensions(facts: RequestFacts) -> bool:
+    return facts.held.is_extension and (facts.policy.extending == "automatic" or not facts.policy.stages)
 
 
 def _from(threshold: int | None, points: int) -> bool:

@@ -309,10 +309,26 @@ def test_more_time_by_itself_stays_within_the_longest(
     grant = approved(ada, role, linus)
 
     first = requests.submit(ada, role, ask(2 * HOUR), extends=grant, actor=acting(ada))
-    grant.refresh_from_db()
-    second = requests.submit(ada, role, ask(HOUR), extends=grant, actor=acting(ada))
+    noon.shift(3 * HOUR)
+    with pytest.raises(Refused) as refusal:
+        requests.submit(ada, role, ask(HOUR), extends=grant, actor=acting(ada))
 
-    assert (first.state, second.state) == (RequestState.APPROVED, RequestState.PENDING)
+    assert first.state == RequestState.APPROVED
+    assert [reason.code for reason in refusal.value.reasons] == ["longest_reached"]
+
+
+def test_who_reached_the_longest_asks_again_for_the_time_after(
+    noon: time_machine.Traveller, ada: Person, linus: Person, snowflake: Application
+) -> None:
+    terms = {"extending": Extending.AUTOMATIC, "max_duration": 2 * HOUR, "default_duration": HOUR}
+    role = add_role(snowflake, stages=("owner",), terms=terms)
+    grant = approved(ada, role, linus)
+
+    with pytest.raises(Refused):
+        requests.submit(ada, role, ask(HOUR), extends=grant, actor=acting(ada))
+    again = requests.submit(ada, role, ask(HOUR, starts_at=grant.ends_at), actor=acting(ada))
+
+    assert again.state == RequestState.PENDING
 
 
 # Remind, change

@@ -123,6 +123,24 @@ def test_more_time_that_came_after_the_end_is_refused(
     assert Operation.objects.filter(kind=OperationKind.TAKE).count() == 1
 
 
+def test_two_who_extend_at_once_stay_within_the_longest_together(
+    ada: Person, linus: Person, snowflake: Application, noon: time_machine.Traveller
+) -> None:
+    terms = {"extending": Extending.AUTOMATIC, "max_duration": 3 * HOUR, "default_duration": HOUR}
+    role = add_role(snowflake, "Lasting", terms=terms)
+    grant = running(ada, role, linus)
+
+    def more() -> AccessRequest:
+        return requests.submit(ada, role, ask(HOUR), extends=grant, actor=acting(ada))
+
+    _, answer = one_after_the_other(more, more)
+
+    grant.refresh_from_db()
+    assert isinstance(answer, Refused)
+    assert "longest_reached" in {one.code for one in answer.reasons}
+    assert grant.ends_at == NOON + 3 * HOUR
+
+
 def test_the_same_asked_for_twice_at_once_is_one_request(ada: Person, analyst: Entitlement) -> None:
     made, answer = one_after_the_other(lambda: sent(ada, analyst), lambda: sent(ada, analyst))
 

@@ -304,6 +304,47 @@ def test_an_extension_is_decided_as_the_policy_says(
     assert (verdict.is_automatic, verdict.stages, verdict.first_only) == (automatic, stages, len(stages) == 1)
 
 
+@pytest.mark.parametrize(
+    ("said", "hours", "automatic", "refused"),
+    [
+        ({"extending": "automatic"}, 1, True, []),
+        ({"extending": "automatic"}, 2, False, ["longest_reached"]),
+        ({"stages": ()}, 1, True, []),
+        ({"stages": ()}, 2, False, ["longest_reached"]),
+        ({"stages": (), "allows_open_end": True}, 2, True, []),
+        ({"auto_approves": True, "auto_approve_up_to": timedelta(hours=8)}, 1, True, []),
+        ({"auto_approves": True, "auto_approve_up_to": timedelta(hours=8)}, 2, False, []),
+        ({"extending": "full"}, 2, False, []),
+    ],
+    ids=[
+        "by itself within",
+        "by itself beyond",
+        "nobody decides, within",
+        "nobody decides, beyond",
+        "nobody decides, open end",
+        "approved by policy within",
+        "beyond, people decide",
+        "people decide",
+    ],
+)
+def test_nobody_extends_by_themselves_for_ever_what_was_approved_once(
+    said: dict[str, object], hours: int, automatic: bool, refused: list[str]
+) -> None:
+    """An hour is left of seven that were: counted from now there would be room for seven more."""
+    held = HeldFacts(until=NOW + timedelta(hours=1), is_extension=True, lasts=timedelta(hours=7))
+    policy = replace(POLICY, **{"stages": TWO, **said})  # type: ignore[arg-type]
+
+    verdict = decide_request(
+        replace(FACTS, policy=policy, held=held, ask=replace(ASK, duration=timedelta(hours=hours)))
+    )
+
+    assert [reason.code for reason in verdict.reasons] == refused
+    assert verdict.is_automatic == automatic
+    if refused:
+        assert "8 hours at the longest, counted from its start" in verdict.reasons[0].sentence
+        assert "Ask again" in verdict.reasons[0].sentence
+
+
 def test_a_warning_about_duties_is_read_by_security_where_nobody_else_decides() -> None:
     warned = replace(FACTS, policy=replace(POLICY, stages=()), duties=(replace(CONFLICT, blocks=False),))
 
