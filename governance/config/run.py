@@ -160,11 +160,14 @@ def _what_is_missing(environment: Environment) -> list[str]:
     try:
         asked.request("GET", "/readyz", headers={"Host": _allowed_host(environment), "X-Forwarded-Proto": "https"})
         answer: dict[str, Any] = json.loads(asked.getresponse().read())
+        checks: dict[str, Any] = answer["checks"]
     except (OSError, ValueError, http.client.HTTPException):
         return ["The web server does not answer yet."]
+    except KeyError:
+        return ["The web server answers with an error."]  # Under load, for instance: no check was made.
     finally:
         asked.close()
-    return [check["sentence"] for check in answer["checks"].values() if not check["ok"]]
+    return [check["sentence"] for check in checks.values() if not check["ok"]]
 
 
 def _allowed_host(environment: Environment) -> str:
