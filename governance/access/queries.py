@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from governance.access import end_questions
 from governance.access.approvers import deciders
 from governance.access.models import AccessRequest, Approval, EndQuestion, Grant, RequestSet
-from governance.access.waiting_sql import waiting_ids
+from governance.access.waiting_sql import waits_for
 from governance.core.clock import now
 from governance.core.errors import NotFound
 from governance.core.statements import row
@@ -141,7 +141,7 @@ def requests_of(person: Person, *, state: str | None = None) -> QuerySet[AccessR
 
 def waiting_for(approver: Person) -> QuerySet[AccessRequest]:
     """Return the requests that wait for this person's decision, the oldest first. One statement, however many."""
-    found = AccessRequest.objects.filter(pk__in=waiting_ids(approver))
+    found = AccessRequest.objects.filter(waits_for(approver))
     return found.select_related(*WITH_REQUEST).order_by("created_at", "id")
 
 

@@ -6,15 +6,20 @@ somebody else is left is only looked at where the reader is no more than a fallb
 
 from __future__ import annotations
 
+from django.db.models import BooleanField, F, Func
 from django.db.models.expressions import RawSQL
 
 from governance.core.clock import now
 from governance.identity.models import Person
 
 
-def waiting_ids(reader: Person) -> RawSQL:
-    """Return the primary keys of the requests that wait for this person, for `pk__in`."""
-    return RawSQL(_WAITING, (reader.pk, now()))  # noqa: S611 - a constant; both values are parameters
+def waits_for(reader: Person) -> Func:
+    """Return the condition that a request waits for this person.
+
+    The keys are found first, as one array: so few are expected that only their rows are joined with what is shown.
+    """
+    waiting = RawSQL(f"ARRAY({_WAITING})", (reader.pk, now()))  # noqa: S611 - a constant; both values are parameters
+    return Func(F("pk"), waiting, template="%(expressions)s", arg_joiner=" = ANY", output_field=BooleanField())
 
 
 def _is_of(level: str) -> str:
@@ -116,13 +121,15 @@ admins AS (
     FROM identity_roleassignment held JOIN identity_person person ON person.id = held.person_id
     WHERE held.role = 'security_admin' AND person.status = 'active'
 ),
+asked AS (
+    SELECT id FROM stands_in
+    UNION
+    SELECT holder_of_id FROM handed WHERE to_id IN (SELECT id FROM stands_in)
+),
 voter AS (
     SELECT person.id, person.ref::text AS ref, person.id = ANY((SELECT ids FROM admins)::bigint[]) AS is_admin
-    FROM identity_person person
-    WHERE person.status = 'active' AND (
-        person.id IN (SELECT id FROM stands_in)
-        OR person.id IN (SELECT holder_of_id FROM handed WHERE to_id IN (SELECT id FROM stands_in))
-    )
+    FROM asked JOIN identity_person person ON person.id = asked.id
+    WHERE person.status = 'active'
 ),
 owners AS (
     SELECT owner.application_id, array_agg(owner.person_id) AS ids

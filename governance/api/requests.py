@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from governance.access import deciding, requests
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.access.queries import WITH_GRANT, WITH_REQUEST
-from governance.access.waiting_sql import waiting_ids
+from governance.access.waiting_sql import waits_for
 from governance.api.doorway import DoorView
 from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, choice, page_of
 from governance.api.shapes import AskIn, DecisionIn, NothingIn, RefusalIn, RequestShape
@@ -65,7 +65,7 @@ class Requests(ListView):
         if scope == "mine":
             rows = rows.filter(Q(requester=self.person) | Q(person=self.person))
         elif scope == "waiting_for_me":
-            rows = rows.filter(pk__in=waiting_ids(self.person))
+            rows = rows.filter(waits_for(self.person))
         if state := choice(request, "state", RequestState.values):
             rows = rows.filter(state=state)
         return self.page(rows)
