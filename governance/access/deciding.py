@@ -15,6 +15,8 @@ from governance.access.models import AccessRequest, Approval, GrantCause, Reques
 from governance.access.receipts import answer_receipt
 from governance.access.waiting import STAGE_FIELDS, close, locked_pending, stage_begins
 from governance.catalog.models import AccessPolicyVersion
+from governance.catalog.risk_weights import weights_in_force
+from governance.catalog.stages import BY_SECURITY
 from governance.core.actor import Actor
 from governance.core.clock import OPEN_END, now
 from governance.core.errors import Refused
@@ -25,6 +27,8 @@ from governance.policy import decisions
 from governance.policy.decisions import DecisionFacts, refuse_decision
 from governance.policy.durations import whole_seconds
 from governance.policy.duties import DutyConflict
+from governance.policy.facts import RequestFacts
+from governance.policy.risk import Risk, score
 
 
 @transaction.atomic
@@ -46,8 +50,8 @@ def approve(
     request = locked_pending(request)
     broken = duties_broken_by(request, duration, at=at)
     said = _Said(approver, approves=True, duration=duration, reason=reason, is_fresh=is_fresh)
-    voter, looked_at = _look(request, said, broken)
-    _write_approval(request, voter, said, at=at, kept=_kept(request, looked_at, at))
+    voter, looked = _look(request, said, _again(request, duration, broken, at))
+    _write_approval(request, voter, said, at=at, kept=_kept(request, looked, at))
     if not _is_complete(request):
         _record_decision(events.REQUEST_STAGE_APPROVED, request, reason, {"stage": request.stage}, actor=actor)
         return request
@@ -72,8 +76,8 @@ def deny(request: AccessRequest, *, approver: Person, reason: str, actor: Actor)
     at = now()
     request = locked_pending(request)
     said = _Said(approver, approves=False, reason=reason)
-    voter, looked_at = _look(request, said)
-    _write_approval(request, voter, said, at=at, kept=_kept(request, looked_at, at))
+    voter, looked = _look(request, said)
+    _write_approval(request, voter, said, at=at, kept=_kept(request, looked, at))
     close(request, RequestState.DENIED, at=at)
     _record_decision(events.REQUEST_DENIED, request, reason, {"stage": request.stage}, actor=actor)
     return request
@@ -175,20 +179,42 @@ def needs_fresh_sign_in(request: AccessRequest) -> bool:
     )
 
 
-def _look(request: AccessRequest, said: _Said, broken: tuple[DutyConflict, ...] = ()) -> tuple[Voter, DecisionFacts]:
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """What a yes would give, judged as if it were asked for now."""
+
+    seen: RequestFacts
+    risk: Risk
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was looked at for an answer; nothing is judged again for a no."""
+
+    facts: DecisionFacts
+    again: _Again | None
+
+
+def _again(request: AccessRequest, chosen: timedelta | None, broken: tuple[DutyConflict, ...], at: datetime) -> _Again:
+    seen = facts.of_answer(request, _shortest(request, chosen), broken, at=at)
+    return _Again(seen, score(seen, weights_in_force()))
+
+
+def _look(request: AccessRequest, said: _Said, again: _Again | None = None) -> tuple[Voter, _Looked]:
     """Return in whose place somebody answers, with all that was looked at. Raises Refused with every reason why not."""
     assert said.approver is not None
     asked = {one.person.pk: one for one in voters(request)}
-    looked_at = _facts_of(request, said, said.approver, frozenset(asked), broken)
+    looked_at = _facts_of(request, said, said.approver, frozenset(asked), again)
     if reasons := refuse_decision(looked_at):
         raise Refused(reasons)
-    return asked[said.approver.pk], looked_at
+    return asked[said.approver.pk], _Looked(looked_at, again)
 
 
 def _facts_of(
-    request: AccessRequest, said: _Said, approver: Person, asked: frozenset[int], broken: tuple[DutyConflict, ...]
+    request: AccessRequest, said: _Said, approver: Person, asked: frozenset[int], again: _Again | None
 ) -> DecisionFacts:
     entitlement, version = request.entitlement, request.policy_version
+    policy = again.seen.policy if again else None
     return DecisionFacts(
         approver_id=approver.pk,
         approver_is_active=approver.is_active,
@@ -205,15 +231,22 @@ def _facts_of(
         chosen_duration=said.duration,
         reason=said.reason,
         approves=said.approves,
-        duties=broken,
+        duties=again.seen.duties if again else (),
         needs_fresh_sign_in=needs_fresh_sign_in(request),
         is_freshly_signed_in=said.is_fresh,
         may_shorten=version.may_shorten,
+        policy_name=version.policy.name,
+        auto_denies=policy is not None and policy.auto_denies,
+        risk_points=again.risk.points if again else 0,
+        refused_from=version.refused_from,
+        needs_security_from=version.needs_security_from,
+        asks_security=any(stage.kind == BY_SECURITY.kind for stage in request.route),
     )
 
 
-def _kept(request: AccessRequest, looked_at: DecisionFacts, at: datetime) -> dict[str, Any]:
-    return answer_receipt(request.verdict, looked_at, (), beside(request, at=at).as_kept())
+def _kept(request: AccessRequest, looked: _Looked, at: datetime) -> dict[str, Any]:
+    again = (looked.again.seen, looked.again.risk) if looked.again else None
+    return answer_receipt(request.verdict, looked.facts, (), beside(request, at=at).as_kept(), again)
 
 
 def _write_approval(

@@ -17,6 +17,7 @@ from governance.core.clock import is_open_ended
 from governance.identity.models import Person, RoleName, Status
 from governance.identity.queries import roles_of
 from governance.identity.selection import selected_among
+from governance.policy.duties import DutyConflict
 from governance.policy.facts import (
     Ask,
     EntitlementFacts,
@@ -54,6 +55,27 @@ def of_request(
         duties=duties.of_ask(person, entitlement, ask, extends=extends, beside=beside, at=at),
         requester_owns_it=owns_it,
         requester_is_security=is_security,
+    )
+
+
+def of_answer(
+    request: AccessRequest, duration: timedelta | None, broken: tuple[DutyConflict, ...], *, at: datetime
+) -> RequestFacts:
+    """Return what a yes to a request that waits looks at again: as it would be asked for now, for `duration`.
+
+    Its words stay with the request. `broken` are the rules about duties that the yes would break.
+    """
+    person, entitlement = request.person, request.entitlement
+    starts_at = request.starts_at if request.starts_at is not None and request.starts_at > at else None
+    return RequestFacts(
+        requester=of_person(request.requester),
+        person=of_person(person),
+        entitlement=of_entitlement(entitlement),
+        policy=of_policy(request.policy_version, person, entitlement, excluded_ids=(request.requester_id, person.pk)),
+        ask=Ask(duration, request.purpose, reason="", starts_at=starts_at),
+        held=of_held(person, entitlement, extends=request.extends, at=at),
+        now=at,
+        duties=broken,
     )
 
 

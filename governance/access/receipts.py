@@ -22,10 +22,19 @@ def receipt(seen: RequestFacts, verdict: Verdict, risk: Risk) -> dict[str, Any]:
 
 
 def answer_receipt(
-    verdict: dict[str, Any], facts: DecisionFacts, reasons: Sequence[Reason], shown: dict[str, Any]
+    verdict: dict[str, Any],
+    facts: DecisionFacts,
+    reasons: Sequence[Reason],
+    shown: dict[str, Any],
+    again: tuple[RequestFacts, Risk] | None = None,
 ) -> dict[str, Any]:
-    """Return what an answer keeps: the receipt of the request, what was looked at again, and what was shown beside."""
-    decision = {"facts": plain(asdict(facts)), "reasons": [reason.code for reason in reasons]}
+    """Return what an answer keeps: the receipt of the request, what was looked at again, and what was shown beside.
+
+    `again` is what a yes was scored from and its risk at that moment.
+    """
+    decision: dict[str, Any] = {"facts": plain(asdict(facts)), "reasons": [reason.code for reason in reasons]}
+    if again is not None:
+        decision |= {"again": plain(asdict(again[0])), "risk": plain(asdict(again[1]))}
     return {**verdict, "decision": decision, "duties": decision["facts"]["duties"], "shown": plain(shown)}
 
 

@@ -38,6 +38,14 @@ class DecisionFacts:
     needs_fresh_sign_in: bool = False
     is_freshly_signed_in: bool = True
     may_shorten: bool = True
+    #: What the policy of the request says now: whether it declines the person at once, and from which risk on it
+    #: refuses and wants security to decide too. The risk is that of what a yes would give now.
+    policy_name: str = ""
+    auto_denies: bool = False
+    risk_points: int = 0
+    refused_from: int | None = None
+    needs_security_from: int | None = None
+    asks_security: bool = False
 
 
 def needs_fresh_sign_in(*, level: int, points: int, is_privileged: bool, never_automatic_from: int | None) -> bool:
@@ -47,7 +55,7 @@ def needs_fresh_sign_in(*, level: int, points: int, is_privileged: bool, never_a
     """
     if level >= HIGH or is_privileged:
         return True
-    return never_automatic_from is not None and points >= never_automatic_from
+    return _from(never_automatic_from, points)
 
 
 def refuse_decision(facts: DecisionFacts) -> tuple[Reason, ...]:
@@ -71,6 +79,7 @@ def _conditions(facts: DecisionFacts) -> Iterator[Reason]:
         yield Reason("retired", f"{facts.entitlement_name} does not exist any more.")
     if not facts.may_still_request:
         yield Reason("not_eligible", f"The policy no longer lets {facts.person_name} have this.")
+    yield from _policy_now(facts)
     if facts.needs_fresh_sign_in and not facts.is_freshly_signed_in:
         yield Reason(
             "needs_fresh_sign_in",
@@ -90,6 +99,31 @@ def _conditions(facts: DecisionFacts) -> Iterator[Reason]:
         yield Reason("longer_than_asked", f"They asked for {spoken(asked)}; you can only shorten it.", "duration")
     if chosen > facts.max_duration:
         yield Reason("too_long", f"The longest is {spoken(facts.max_duration)}.", "duration")
+
+
+def _policy_now(facts: DecisionFacts) -> Iterator[Reason]:
+    if facts.auto_denies:
+        yield Reason(
+            "declined_by_policy", f"The policy “{facts.policy_name}” now declines this for {facts.person_name}."
+        )
+    points = facts.risk_points
+    if _from(facts.refused_from, points):
+        yield Reason(
+            "too_risky",
+            f"The risk is {points} of 100 now, and the policy “{facts.policy_name}” refuses from {facts.refused_from} "
+            "on. A shorter time can lower it.",
+            "duration",
+        )
+    elif _from(facts.needs_security_from, points) and not facts.asks_security:
+        yield Reason(
+            "needs_security",
+            f"The risk is {points} of 100 now, and the policy “{facts.policy_name}” has security decide too from "
+            f"{facts.needs_security_from} on. This request does not ask them: decline it, and a new one will.",
+        )
+
+
+def _from(threshold: int | None, points: int) -> bool:
+    return threshold is not None and points >= threshold
 
 
 def _words(facts: DecisionFacts) -> Iterator[Reason]:

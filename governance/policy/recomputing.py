@@ -52,6 +52,7 @@ def recompute(kept: Mapping[str, Any], *, approved: bool, by_policy: bool) -> Re
         risk = score(facts, _weights(kept))
         verdict = decide_request(facts, risk)
         answer = _answer(kept)
+        again = [] if answer is None else list(_scored_again(kept["decision"], answer))
     except CannotRead as problem:
         return Recomputed(cannot=str(problem))
     differs = [*_risk_differs(kept, risk), *_verdict_differs(kept, verdict)]
@@ -63,6 +64,7 @@ def recompute(kept: Mapping[str, Any], *, approved: bool, by_policy: bool) -> Re
             differs.append("decision.reasons")
         if answer.approves != approved:
             differs.append("decision.approves")
+        differs += again
     return Recomputed(tuple(differs))
 
 
@@ -153,6 +155,17 @@ def _weights(kept: Mapping[str, Any]) -> Any:
 def _answer(kept: Mapping[str, Any]) -> DecisionFacts | None:
     decision = kept.get("decision")
     return None if decision is None else read(DecisionFacts, decision.get("facts"), "decision.facts")
+
+
+def _scored_again(decision: Mapping[str, Any], answer: DecisionFacts) -> Iterator[str]:
+    """Say what differs when the risk that a yes looked at is scored again. Before it did, nothing was kept of it."""
+    if "again" not in decision:
+        return
+    risk = score(read(RequestFacts, decision["again"], "decision.again"), _weights(decision))
+    for name in _risk_differs(decision, risk):
+        yield f"decision.{name}"
+    if answer.risk_points != risk.points:
+        yield "decision.facts.risk_points"
 
 
 def _risk_differs(kept: Mapping[str, Any], risk: Risk) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,12 @@ def test_somebody_who_was_asked_may_decide(facts: DecisionFacts) -> None:
         (replace(YES, person_is_active=False), ["person_left"]),
         (replace(YES, entitlement_is_retired=True), ["retired"]),
         (replace(YES, may_still_request=False), ["not_eligible"]),
+        (replace(YES, auto_denies=True), ["declined_by_policy"]),
+        (replace(YES, risk_points=40, refused_from=40), ["too_risky"]),
+        (replace(YES, risk_points=39, refused_from=40), []),
+        (replace(YES, risk_points=40, needs_security_from=40), ["needs_security"]),
+        (replace(YES, risk_points=40, needs_security_from=40, asks_security=True), []),
+        (replace(YES, risk_points=40, needs_security_from=30, refused_from=40), ["too_risky"]),
         (replace(YES, chosen_duration=timedelta(hours=5)), ["longer_than_asked"]),
         (replace(YES, chosen_duration=timedelta(0)), ["too_short"]),
         (replace(YES, asked_duration=None, chosen_duration=timedelta(hours=9)), ["too_long"]),
@@ -58,6 +65,10 @@ def test_a_decision_out_of_order_is_refused_for_every_reason(facts: DecisionFact
     assert [reason.code for reason in refuse_decision(facts)] == codes
 
 
-@pytest.mark.parametrize("state", ["person_is_active", "may_still_request"])
-def test_what_forbids_a_yes_does_not_forbid_a_no(state: str) -> None:
-    assert refuse_decision(replace(NO, **{state: False})) == ()
+@pytest.mark.parametrize(
+    "state",
+    [{"person_is_active": False}, {"may_still_request": False}, {"auto_denies": True}, {"refused_from": 0}],
+    ids=str,
+)
+def test_what_forbids_a_yes_does_not_forbid_a_no(state: dict[str, Any]) -> None:
+    assert refuse_decision(replace(NO, **state)) == ()

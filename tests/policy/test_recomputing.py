@@ -74,6 +74,39 @@ def test_what_was_changed_afterwards_is_named(path: str, value: object, differs:
     assert differs in recompute(changed(path, value), approved=True, by_policy=False).differs
 
 
+def looked_at_again() -> dict[str, Any]:
+    seen = replace(FACTS, ask=replace(FACTS.ask, reason="", duration=timedelta(hours=1)), now=NOW + timedelta(days=1))
+    risk = score(seen)
+    answer = replace(YES, risk_points=risk.points)
+    made: dict[str, Any] = json.loads(json.dumps(answer_receipt(kept(), answer, (), {"grants": []}, (seen, risk))))
+    return made
+
+
+def test_the_risk_a_yes_looked_at_is_scored_again_and_is_equal() -> None:
+    assert recompute(looked_at_again(), approved=True, by_policy=False).is_equal
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "differs"),
+    [
+        (("risk", "points"), 99, "decision.risk.points"),
+        (("again", "entitlement", "risk"), 4, "decision.risk.points"),
+        (("facts", "risk_points"), 99, "decision.facts.risk_points"),
+        (("facts", "refused_from"), 0, "decision.reasons"),
+    ],
+)
+def test_a_risk_looked_at_again_that_was_changed_afterwards_is_named(
+    path: tuple[str, ...], value: object, differs: str
+) -> None:
+    made = looked_at_again()
+    inner = made["decision"]
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+
+    assert differs in recompute(made, approved=True, by_policy=False).differs
+
+
 @pytest.mark.parametrize(
     ("path", "value", "why"),
     [
