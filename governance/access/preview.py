@@ -7,9 +7,11 @@ the answer costs about the same whatever the size of the company.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
+
+from django.db.models import QuerySet
 
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, RequestState
@@ -125,25 +127,59 @@ def refuse_undecidable(draft: PolicyTerms, slug: str) -> None:
 
     Raises Refused naming the pairs of person and role, the first of them where there are many.
     """
-    roles = roles_under(slug)
-    count, found = _without_decider(draft, roles, _Ways(_asked([draft], _applications(roles))))
+    advice = "Say at the stage who decides when there is nobody, for instance security."
+    refuse_pairs([undecidable(draft, roles_under(slug))], advice, "stages")
+
+
+#: How many pairs of person and role nobody could decide about, and the first of them.
+Pairs = tuple[int, tuple[Lacking, ...]]
+
+
+def undecidable(terms: PolicyTerms, roles: Sequence[Entitlement]) -> Pairs:
+    """Return the pairs that nobody could decide about when these roles are under these terms."""
+    return _without_decider(terms, roles, _Ways(_asked([terms], _applications(roles))))
+
+
+def newly_undecidable(
+    terms: PolicyTerms, roles: Sequence[Entitlement], owners_before: Mapping[int, frozenset[int]]
+) -> Pairs:
+    """Return the pairs that nobody could decide about with the owners as they are, and somebody could before.
+
+    `owners_before` has the people who owned an application before, active ones only, by primary key.
+    """
+    asked = _asked([terms], _applications(roles))
+    before = replace(asked, owners={**asked.owners, **owners_before})
+    either = {key: asked.owners.get(key, frozenset()) | before.owners.get(key, frozenset()) for key in before.owners}
+    route = _whole_route(terms)
+
+    def stage(kind: Kind, application_id: int) -> int | None:
+        found = lacking(route, kind, application_id, asked)
+        is_new = found is not None and lacking(route, kind, application_id, before) is None
+        return found if is_new else None
+
+    return _pairs(stage, terms, roles, _Ways(replace(asked, owners=either)))
+
+
+def refuse_pairs(several: Sequence[Pairs], advice: str, field_name: str = "") -> None:
+    """Refuse what leaves pairs without anybody who could decide, by name. Raises Refused when there are any."""
+    count, found = sum(number for number, _ in several), [one for _, named in several for one in named][:NAMED]
     if not count:
         return
-    reasons = [
-        Reason("no_approver", "Say at the stage who decides when there is nobody, for instance security.", "stages"),
-        *(Reason("no_approver", one.sentence, "stages") for one in found),
-    ]
+    sentences = [advice, *(one.sentence for one in found)]
     if count > len(found):
-        reasons.append(Reason("no_approver", f"And {count - len(found):,} more such pairs.", "stages"))
-    raise Refused(reasons)
+        sentences.append(f"And {count - len(found):,} more such pairs.")
+    raise Refused([Reason("no_approver", sentence, field_name) for sentence in sentences])
 
 
 def roles_under(slug: str) -> list[Entitlement]:
     """Return the roles that can be asked for under a policy, by application and name."""
-    live = Entitlement.objects.filter(
-        policy__slug=slug, retired_at=None, application__retired_at=None, is_requestable=True
-    )
-    return list(live.select_related("application").order_by("application__name", "name", "id"))
+    return list(live_roles().filter(policy__slug=slug))
+
+
+def live_roles() -> QuerySet[Entitlement]:
+    """Return the roles that can be asked for, by application and name."""
+    live = Entitlement.objects.filter(retired_at=None, application__retired_at=None, is_requestable=True)
+    return live.select_related("application").order_by("application__name", "name", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +224,22 @@ WHERE own || ',' || manager || ',' || upper = ANY(%s::text[])
 ORDER BY display_name, id LIMIT %s"""  # noqa: S608 - made of constants; values are parameters
 
 
-def _without_decider(draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways) -> tuple[int, tuple[Lacking, ...]]:
-    """Return how many pairs of person and role nobody could decide about, and the first of them."""
+def _without_decider(draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways) -> Pairs:
     route = _whole_route(draft)
-    if not route or not roles:
-        return 0, ()
-    each = Counter(role.application_id for role in roles)
 
     def stage(kind: Kind, application_id: int) -> int | None:
         return lacking(route, kind, application_id, ways.asked)
 
+    return _pairs(stage, draft, roles, ways)
+
+
+def _pairs(
+    stage: Callable[[Kind, int], int | None], draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways
+) -> Pairs:
+    """Return the pairs for which `stage` names one, from 0, that finds nobody."""
+    if not _whole_route(draft) or not roles:
+        return 0, ()
+    each = Counter(role.application_id for role in roles)
     hits = Population(ways.people(draft), ways.asked, each).ask(stage)
     pairs = (
         Lacking(person, f"{role.name} in {role.application.name}", hits.by_kind[kind][role.application_id] + 1)

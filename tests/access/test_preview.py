@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from governance.access import facts, requests
 from governance.access.approvers import deciders
-from governance.access.preview import preview
+from governance.access.preview import newly_undecidable, preview
 from governance.catalog import policies
 from governance.catalog.models import Application, Entitlement
 from governance.catalog.policy_terms import PolicyTerms, people_asked
@@ -99,6 +99,31 @@ def test_the_preview_is_what_happens_to_each_person(
     ]
     assert seen.redirected_count == len(moved)
     assert {one.person.pk for one in seen.redirected} == set(moved)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_owners_are_in_the_way_of_whom_nobody_could_decide_about_any_more(
+    data: st.DataObject, people: list[Person], roles: list[Entitlement]
+) -> None:
+    terms = PolicyTerms(stages=(data.draw(stages(people)),), may_request=data.draw(CONDITIONS))
+    before, after = (data.draw(st.lists(st.sampled_from(people), unique=True)) for _ in range(2))
+    role = roles[0]
+
+    own(role, before)
+    could = {one.pk for one in people if not is_stuck(one, role, terms)}
+    own(role, after)
+    count, found = newly_undecidable(terms, [role], {role.application_id: frozenset(one.pk for one in before)})
+
+    asks = [one for one in people if may_ask(one, terms, role)]
+    expected = {one.pk for one in asks if one.pk in could and is_stuck(one, role, terms)}
+    assert (count, {one.person.pk for one in found}) == (len(expected), expected)
+
+
+def own(role: Entitlement, people: Sequence[Person]) -> None:
+    role.application.ownerships.all().delete()
+    for one in people:
+        role.application.ownerships.create(person=one, since=role.created_at)
 
 
 def may_ask(person: Person, terms: PolicyTerms, role: Entitlement) -> bool:

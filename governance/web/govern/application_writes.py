@@ -9,9 +9,10 @@ from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
+from governance.access import catalog_changes
 from governance.catalog import actions
 from governance.catalog.models import AccessPolicy, Application, DataClass, EntitlementKind, Risk
-from governance.core.errors import Conflict, Invalid
+from governance.core.errors import Conflict, Invalid, Refused
 from governance.identity.models import Person, RoleName, Status
 from governance.identity.queries import person as person_by_ref
 from governance.web.actor import actor_of
@@ -59,10 +60,20 @@ def owners(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who answers for an application, and find people to add."""
     found = application_in_reach(request, slug)
     present = [one.person for one in found.ownerships.select_related("person").order_by("since", "id")]
+    refusals: list[str] = []
     if request.method == "POST":
-        return _change_owners(request, found, present)
+        try:
+            return _change_owners(request, found, present)
+        except Refused as refusal:
+            refusals = [reason.sentence for reason in refusal.reasons]
     text = request.GET.get("q", "")[:100].strip()
-    context = shared(request, found, "access") | {"q": text, "hits": _people(text, {one.pk for one in present})}
+    context = shared(request, found, "access") | {
+        "q": text,
+        "hits": _people(text, {one.pk for one in present}),
+        "refusals": refusals,
+    }
+    if refusals:
+        return render(request, "govern/owners.html", context, status=422)
     return show(request, "govern/owners.html", "hits", context)
 
 
@@ -70,7 +81,7 @@ def _change_owners(request: HttpRequest, found: Application, present: list[Perso
     person = person_by_ref(request.POST.get("person", ""))
     others = [one for one in present if one.pk != person.pk]
     adds = request.POST.get("do") == "add"
-    actions.set_owners(found, [*others, person] if adds else others, actor=actor_of(request))
+    catalog_changes.set_owners(found, [*others, person] if adds else others, actor=actor_of(request))
     messages.success(
         request, f"{person.display_name} {'now answers' if adds else 'no longer answers'} for {found.name}."
     )
@@ -114,9 +125,12 @@ def edit_role(request: HttpRequest, slug: str, role: str) -> HttpResponse:
     form = ChangeRoleForm(request.POST if request.method == "POST" else None, initial=model_to_dict(entitlement))
     if request.method == "POST" and form.is_valid():
         try:
-            actions.change_entitlement(entitlement, **form.cleaned_data, actor=actor_of(request))
+            catalog_changes.change_role(entitlement, **form.cleaned_data, actor=actor_of(request))
         except Invalid as error:
             add_errors(form, error)
+        except Refused as refusal:
+            for reason in refusal.reasons:
+                form.add_error("policy", reason.sentence)
         except Conflict as conflict:
             form.add_error("name", str(conflict))
         else:

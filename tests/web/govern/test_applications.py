@@ -70,6 +70,33 @@ def test_owners_are_found_added_and_removed(
     assert {one.person for one in snowflake.ownerships.all()} == {ada}
 
 
+def test_an_owner_who_is_needed_to_decide_is_not_removed(
+    ada: Person, linus: Person, sam: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    cast.add_role(snowflake, "Reader", stages=("owner",))
+    client = signed_in(sam)
+    client.post("/applications/snowflake/owners/", {"person": str(ada.ref), "do": "add"})
+
+    answer = client.post("/applications/snowflake/owners/", {"person": str(ada.ref), "do": "remove"})
+
+    assert answer.status_code == 422
+    assert "Nobody could decide at stage 1 when Linus Berg asks for Reader in Snowflake." in answer.content.decode()
+    assert {one.person for one in snowflake.ownerships.all()} == {linus, ada}
+
+
+def test_a_role_that_nobody_could_decide_about_stays_under_its_policy(
+    linus: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    alone = cast.add_role(analyst.application, "Reader", stages=("owner",)).policy
+    said = {"name": "Analyst", "sentence": "Read it.", "risk": "2", "is_requestable": "on", "policy": str(alone.pk)}
+
+    answer = signed_in(linus).post("/applications/snowflake/roles/analyst/", said)
+
+    assert answer.status_code == 422
+    assert "Nobody could decide at stage 1 when Linus Berg asks for Analyst in Snowflake." in answer.content.decode()
+    assert snowflake_role("analyst").policy.slug == "standard"
+
+
 def test_an_owner_adds_a_role(linus: Person, snowflake: Application, signed_in: SignedIn) -> None:
     role = {"name": "Reader", "sentence": "Read it.", "kind": "group", "target_ref": "readers", "risk": "1",
             "is_requestable": "on", "data_classes": ["phi"]}  # fmt: skip
