@@ -7,15 +7,17 @@ the answer costs about the same whatever the size of the company.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 from django.db.models import QuerySet
 
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, RequestState
 from governance.access.preview_deciders import (
+    KEPT,
     SOME_MANAGER,
     SOME_UPPER,
     Asked,
@@ -35,6 +37,8 @@ from governance.identity.selection import selecting
 
 #: So many are named where many are counted.
 NAMED = 20
+#: So many people are in memory at once when everybody is listed.
+_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,24 @@ class Preview:
         """Tell whether the draft cannot be proposed."""
         return self.lacking_count > 0
 
+    @property
+    def affects_somebody(self) -> bool:
+        """Tell whether `everybody` has anybody to list."""
+        asking = (self.may_ask, self.no_longer, self.declined_at_once, self.approved_at_once)
+        return any(one.count for one in asking) or self.lacking_count > 0 or self.redirected_count > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """Somebody whom a draft affects, in one way: a field of `Preview`, with a role where it is about one."""
+
+    change: str
+    person: Person
+    role: str = ""
+    stage: int | None = None
+    before: str = ""
+    after: str = ""
+
 
 def preview(draft: PolicyTerms, before: PolicyTerms | None, slug: str) -> Preview:
     """Return what a draft for the policy `slug` would change against the terms in force; none for a new policy."""
@@ -104,22 +126,39 @@ def preview(draft: PolicyTerms, before: PolicyTerms | None, slug: str) -> Previe
     lacking_count, without = _without_decider(draft, roles, ways)
     redirected_count, redirected = _redirected(draft, before, roles, ways)
     waiting = AccessRequest.objects.filter(state=RequestState.PENDING, entitlement__policy__slug=slug)
-    old = before or PolicyTerms(stages=())
+    counted = {change: _new(*each) for change, each in _selections(draft, before).items()}
     return Preview(
         roles=len(roles),
-        may_ask=_new(_asks(draft), _asks(before)),
-        no_longer=_new(_asks(before), _asks(draft)),
-        declined_at_once=_new(_holds(draft.auto_deny), _holds(old.auto_deny)),
-        approved_at_once=_new(_holds(draft.auto_approve), _holds(old.auto_approve)),
+        may_ask=counted["may_ask"],
+        no_longer=counted["no_longer"],
+        declined_at_once=counted["declined_at_once"],
+        approved_at_once=counted["approved_at_once"],
         lacking_count=lacking_count,
-        lacking=without,
+        lacking=tuple(without),
         redirected_count=redirected_count,
-        redirected=redirected,
+        redirected=tuple(redirected),
         waiting_count=waiting.count(),
         waiting=tuple(
             waiting.select_related("person", "entitlement__application", "policy_version").order_by("id")[:NAMED]
         ),
     )
+
+
+def everybody(draft: PolicyTerms, before: PolicyTerms | None, slug: str) -> Iterator[Affected]:
+    """Yield everybody whom `preview` counts, by name within each way; requests that wait are not affected.
+
+    A person stands once for each role that nobody could decide about, and once with a role for instance when others
+    decide.
+    """
+    for change, (after, was) in _selections(draft, before).items():
+        for person, _ in _loaded(_selected(after, was, None), Person.objects.all()):
+            yield Affected(change, person)
+    roles = roles_under(slug)
+    ways = _Ways(_asked([draft, *([before] if before else [])], _applications(roles)))
+    for one in _without_decider(draft, roles, ways, None)[1]:
+        yield Affected("lacking", one.person, one.role, one.stage)
+    for each in _redirected(draft, before, roles, ways, None)[1]:
+        yield Affected("redirected", each.person, each.role, None, each.before, each.after)
 
 
 def refuse_undecidable(draft: PolicyTerms, slug: str) -> None:
@@ -137,7 +176,8 @@ Pairs = tuple[int, tuple[Lacking, ...]]
 
 def undecidable(terms: PolicyTerms, roles: Sequence[Entitlement]) -> Pairs:
     """Return the pairs that nobody could decide about when these roles are under these terms."""
-    return _without_decider(terms, roles, _Ways(_asked([terms], _applications(roles))))
+    count, found = _without_decider(terms, roles, _Ways(_asked([terms], _applications(roles))))
+    return count, tuple(found)
 
 
 def newly_undecidable(
@@ -157,7 +197,8 @@ def newly_undecidable(
         is_new = found is not None and lacking(route, kind, application_id, before) is None
         return found if is_new else None
 
-    return _pairs(stage, terms, roles, _Ways(replace(asked, owners=either)))
+    count, pairs = _pairs(stage, terms, roles, _Ways(replace(asked, owners=either)))
+    return count, tuple(pairs)
 
 
 def refuse_pairs(several: Sequence[Pairs], advice: str, field_name: str = "") -> None:
@@ -224,39 +265,54 @@ WHERE own || ',' || manager || ',' || upper = ANY(%s::text[])
 ORDER BY display_name, id LIMIT %s"""  # noqa: S608 - made of constants; values are parameters
 
 
-def _without_decider(draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways) -> Pairs:
+def _without_decider(
+    draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways, named: int | None = NAMED
+) -> tuple[int, Iterator[Lacking]]:
+    """Return how many pairs nobody could decide about, and the first of them; without `named` all of them."""
     route = _whole_route(draft)
 
     def stage(kind: Kind, application_id: int) -> int | None:
         return lacking(route, kind, application_id, ways.asked)
 
-    return _pairs(stage, draft, roles, ways)
+    return _pairs(stage, draft, roles, ways, named)
 
 
 def _pairs(
-    stage: Callable[[Kind, int], int | None], draft: PolicyTerms, roles: Sequence[Entitlement], ways: _Ways
-) -> Pairs:
+    stage: Callable[[Kind, int], int | None],
+    draft: PolicyTerms,
+    roles: Sequence[Entitlement],
+    ways: _Ways,
+    named: int | None = NAMED,
+) -> tuple[int, Iterator[Lacking]]:
     """Return the pairs for which `stage` names one, from 0, that finds nobody."""
     if not _whole_route(draft) or not roles:
-        return 0, ()
+        return 0, iter(())
     each = Counter(role.application_id for role in roles)
-    hits = Population(ways.people(draft), ways.asked, each).ask(stage)
+    hits = Population(ways.people(draft), ways.asked, each).ask(stage, _kept(named))
     pairs = (
         Lacking(person, f"{role.name} in {role.application.name}", hits.by_kind[kind][role.application_id] + 1)
-        for person, kind in _of_kinds(draft, hits.by_kind, ways)
+        for person, kind in _of_kinds(draft, hits.by_kind, ways, named)
         for role in roles
         if role.application_id in hits.by_kind[kind]
     )
     count = sum(people * each[application_id] for application_id, people in hits.pairs.items())
-    return count, tuple(islice(pairs, NAMED))
+    return count, islice(pairs, named)
+
+
+def _kept(named: int | None) -> int | None:
+    return None if named is None else KEPT
 
 
 def _redirected(
-    draft: PolicyTerms, before: PolicyTerms | None, roles: Sequence[Entitlement], ways: _Ways
-) -> tuple[int, tuple[Redirected, ...]]:
+    draft: PolicyTerms,
+    before: PolicyTerms | None,
+    roles: Sequence[Entitlement],
+    ways: _Ways,
+    named: int | None = NAMED,
+) -> tuple[int, Iterator[Redirected]]:
     """Return how many people who may ask under the draft would meet other approvers, and the first of them."""
     if before is None or before.route == draft.route or not roles:
-        return 0, ()
+        return 0, iter(())
     applications = {role.application_id: role for role in reversed(roles)}
     was, will = before.route, draft.route
 
@@ -266,9 +322,9 @@ def _redirected(
 
     hits = Population(ways.people(draft), ways.asked, applications).ask(differs)
     known = deciders(list(applications))
-    named = _of_kinds(draft, hits.by_kind, ways)
-    told = (_told(person, applications[min(hits.by_kind[kind])], draft, before, known) for person, kind in named)
-    return hits.people, tuple(told)
+    people = _of_kinds(draft, hits.by_kind, ways, named)
+    told = (_told(person, applications[min(hits.by_kind[kind])], draft, before, known) for person, kind in people)
+    return hits.people, told
 
 
 def _told(person: Person, role: Entitlement, draft: PolicyTerms, before: PolicyTerms, known: Deciders) -> Redirected:
@@ -288,16 +344,27 @@ def _names(people: Sequence[Person]) -> str:
     return f"{people[0].display_name} or {len(people) - 1} others"
 
 
-def _of_kinds(draft: PolicyTerms, kinds: Collection[Kind], ways: _Ways) -> list[tuple[Person, Kind]]:
-    """Return the first people of these kinds by name. Two statements at most."""
+def _of_kinds(
+    draft: PolicyTerms, kinds: Collection[Kind], ways: _Ways, named: int | None
+) -> Iterator[tuple[Person, Kind]]:
+    """Yield the first people of these kinds by name. Two statements at most; for everybody one for each of many."""
     if not kinds:
-        return []
+        return
     where, params = _asks(draft)
     special = sorted(ways.asked.everybody)
     wanted = [f"{kind.own},{kind.manager},{kind.upper}" for kind in kinds]
-    found = rows(_OF_KINDS.format(where=where), [special, special, special, *params, wanted, NAMED])
-    people = Person.objects.select_related("manager__manager").in_bulk([key for key, *_ in found])
-    return [(people[key], Kind(*kind)) for key, *kind in found]
+    found = rows(_OF_KINDS.format(where=where), [special, special, special, *params, wanted, named])
+    for person, kind in _loaded(found, Person.objects.select_related("manager__manager")):
+        yield person, Kind(*kind)
+
+
+def _loaded(found: Sequence[tuple[Any, ...]], known: QuerySet[Person]) -> Iterator[tuple[Person, tuple[Any, ...]]]:
+    """Yield the person whose key is the first of each line, with the rest of the line. Not all of them at once."""
+    for start in range(0, len(found), _AT_ONCE):
+        some = found[start : start + _AT_ONCE]
+        people = known.in_bulk([key for key, *_ in some])
+        for key, *rest in some:
+            yield people[key], tuple(rest)
 
 
 def _whole_route(draft: PolicyTerms) -> tuple[Stage, ...]:
@@ -361,14 +428,30 @@ def _selects(condition: str) -> Where:
     return f"identity_person.id IN ({sql})", list(params)
 
 
+def _selections(draft: PolicyTerms, before: PolicyTerms | None) -> dict[str, tuple[Where, Where]]:
+    """Return whom a draft selects and whom the terms in force do, for each way in which that matters."""
+    old = before or PolicyTerms(stages=())
+    return {
+        "may_ask": (_asks(draft), _asks(before)),
+        "no_longer": (_asks(before), _asks(draft)),
+        "declined_at_once": (_holds(draft.auto_deny), _holds(old.auto_deny)),
+        "approved_at_once": (_holds(draft.auto_approve), _holds(old.auto_approve)),
+    }
+
+
 def _new(after: Where, before: Where) -> Counted:
     """Return who is selected now and was not before. Two statements at most."""
+    found = _selected(after, before, NAMED)
+    people = tuple(person for person, _ in _loaded(found, Person.objects.all()))
+    return Counted(found[0][1] if found else 0, people)
+
+
+def _selected(after: Where, before: Where, named: int | None) -> Sequence[tuple[Any, ...]]:
+    """Return key and count of who is selected now and was not before."""
     if after == before or after[0] == "false":
-        return Counted(0, ())
+        return []
     where, params = f"{after[0]} AND NOT {before[0]}", [*after[1], *before[1]]
-    found = rows(_NEW.format(where=where), [*params, NAMED])
-    people = Person.objects.in_bulk([key for key, _ in found])
-    return Counted(found[0][1] if found else 0, tuple(people[key] for key, _ in found))
+    return rows(_NEW.format(where=where), [*params, named])
 
 
 _NEW = """

@@ -125,7 +125,7 @@ class Hits(Generic[Result]):
 
 
 #: So many applications are kept for each kind: enough to name somebody.
-_KEPT = 20
+KEPT = 20
 
 
 class Population:
@@ -154,8 +154,11 @@ class Population:
                 self._touched[application_id].append(kind)
         self._shared = shared
 
-    def ask(self, judge: Callable[[Kind, int], Result | None]) -> Hits[Result]:
-        """Return for whom, and in which applications, `judge` says anything. It is asked about kinds, not people."""
+    def ask(self, judge: Callable[[Kind, int], Result | None], kept: int | None = KEPT) -> Hits[Result]:
+        """Return for whom, and in which applications, `judge` says anything. It is asked about kinds, not people.
+
+        Without `kept` every kind has all of its applications.
+        """
         pairs: dict[int, int] = {}
         by_kind: dict[Kind, dict[int, Result]] = {}
         together: dict[Kind, dict[int, Result]] = {base: {} for base in self._members}
@@ -176,7 +179,7 @@ class Population:
         for base, applications in together.items():
             for kind in self._members[base] if applications else ():
                 others = (one for one in applications if one not in self._touches[kind])
-                for application_id in islice(others, _KEPT):
+                for application_id in islice(others, kept):
                     by_kind.setdefault(kind, {})[application_id] = applications[application_id]
         return Hits(pairs, sum(self._kinds[kind] for kind in by_kind), by_kind)
 

@@ -1,5 +1,6 @@
 """What a draft would change, compared with what it does: the preview against one person after the other."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from governance.access import facts, requests
 from governance.access.approvers import deciders
-from governance.access.preview import newly_undecidable, preview
+from governance.access.preview import NAMED, everybody, newly_undecidable, preview
 from governance.catalog import policies
 from governance.catalog.models import Application, Entitlement
 from governance.catalog.policy_terms import PolicyTerms, people_asked
@@ -99,6 +100,36 @@ def test_the_preview_is_what_happens_to_each_person(
     ]
     assert seen.redirected_count == len(moved)
     assert {one.person.pk for one in seen.redirected} == set(moved)
+    listed = Counter(one.change for one in everybody(draft, before, roles[0].policy.slug))
+    assert listed == Counter(
+        may_ask=seen.may_ask.count,
+        no_longer=seen.no_longer.count,
+        declined_at_once=seen.declined_at_once.count,
+        approved_at_once=seen.approved_at_once.count,
+        lacking=seen.lacking_count,
+        redirected=seen.redirected_count,
+    )
+    assert seen.affects_somebody is bool(listed)
+
+
+def test_everybody_is_listed_beyond_the_first(
+    people: list[Person], roles: list[Entitlement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("governance.access.preview._AT_ONCE", 10)
+    crew = {hire(f"Crew{number:02} Member").pk for number in range(NAMED + 5)}  # without managers
+    policy = roles[0].policy
+    for number in range(NAMED + 2):  # more than are kept of a kind that is nobody to them
+        add_role(add_application(f"App{number:02}", owner=people[0]), "Reader", policy=policy)
+    draft = PolicyTerms(stages=("manager",), may_request='displayName sw "Crew"')
+
+    seen = preview(draft, PolicyTerms(stages=("owner",)), policy.slug)
+    listed = list(everybody(draft, PolicyTerms(stages=("owner",)), policy.slug))
+
+    assert len(seen.lacking) == len(seen.redirected) == NAMED
+    lacking = [(one.person.pk, one.role) for one in listed if one.change == "lacking"]
+    assert len(lacking) == len(set(lacking)) == seen.lacking_count == len(crew) * (NAMED + 2 + len(roles))
+    assert {key for key, _ in lacking} == {one.person.pk for one in listed if one.change == "redirected"} == crew
+    assert len([one for one in listed if one.change == "no_longer"]) == seen.no_longer.count == len(people)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -193,6 +193,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "policies/<slug:slug>/change/": (ADMIN, BOTH),  # And owners, for policies of only their applications.
     "policy-proposals/<int:proposal_id>/": (GOVERN, GET),
     "policy-proposals/<int:proposal_id>/effect/": (GOVERN, GET),
+    "policy-proposals/<int:proposal_id>/file/": (GOVERN, POST),
     "policy-proposals/<int:proposal_id>/replay/": (GOVERN, GET),
     "policy-proposals/<int:proposal_id>/approve/": (ADMIN, POST),
     "policy-proposals/<int:proposal_id>/decline/": (ADMIN, POST),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import re
+from collections.abc import Iterable
+from io import TextIOWrapper
+from typing import Any
 
 from django.db import transaction
 
 from governance.access.asof import Asked
 from governance.access.matrix import Question
+from governance.catalog.models import PolicyProposal
 from governance.core.actor import Actor
 from governance.identity.models import Person
 from governance.ledger.recording import Subject, record
@@ -15,6 +21,9 @@ from governance.ledger.recording import Subject, record
 MATRIX_EXPORTED = "matrix.exported"
 RULE_PREVIEW_EXPORTED = "rule.preview_exported"
 REACH_EXPORTED = "reach.exported"
+POLICY_EFFECT_EXPORTED = "policy.effect_exported"
+#: A file that is larger waits on the disk.
+IN_MEMORY = 4_000_000
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
@@ -68,6 +77,30 @@ def record_reach_export(asked: Asked, *, person: Person | None, rows: int, diges
             "applications": None if asked.applications is None else len(asked.applications),
         },
     )
+
+
+@transaction.atomic
+def record_effect_export(proposal: PolicyProposal, *, rows: int, digest: str, actor: Actor) -> None:
+    """Record that somebody took out whom a proposal for a policy would affect, and the SHA-256 of the file."""
+    record(
+        POLICY_EFFECT_EXPORTED,
+        actor=actor,
+        subjects=[Subject("person", actor.ref), Subject("policy", proposal.slug)],
+        data={"proposal": proposal.pk, "rows": rows, "sha256": digest},
+    )
+
+
+def write_lines(file: Any, header: Iterable[str], lines: Iterable[Iterable[object]]) -> tuple[int, str]:
+    """Write lines as CSV into a file of bytes; return how many and the SHA-256 of the file."""
+    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    number = 0
+    for number, line in enumerate(lines, 1):  # noqa: B007 - how many there were
+        writer.writerow(line)
+    text.detach()
+    file.seek(0)
+    return number, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def guarded(text: str) -> str:

@@ -95,6 +95,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "rule.applied": ("shield-check", "The rule {rule} was applied to everybody it concerns"),
     "rule.preview_exported": ("download", "Whom a change of a rule would affect was exported"),
     "matrix.exported": ("download", "The access matrix was exported"),
+    "policy.effect_exported": ("download", "Whom a proposal for a policy would affect was exported"),
     "reach.exported": ("download", "Who could reach what was exported"),
     "evidence.requested": ("file-check-2", "An evidence bundle was asked for"),
     "evidence.exported": ("file-archive", "An evidence bundle was built"),

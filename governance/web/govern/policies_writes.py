@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, cast
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from governance.access import policy_changes
-from governance.access.preview import Preview, preview
+from governance.access.preview import Affected, Preview, everybody, preview
 from governance.access.replay import AT_ONCE, MOST, replay
 from governance.catalog.models import AccessPolicyVersion, PolicyProposal
 from governance.catalog.policy_proposals import has_second_person, last_version, may_propose, proposal
@@ -21,6 +22,7 @@ from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid, NotAllowed, NotFound, Refused
 from governance.identity.models import RoleName
 from governance.web.actor import actor_of, person_of
+from governance.web.govern.exporting import IN_MEMORY, guarded, record_effect_export, write_lines
 from governance.web.govern.pages import is_htmx, show
 from governance.web.govern.policy_forms import USUAL, Editor
 from governance.web.roles import needs, standing_of
@@ -61,6 +63,34 @@ def effect(request: HttpRequest, proposal_id: int) -> HttpResponse:
     base = terms_of(found.base) if found.base else None
     seen = preview(terms_from_json(found.terms), base, found.slug)
     return _part(request, found, "effect", "Whom it affects", {"preview": seen})
+
+
+#: The columns of the file of everybody affected; `change` is a field of the preview.
+_COLUMNS = (
+    "change", "person_ref", "name", "title", "department", "role", "stage", "decided_now_by", "decided_then_by",
+)  # fmt: skip
+
+
+@needs(*READERS)
+@require_POST
+def effect_file(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Answer with everybody whom a proposal affects, as of now, as CSV, and record that it left the house."""
+    found = proposal(proposal_id)
+    base = terms_of(found.base) if found.base else None
+    file = SpooledTemporaryFile(max_size=IN_MEMORY, mode="w+b")  # noqa: SIM115 - the answer closes it
+    lines = (_line(one) for one in everybody(terms_from_json(found.terms), base, found.slug))
+    number, digest = write_lines(file, _COLUMNS, lines)
+    record_effect_export(found, rows=number, digest=digest, actor=actor_of(request))
+    file.seek(0)
+    name = f"{found.slug}-proposal-{found.pk}-{now():%Y-%m-%dT%H%MZ}.csv"
+    answer = FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
+    return cast("HttpResponse", answer)
+
+
+def _line(one: Affected) -> tuple[object, ...]:
+    person = one.person
+    said = map(guarded, (person.display_name, person.title, person.department, one.role))
+    return (one.change, person.ref, *said, one.stage or "", guarded(one.before), guarded(one.after))
 
 
 @needs(*READERS)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import TextIOWrapper
 from typing import Any, cast
 
 from django.db.models import Q
@@ -22,7 +19,7 @@ from governance.core.errors import NotFound
 from governance.identity.models import Person, RoleName
 from governance.identity.profiles import key
 from governance.web.actor import actor_of
-from governance.web.govern.exporting import guarded, record_reach_export
+from governance.web.govern.exporting import IN_MEMORY, guarded, record_reach_export, write_lines
 from governance.web.govern.filters import ReachForm
 from governance.web.govern.pages import show, whole_number
 from governance.web.govern.reach import Reach, reach_of
@@ -31,8 +28,6 @@ from governance.web.roles import needs
 READERS = (RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
 #: So many roles are counted on the page; the file has all.
 MOST_ROLES = 12
-#: A file up to this size is made in memory.
-IN_MEMORY = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,8 @@ def export(request: HttpRequest) -> HttpResponse:
     if wanted.is_empty:
         raise NotFound(wanted.problem or "Choose what you ask about before you export it.")
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, mode="w+b")  # noqa: SIM115 - the answer closes it
-    rows, digest = _write(file, asof.everything(wanted.asked, asof.roles_then(wanted.asked)))
+    lines = map(_line, asof.everything(wanted.asked, asof.roles_then(wanted.asked)))
+    rows, digest = write_lines(file, HEADER, lines)
     record_reach_export(wanted.asked, person=wanted.person, rows=rows, digest=digest, actor=actor_of(request))
     file.seek(0)
     name = f"reach-{wanted.asked.at:%Y-%m-%dT%H%MZ}.csv"
@@ -102,19 +98,6 @@ HEADER = (
     "person_ref", "name", "department", "title", "application", "role", "data_classes", "risk", "kind", "from", "until",
     "request", "rule", "rule_version", "grant", "revision", "known_since",
 )  # fmt: skip
-
-
-def _write(file: Any, reasons: Iterator[Reason]) -> tuple[int, str]:
-    """Write the reasons; return how many and the SHA-256 of the file."""
-    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    number = 0
-    for number, one in enumerate(reasons, 1):  # noqa: B007 - how many there were
-        writer.writerow(_line(one))
-    text.detach()
-    file.seek(0)
-    return number, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _line(one: Reason) -> tuple[object, ...]:

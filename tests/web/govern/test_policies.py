@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,6 +18,7 @@ from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Applica
 from governance.catalog.policy_terms import PolicyTerms, terms_of
 from governance.catalog.stages import Approvers, Stage
 from governance.identity.models import Person
+from governance.ledger.models import Pending
 from governance.web.counts import open_work
 from tests.cast import TESTING, acting, add_application, add_role, hire, make_security_admin
 from tests.web import stories
@@ -231,6 +234,43 @@ def test_the_reason_is_needed_and_stays_in_the_form(sam: Person, tess: Person, s
 
     assert page.status_code == 422
     assert "Write one full sentence" in page.content.decode()
+
+
+def test_everybody_whom_a_proposal_affects_is_a_file(
+    sam: Person, tess: Person, audrey: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    policy = add_role(snowflake, "Reader", stages=SAFE.stages).policy
+    for number in range(25):
+        hire(f"Crew{number:02} Member")
+    evil = hire("=cmd() Evil")
+    terms = replace(SAFE, may_request='not (department eq "Engineering")')
+    found = policy_changes.propose(policy.name, terms, slug=policy.slug, why=WHY, proposed_by=sam, actor=acting(sam))
+    client = signed_in(audrey)
+    address = f"/policy-proposals/{found.pk}/file/"
+    assert address in client.get(f"/policy-proposals/{found.pk}/effect/").content.decode()
+
+    answer = client.post(address)
+
+    file = b"".join(answer)  # type: ignore[call-overload]  # an answer that streams
+    lines = list(csv.DictReader(file.decode().splitlines()))
+    assert {line["change"] for line in lines} == {"no_longer"}
+    assert {line["person_ref"]: line["name"] for line in lines}[str(evil.ref)] == "'=cmd() Evil"
+    assert len([line for line in lines if line["name"].startswith("Crew")]) == 25
+    entry = Pending.objects.order_by("-id")[0].body
+    assert entry["event"] == "policy.effect_exported"
+    assert entry["data"] == {
+        "proposal": found.pk, "rows": len(lines), "sha256": hashlib.sha256(file).hexdigest()
+    }  # fmt: skip
+
+
+def test_what_affects_nobody_is_no_file(sam: Person, tess: Person, snowflake: Application, signed_in: SignedIn) -> None:
+    policy = add_role(snowflake, "Reader", stages=SAFE.stages).policy
+    found = policy_changes.propose(policy.name, SAFE, slug=policy.slug, why=WHY, proposed_by=sam, actor=acting(sam))
+
+    page = signed_in(sam).get(f"/policy-proposals/{found.pk}/effect/").content.decode()
+
+    assert "Whom it affects" in page
+    assert "/file/" not in page
 
 
 def test_who_is_alone_says_so(sam: Person, signed_in: SignedIn) -> None:
