@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from django.db import connection, transaction
@@ -60,12 +61,13 @@ class Suggested:
 
 
 @transaction.atomic
-def look() -> int:
+def look(*, at: datetime | None = None) -> int:
     """Count anew what people with something in common have; return how many roles were found worth a suggestion.
 
-    One statement over everybody. May run twice, also at once: the second waits and replaces what the first found.
+    One statement over everybody, as of `at` or now. May run twice, also at once: the second waits and replaces what
+    the first found.
     """
-    at = now()
+    at = at or now()
     with connection.cursor() as cursor:
         cursor.execute("LOCK TABLE access_rulesuggestion IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute(f"SET LOCAL work_mem = '{_WORK_MEM}'")

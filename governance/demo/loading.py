@@ -62,11 +62,12 @@ def load(at: datetime) -> Loaded:
     """
     if Person.objects.exists():
         raise Conflict("There are people in this database already; the demo is only loaded into an empty one.")
-    world = make(at.replace(second=0, microsecond=0))
+    at = at.replace(second=0, microsecond=0)
+    world = make(at)
     for model, rows in world.rows.items():
         _copy(model, rows)
     record_many(sorted(world.records, key=attrgetter("at")))
-    suggestions.look()
+    suggestions.look(at=at)
     return Loaded(len(world.rows[Person]), sum(map(len, world.rows.values())), len(world.records))
 
 
