@@ -21,10 +21,12 @@ from governance.catalog.policy_words import Change, changes, lines
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid, NotAllowed, NotFound, Refused
 from governance.identity.models import RoleName
+from governance.identity.values import ATTRIBUTES, common_values
 from governance.web.actor import actor_of, person_of
 from governance.web.govern.exporting import IN_MEMORY, guarded, record_effect_export, write_lines
 from governance.web.govern.pages import is_htmx, show
 from governance.web.govern.policy_forms import USUAL, Editor
+from governance.web.govern.rules_forms import OFFERED, PartForm, one_part
 from governance.web.roles import needs, standing_of
 
 READERS = (RoleName.OWNER, RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
@@ -155,6 +157,9 @@ def _write(request: HttpRequest, base: AccessPolicyVersion | None) -> HttpRespon
     do = request.POST.get("do", "")
     if request.method != "POST":
         return _edit(request, base, _opened(request, base))
+    if "part" in request.POST:
+        part, text = one_part(request.POST)
+        return _edit(request, base, Editor.built(request.POST, text), part=part)
     if do.partition("-")[0] in ("add", "remove", "up", "down"):
         return _edit(request, base, Editor.rearranged(request.POST, do))
     editor = Editor.posted(request.POST)
@@ -232,6 +237,7 @@ def _edit(
     terms: PolicyTerms | None = None,
     seen: Preview | None = None,
     fingerprint: str = "",
+    part: PartForm | None = None,
 ) -> HttpResponse:
     differences: tuple[Change, ...] = changes(terms_of(base), terms) if base and terms else ()
     context = {
@@ -242,6 +248,11 @@ def _edit(
         "preview": seen,
         "changes": differences,
         "fingerprint": fingerprint,
+        "part": part or PartForm(),
+        "is_built": part is not None,
+        "into": request.POST.get("into", "may_request"),
+        "values": common_values(OFFERED),
+        "attributes": ATTRIBUTES,
         "may_be_alone": base is None and seen is not None and not has_second_person(person_of(request)),
     }
     return render(request, "govern/policy_form.html", context, status=422 if editor.has_errors else 200)

@@ -12,12 +12,13 @@ from django import forms
 from django.http import QueryDict
 
 from governance.catalog.models import ApproverKind, AtEnd, Extending
-from governance.catalog.policy_terms import LONGEST, MOST_STAGES, PolicyTerms
+from governance.catalog.policy_terms import CONDITIONS, LONGEST, MOST_STAGES, PolicyTerms
 from governance.catalog.stages import BY_SECURITY, GROUP, OWNER, PEOPLE, Approvers, Stage
 from governance.core.errors import Invalid, NotFound
 from governance.identity.models import Group, Person
 from governance.identity.profiles import key
 from governance.identity.queries import person_by_email
+from governance.web.govern.rules_forms import PartForm, joined
 
 _HOUR = timedelta(hours=1)
 _MOST_HOURS = LONGEST / _HOUR
@@ -204,6 +205,10 @@ class WhyForm(forms.Form):
     )
 
 
+#: What is sent with a draft and is no part of it: a condition that is being built is in it when it was added.
+_BESIDE = {"csrfmiddlewaretoken", "do", "shown", "why", "alone", "into", *PartForm.base_fields}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A stage in the editor with who is asked instead, and its place."""
@@ -290,6 +295,19 @@ class Editor:
             ApproversForm(initial=_raw(data, "reviewer", ApproversForm), prefix="reviewer"),
         )
 
+    @classmethod
+    def built(cls, data: QueryDict, part: str) -> Editor:
+        """Return the editor as it was sent with one more part in the condition that is built (`into`)."""
+        editor, into = cls.rearranged(data, ""), data.get("into", "")
+        if part and into in CONDITIONS:
+            editor.form.initial[into] = joined(editor.form.initial[into], part, data.get("joined", "and"))
+        return editor
+
+    @property
+    def conditions(self) -> list[tuple[str, str]]:
+        """Return name and label of each condition, in the order of the page."""
+        return [(one.name, str(one.label)) for one in self.form if one.name in CONDITIONS]
+
     def terms(self) -> PolicyTerms | None:
         """Return what was written; none when a field cannot be read, which then says so."""
         if not all([one.is_valid() for one in self.forms]):  # noqa: C419 - every form is to say what is wrong
@@ -324,11 +342,7 @@ class Editor:
     @staticmethod
     def fingerprint(data: QueryDict) -> str:
         """Return what changes when anything but the reason does: proposing asks whether this was looked at."""
-        written = [
-            f"{name}={data.getlist(name)}"
-            for name in sorted(data)
-            if name not in ("csrfmiddlewaretoken", "do", "shown", "why", "alone")
-        ]
+        written = [f"{name}={data.getlist(name)}" for name in sorted(data) if name not in _BESIDE]
         return hashlib.sha256("\n".join(written).encode()).hexdigest()
 
 

@@ -23,6 +23,8 @@ _CONDITION = (
     "For instance: department eq “Finance” and not (userType eq “Contractor”). It is a SCIM filter over people."
 )
 _OPERATORS = [("eq", "is"), ("ne", "is not"), ("sw", "begins with"), ("co", "contains")]
+#: So many values of each attribute are offered to pick from.
+OFFERED = 12
 #: What a condition can be built of, beside the attributes whose values are offered.
 _PARTS = [*ATTRIBUTES.items(), ("userName", "User name")]
 
@@ -195,6 +197,18 @@ class PartForm(forms.Form):
         """Return the comparison."""
         said = self.cleaned_data
         return compared(said["attribute"], said["operator"], said["value"])
+
+
+def one_part(posted: QueryDict) -> tuple[PartForm, str]:
+    """Return the comparison that was picked or built, empty when it is none yet, and the form to build the next."""
+    picked = posted.get("part", "")
+    if picked != "built":
+        return PartForm(initial={"joined": posted.get("joined", "and")}), picked
+    part = PartForm(posted)
+    if not part.is_valid():
+        return part, ""
+    said = part.cleaned_data
+    return PartForm(initial={"attribute": said["attribute"], "joined": said["joined"]}), part.part()
 
 
 def joined(condition: str, part: str, word: str) -> str:

@@ -27,11 +27,9 @@ from governance.identity.values import ATTRIBUTES, common_values
 from governance.web.actor import actor_of
 from governance.web.govern.exporting import guarded, record_preview_export
 from governance.web.govern.pages import PAGE_SIZE, add_errors, whole_number
-from governance.web.govern.rules_forms import PartForm, RuleForm, joined, live_roles
+from governance.web.govern.rules_forms import OFFERED, PartForm, RuleForm, joined, live_roles, one_part
 from governance.web.roles import needs
 
-#: So many values of each attribute are offered to pick from.
-OFFERED = 12
 #: What each kind of change is called where it is shown.
 WORDS = {
     "adds": "get a role",
@@ -153,12 +151,9 @@ def _write(request: HttpRequest, form: RuleForm, found: BirthrightRule | None) -
 def _built(request: HttpRequest, form: RuleForm) -> tuple[RuleForm, PartForm, bool]:
     """Return the form with one more part in its condition, from what was picked or built."""
     posted = request.POST.copy()
-    picked = posted.get("part", "")
-    part = PartForm(posted) if picked == "built" else PartForm()
-    if picked != "built" or part.is_valid():
-        text = part.part() if picked == "built" else picked
+    part, text = one_part(posted)
+    if text:
         posted["condition"] = joined(posted.get("condition", ""), text, posted.get("joined", "and"))
-        part = PartForm(initial={"attribute": posted.get("attribute"), "joined": posted.get("joined", "and")})
     # Shown as written, without complaints about what is not filled in yet.
     shown = RuleForm(initial={name: _one_or_many(posted, name) for name in form.fields})
     return shown, part, True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -271,6 +272,40 @@ def test_what_affects_nobody_is_no_file(sam: Person, tess: Person, snowflake: Ap
 
     assert "Whom it affects" in page
     assert "/file/" not in page
+
+
+@pytest.mark.parametrize("into", ["may_request", "auto_deny", "auto_approve", "may_break_glass"])
+def test_each_condition_is_built_from_what_the_directory_has(
+    into: str, ada: Person, sam: Person, signed_in: SignedIn
+) -> None:
+    client, engineers = signed_in(sam), 'department eq "Engineering"'
+    assert "department eq &quot;Engineering&quot;" in client.get("/new-policy/").content.decode()
+
+    picked = client.post("/new-policy/", POLICY | {"part": engineers, "into": into}).content.decode()
+    more = {"part": "built", "into": into, into: engineers, "joined": "or",
+            "attribute": "title", "operator": "sw", "value": "Chief"}  # fmt: skip
+    built = client.post("/new-policy/", POLICY | more).content.decode()
+    empty = client.post("/new-policy/", POLICY | more | {"value": ""})
+
+    field = rf'name="{into}"[^>]*value="%s"|value="%s"[^>]*name="{into}"'
+    first = "department eq &quot;Engineering&quot;"
+    both = f"{first} or title sw &quot;Chief&quot;"
+    assert re.search(field % (first, first), picked)
+    assert re.search(field % (both, both), built)
+    assert 'value="Sensitive"' in built  # what was written stays
+    assert (empty.status_code, "This field is required." in empty.content.decode()) == (200, True)
+    assert not PolicyProposal.objects.exists()
+
+
+def test_a_part_that_was_not_added_is_no_part_of_what_was_looked_at(
+    sam: Person, tess: Person, signed_in: SignedIn
+) -> None:
+    client = signed_in(sam)
+    said = looked_at(client, "/new-policy/", POLICY | {"into": "auto_deny", "joined": "and", "attribute": "title"})
+
+    answer = client.post("/new-policy/", said | {"do": "propose", "into": "may_request", "value": "Chief"})
+
+    assert (answer.status_code, PolicyProposal.objects.count()) == (302, 1)
 
 
 def test_who_is_alone_says_so(sam: Person, signed_in: SignedIn) -> None:
