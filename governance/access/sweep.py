@@ -9,7 +9,17 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from governance.access import birthright, break_glass, end_questions, endings, grants, requests, starting, withholding
+from governance.access import (
+    birthright,
+    break_glass,
+    end_questions,
+    endings,
+    grants,
+    requests,
+    retiring,
+    starting,
+    withholding,
+)
 from governance.access.escalating import escalate_due
 from governance.access.models import AccessRequest, Grant, RequestState, Withheld
 from governance.core.actor import Actor
@@ -31,6 +41,8 @@ def sweep() -> int:
         swept = sweep_batch(BATCH)
         done += swept
     closed = lapse_requests() + close_requests_for_retired()
+    while ended := retiring.end_batch(BATCH):
+        done += ended
     return done + escalate_batch(BATCH) + closed + break_glass.note_overdue(BATCH)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils.text import slugify
 
 from governance.catalog import events, revisions, shipped
@@ -76,7 +77,8 @@ def add_application(
 ) -> Application:
     """Return a new application.
 
-    Raises Invalid naming each wrong field and Conflict when the slug is taken.
+    Raises Invalid naming each wrong field and Conflict when one in use has the slug; after a retired one it gets a
+    number.
     """
     slug = slug or slugify(name)[:80]
     _check(
@@ -86,8 +88,9 @@ def add_application(
         risk="" if risk in Risk.values else "Choose 1 (low) to 4 (critical).",
         data_classes=_choices(data_classes, DataClass.values),
     )
-    if Application.objects.filter(slug=slug).exists():
+    if Application.objects.filter(slug=slug, retired_at=None).exists():
         raise Conflict(f"{name} was added before.")
+    slug = _free(slug, Application.objects.all())
     application = Application.objects.create(
         slug=slug,
         name=name.strip(),
@@ -201,7 +204,8 @@ def add_entitlement(
 ) -> Entitlement:
     """Return a new entitlement inside an application, under `policy` or the standard one.
 
-    Raises Invalid naming each wrong field and Conflict when the application has one by that name or target.
+    Raises Invalid naming each wrong field and Conflict when the application has one in use by that name or target, or
+    is retired itself.
     """
     slug = slugify(name)[:80]
     _check(
@@ -212,9 +216,13 @@ def add_entitlement(
         risk="" if risk in Risk.values else "Choose 1 (low) to 4 (critical).",
         data_classes=_choices(data_classes, DataClass.values),
     )
+    if application.retired_at is not None:
+        raise Conflict(f"{application.name} is retired and gets no role.")
     others = Entitlement.objects.filter(application=application)
-    if others.filter(slug=slug).exists() or others.filter(kind=kind, target_ref=target_ref).exists():
+    taken = Q(slug=slug) | Q(name__iexact=name.strip()) | Q(kind=kind, target_ref=target_ref)
+    if others.filter(taken, retired_at=None).exists():
         raise Conflict(f"{application.name} already has {name}.")
+    slug = _free(slug, others)
     entitlement = Entitlement.objects.create(
         application=application,
         slug=slug,
@@ -263,7 +271,7 @@ def change_entitlement(
         data_classes=_choices(data_classes, DataClass.values),
     )
     row = Entitlement.objects.select_for_update(no_key=True).select_related("application").get(pk=entitlement.pk)
-    others = Entitlement.objects.filter(application=row.application).exclude(pk=row.pk)
+    others = Entitlement.objects.filter(application=row.application, retired_at=None).exclude(pk=row.pk)
     if others.filter(name__iexact=name.strip()).exists():
         raise Conflict(f"{row.application.name} already has {name.strip()}.")
     said = {
@@ -289,6 +297,13 @@ def change_entitlement(
         data={field: {"from": before[field], "to": said[field]} for field in changed},
     )
     return True
+
+
+def _free(slug: str, among: QuerySet[Row]) -> str:
+    """Return a slug that nothing has or had: this one, or the next with a number."""
+    had = set(among.filter(slug__startswith=slug[:76]).values_list("slug", flat=True))
+    numbered = (f"{slug[:76]}-{number}" for number in range(2, len(had) + 3))
+    return slug if slug not in had else next(one for one in numbered if one not in had)
 
 
 def _saying(row: Row, said: Mapping[str, object]) -> Row:

@@ -281,7 +281,12 @@ class Entitlement(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["application", "slug"], name="entitlement_slug_once"),
-            models.UniqueConstraint(fields=["application", "kind", "target_ref"], name="entitlement_target_once"),
+            # What is retired can be added again.
+            models.UniqueConstraint(
+                fields=["application", "kind", "target_ref"],
+                condition=Q(retired_at__isnull=True),
+                name="entitlement_in_use_target_once",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -326,7 +331,7 @@ class EntitlementRevision(models.Model):
     risk = models.PositiveSmallIntegerField(choices=Risk.choices)
     data_classes = ArrayField(models.CharField(max_length=20, choices=DataClass.choices), default=list)
     is_privileged = models.BooleanField(default=False)
-    change = models.CharField(max_length=20, help_text="added, changed")
+    change = models.CharField(max_length=20, help_text="added, changed, retired")
     correlation_id = models.CharField(max_length=32, blank=True)
 
     class Meta:

@@ -15,7 +15,7 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 
-from governance.access import break_glass, deciding, end_questions, requests, sweep
+from governance.access import break_glass, deciding, end_questions, grants, requests, retiring, sweep
 from governance.access.models import AccessRequest, BreakGlass, EndQuestion, Grant, RequestState
 from governance.catalog.models import Application, AtEnd, Entitlement, Extending
 from governance.core.errors import Conflict, DomainError, Refused
@@ -316,3 +316,31 @@ def test_a_sweeper_that_is_killed_in_the_middle_leaves_nothing_half_done_and_not
     }[what]()
     assert counted == 1
     assert Grant.objects.get().revisions.count() == (1 if what == "notes overdue" else 2)
+
+
+def test_what_is_approved_while_its_role_is_retired_ends_all_the_same(
+    ada: Person, linus: Person, sam: Person, analyst: Entitlement
+) -> None:
+    made = sent(ada, analyst)
+
+    one_after_the_other(
+        lambda: deciding.approve(made, approver=linus, actor=acting(linus)),
+        lambda: retiring.retire_role(analyst, actor=acting(sam)),
+    )
+    sweep.sweep()
+
+    grant = Grant.objects.get()
+    assert (grant.end_cause, grant.take_operation is not None) == ("retired", True)
+
+
+def test_two_sweepers_end_what_is_retired_once(ada: Person, grace: Person, sam: Person, analyst: Entitlement) -> None:
+    for person in (ada, grace):
+        new = grants.NewGrant(person.pk, analyst.pk, analyst.application_id, "manual", NOON)
+        with transaction.atomic():
+            grants.start_many([new], at=NOON, actor=TESTING)
+    retiring.retire_role(analyst, actor=acting(sam))
+
+    numbers = one_after_the_other(lambda: retiring.end_batch(1), lambda: retiring.end_batch(10))
+
+    assert numbers == (1, 1)
+    assert Operation.objects.filter(kind=OperationKind.TAKE).count() == 2

@@ -55,6 +55,14 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "application": [("get", "applications/snowflake/", {}, {})],
     "entitlements": [("get", "entitlements/", {}, {})],
     "entitlement": [("get", "entitlements/snowflake/analyst/", {}, {})],
+    "retire_application": [
+        ("get", "applications/snowflake/retire/", {}, {"mallory": 404, "grace": 404, "audrey": 404}),
+        ("post", "applications/snowflake/retire/", {}, {"mallory": 404, "grace": 404, "audrey": 404}),
+    ],
+    "retire_entitlement": [
+        ("get", "entitlements/snowflake/analyst/retire/", {}, {"mallory": 404, "grace": 404, "audrey": 404}),
+        ("post", "entitlements/snowflake/analyst/retire/", {}, {"mallory": 404, "grace": 404, "audrey": 404}),
+    ],
     "policies": [("get", "policies/", {}, {"mallory": 403, "grace": 403})],
     "policy": [("get", "policies/standard/", {}, {"mallory": 403})],
     "policy_preview": [("post", "policies/standard/preview/", {}, {"mallory": 403})],

@@ -131,6 +131,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "applications/<slug:slug>/roles/": (GOVERN, GET),
     "applications/<slug:slug>/new-role/": (CHANGE, BOTH),
     "applications/<slug:slug>/roles/<slug:role>/": (CHANGE, BOTH),
+    "applications/<slug:slug>/roles/<slug:role>/retire/": (CHANGE, BOTH),
+    "applications/<slug:slug>/retire/": (CHANGE, BOTH),
     "applications/<slug:slug>/accounts/": (GOVERN, GET),
     "applications/<slug:slug>/requests/": (GOVERN, GET),
     "applications/<slug:slug>/owners/": (ADMIN, BOTH),

@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from governance.access import asof, queries
+from governance.access import asof, queries, retiring
 from governance.access.asof import Asked
 from governance.access.models import AccessRequest, Grant
 from governance.catalog.models import AccessPolicyVersion, Application, DataClass, Entitlement
@@ -136,9 +136,10 @@ def shared(request: HttpRequest, found: Application, tab: str) -> dict[str, Any]
     return {
         "page": "applications",
         "application": found,
+        "ending": retiring.still_running(found) if found.retired_at else 0,
         "tab": tab,
         "owners": [one.person for one in found.ownerships.select_related("person").order_by("since", "id")],
-        "may_change": reach.may_change(found.pk),
+        "may_change": found.retired_at is None and reach.may_change(found.pk),
         "is_security_admin": reach.is_security_admin,
         "sees_ledger": reach.applications is None,
         "connector": connector,

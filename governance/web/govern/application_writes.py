@@ -9,8 +9,7 @@ from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from governance.access import catalog_changes
-from governance.catalog import actions
+from governance.access import catalog_changes, retiring
 from governance.catalog.models import AccessPolicy, Application, DataClass, EntitlementKind, Risk
 from governance.core.errors import Conflict, Invalid, Refused
 from governance.identity.models import Person, RoleName, Status
@@ -100,12 +99,11 @@ def _people(text: str, but: set[int]) -> list[Person]:
 @needs(RoleName.OWNER, RoleName.SECURITY_ADMIN)
 def new_role(request: HttpRequest, slug: str) -> HttpResponse:
     """Add a role that people can have in this application."""
-    found = application_in_reach(request, slug)
-    require_change(request, found)
+    found = _in_use(request, slug)
     form = RoleForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.add_entitlement(found, **form.cleaned_data, actor=actor_of(request))
+            retiring.add_role(found, **form.cleaned_data, actor=actor_of(request))
         except Invalid as error:
             add_errors(form, error)
         except Conflict as conflict:
@@ -119,8 +117,7 @@ def new_role(request: HttpRequest, slug: str) -> HttpResponse:
 @needs(RoleName.OWNER, RoleName.SECURITY_ADMIN)
 def edit_role(request: HttpRequest, slug: str, role: str) -> HttpResponse:
     """Change what a role says, how risky it is and who decides about it."""
-    found = application_in_reach(request, slug)
-    require_change(request, found)
+    found = _in_use(request, slug)
     entitlement = get_object_or_404(found.entitlements, slug=role, retired_at=None)
     form = ChangeRoleForm(request.POST if request.method == "POST" else None, initial=model_to_dict(entitlement))
     if request.method == "POST" and form.is_valid():
@@ -137,6 +134,15 @@ def edit_role(request: HttpRequest, slug: str, role: str) -> HttpResponse:
             messages.success(request, f"{form.cleaned_data['name']} was saved.")
             return redirect("application_roles", found.slug)
     return _form(request, found, form, f"Change {entitlement.name}", "Save role")
+
+
+def _in_use(request: HttpRequest, slug: str) -> Application:
+    """Return an application whose roles the reader may change. Raises Conflict when it is retired."""
+    found = application_in_reach(request, slug)
+    require_change(request, found)
+    if found.retired_at is not None:
+        raise Conflict(f"{found.name} is retired; its roles stay as they were.")
+    return found
 
 
 def _form(request: HttpRequest, found: Application, form: forms.Form, title: str, button: str) -> HttpResponse:

@@ -79,7 +79,9 @@ def _catalogue(request: HttpRequest) -> dict[str, Any]:
     text = request.GET.get("q", "")[:100]
     hits = shipped.search(text)
     there = dict(
-        Application.objects.filter(catalogue_id__in=[one.id for one in hits]).values_list("catalogue_id", "slug")
+        Application.objects.filter(catalogue_id__in=[one.id for one in hits], retired_at=None).values_list(
+            "catalogue_id", "slug"
+        )
     )
     return {
         "page": "applications",
