@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +18,7 @@ from governance.access.sweep import sweep
 from governance.catalog.models import Application, AtEnd, Entitlement
 from governance.catalog.packages import save_package
 from governance.identity.models import Person
-from tests.cast import TESTING, acting, add_application, add_role, ask, hire
+from tests.cast import TESTING, acting, add_application, add_role, ask, hire, move
 
 pytestmark = pytest.mark.django_db
 
@@ -376,3 +377,49 @@ def test_the_approver_sees_what_was_asked_for_together(
     client = browser(linus, fresh=True)
 
     assert "2 roles asked for together" in text(client.get(f"/requests/R-{made.number}/"))
+
+
+def test_who_decides_one_of_a_set_sees_the_others_and_decides_all_that_waits_for_them(
+    ada: Person, linus: Person, analyst: Entitlement, writer: Entitlement
+) -> None:
+    elsewhere = add_role(add_application("Ledgerline", owner=hire("Olga Stern")), "Payer")
+    wanted = [requests.Wanted(one, ask()) for one in (analyst, writer, elsewhere)]
+    together = requests.submit_together(ada, wanted, actor=acting(ada))
+    alone = requests.submit(ada, add_role(analyst.application, "Reader"), ask(), actor=acting(ada))
+    client = browser(linus)
+    first, second, third = together.requests.order_by("id")
+
+    page = re.sub(r"<[^>]+>", "", text(client.get(f"/approvals/?item=R-{first.number}")))
+    chosen = client.get(f"/approvals/several/?set={together.number}").content.decode()
+    numbers = re.findall(r'name="number" value="(\d+)" checked', chosen)
+    done = client.post(f"/approvals/several/?set={together.number}", {"number": numbers, "verdict": "approve"})
+
+    assert f"Asked for together, R-{together.number}" in page
+    assert "Payer in Ledgerline, waiting" in page
+    assert f"{writer.name} in Snowflake, waits for you as well" in page
+    assert numbers == [str(first.number), str(second.number)]
+    assert done.status_code == 200
+    states = AccessRequest.objects.order_by("id").values_list("number", "state")
+    assert dict(states) == {
+        first.number: "approved",
+        second.number: "approved",
+        third.number: "pending",
+        alone.number: "pending",
+    }
+
+
+def test_who_is_asked_about_one_of_a_set_opens_it_and_sees_what_they_are_asked_about(
+    ada: Person, grace: Person, linus: Person, snowflake: Application
+) -> None:
+    asked, other = hire("Olga Stern"), hire("Nils Ek")
+    move(grace, manager_hint=asked.user_name)
+    first = add_role(snowflake, "First", stages=("managers_manager",))
+    wanted = [requests.Wanted(one, ask()) for one in (first, add_role(snowflake, "Second"))]
+    together = requests.submit_together(ada, wanted, actor=acting(ada))
+
+    page = browser(asked).get(f"/requests/R-{together.number}/")
+
+    assert page.status_code == 200
+    assert "First" in text(page)
+    assert "Second" not in text(page)
+    assert browser(other).get(f"/requests/R-{together.number}/").status_code == 404

@@ -54,15 +54,27 @@ def decided(request: HttpRequest) -> HttpResponse:
 @employee_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def several(request: HttpRequest) -> HttpResponse:
-    """Show everything that waits with a tick beside it, and decide what is ticked, each on its own."""
+    """Show everything that waits with a tick beside it, and decide what is ticked, each on its own.
+
+    With `?set=` only what of a set waits for the reader, all of it ticked.
+    """
     person, outcomes, said = person_of(request), [], ""
     if request.method == "POST":
         numbers = [int(text) for text in request.POST.getlist("number") if re.fullmatch(r"\d{1,12}", text)]
         approves, reason = request.POST.get("verdict") == "approve", request.POST.get("reason", "")
         outcomes = [_one_of_several(request, number, approves=approves, reason=reason) for number in numbers]
         said = "" if numbers else "Tick at least one."
-    whole = approving.listed(person)
-    shown = {"page": "approvals", "queue": whole.queue, "total": whole.total, "outcomes": outcomes, "said": said}
+    text = request.GET.get("set", "")
+    set_number = int(text) if re.fullmatch(r"\d{1,12}", text) else None
+    whole = approving.listed(person, set_number=set_number)
+    shown = {
+        "page": "approvals",
+        "queue": whole.queue,
+        "total": whole.total,
+        "outcomes": outcomes,
+        "said": said,
+        "set_number": set_number,
+    }
     return render(request, "my_work/decide_several.html", shown, status=422 if said else 200)
 
 

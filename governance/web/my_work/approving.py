@@ -13,7 +13,7 @@ from governance.access.approvers import Voter, voters
 from governance.access.beside import Before, Beside, Reached, beside
 from governance.access.deciding import duties_broken_by, needs_fresh_sign_in
 from governance.access.models import AccessRequest, Approval, GrantCause, Turn
-from governance.access.queries import waiting_for
+from governance.access.queries import asked_together, waiting_for
 from governance.core.clock import is_open_ended
 from governance.core.errors import NotFound
 from governance.identity.models import Person
@@ -64,6 +64,9 @@ class Facts:
     peers: int
     peers_with_it: int
     beside: Beside
+    #: What it was asked for together with, and which of that waits for the reader as well.
+    together: tuple[AccessRequest, ...]
+    waits_as_well: frozenset[int]
     decided: tuple[Approval, ...]
     turns: tuple[Turn, ...]
     #: Who may decide now; the reader's own among them when it is open.
@@ -131,10 +134,13 @@ class Outcome:
     is_done: bool
 
 
-def listed(person: Person) -> Approvals:
-    """Return what waits for a person, without the facts of any."""
-    queue, total = _queue(person)
-    return Approvals(queue, total, None, None)
+def listed(person: Person, *, set_number: int | None = None) -> Approvals:
+    """Return what waits for a person, or what of a set does, without the facts of any."""
+    if set_number is None:
+        queue, total = _queue(person)
+        return Approvals(queue, total, None, None)
+    together = tuple(waiting_for(person).filter(request_set__number=set_number))
+    return Approvals(together, len(together), None, None)
 
 
 def is_powerful(request: AccessRequest) -> bool:
@@ -188,7 +194,7 @@ def showing(request: AccessRequest, person: Person, at: datetime) -> Approvals:
 
 
 def facts(request: AccessRequest, queue: Sequence[AccessRequest], person: Person, at: datetime) -> Facts:
-    """Return the facts of one request. Six statements, and one for each further place where somebody is asked."""
+    """Return the facts of one request. Six statements, one more of a set, and for each further place that is asked."""
     verdict: dict[str, Any] = request.verdict
     held: dict[str, Any] = verdict.get("facts", {}).get("held", {})
     risk: dict[str, Any] = verdict.get("risk", {})
@@ -206,6 +212,8 @@ def facts(request: AccessRequest, queue: Sequence[AccessRequest], person: Person
         peers=int(held.get("peers", 0)),
         peers_with_it=int(held.get("peers_with_it", 0)),
         beside=beside(request, at=at),
+        together=tuple(asked_together(request)),
+        waits_as_well=_of_same_set(request, queue),
         decided=tuple(sorted(request.approvals.all(), key=lambda one: (one.stage, one.pk))),
         turns=tuple(request.turns.all()),
         voters=asked,
@@ -261,6 +269,12 @@ def decided_by(person: Person, *, before: int | None = None) -> list[Approval]:
     if before is not None:
         found = found.filter(pk__lt=before)
     return list(found.order_by("-pk")[: DECIDED_LISTED + 1])
+
+
+def _of_same_set(request: AccessRequest, queue: Sequence[AccessRequest]) -> frozenset[int]:
+    if request.request_set_id is None:
+        return frozenset()
+    return frozenset(one.pk for one in queue if one.request_set_id == request.request_set_id and one.pk != request.pk)
 
 
 def _queue(person: Person) -> tuple[tuple[AccessRequest, ...], int]:

@@ -12,6 +12,7 @@ from governance.access import queries, requests
 from governance.access.models import AccessRequest, RequestSet, RequestState
 from governance.access.queries import WITH_REQUEST
 from governance.access.requests import Wanted
+from governance.access.waiting_sql import waits_for
 from governance.core import clock
 from governance.core.errors import Conflict, Invalid, NotFound, Refused
 from governance.policy.facts import Ask
@@ -136,11 +137,11 @@ def set_page(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def visible_set(request: HttpRequest, number: int) -> tuple[RequestSet, list[AccessRequest]]:
-    """Return a set and the requests in it that the reader may see. Raises NotFound when there is none."""
-    found = queries.request_set(number)
-    seen = following.visible_requests(person_of(request), standing_of(request)).filter(request_set=found)
+    """Return a set and the requests in it that the reader may see or decides. Raises NotFound when there is none."""
+    found, person = queries.request_set(number), person_of(request)
+    seen = following.visible_requests(person, standing_of(request)).filter(request_set=found)
     members = list(
-        AccessRequest.objects.filter(pk__in=seen.values("pk"))
+        AccessRequest.objects.filter(Q(pk__in=seen.values("pk")) | Q(waits_for(person)), request_set=found)
         .select_related(*WITH_REQUEST)
         .prefetch_related("approvals__approver", "grants__give_operation", "grants__take_operation")
         .order_by("id")
