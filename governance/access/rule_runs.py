@@ -154,10 +154,11 @@ def _somebody_began_before(run: RuleRun) -> bool:
 
 
 _PEOPLE = "SELECT people[%s::int:%s::int] FROM access_rulerun WHERE id = %s"
+#: Only who may have read rules: an autovacuum worker has a transaction as well, for as long as it takes.
 _OLDER = """
 SELECT EXISTS (
     SELECT FROM pg_stat_activity other
-    WHERE other.datname = current_database() AND other.pid <> pg_backend_pid() AND other.backend_xid IS NOT NULL
-        AND other.xact_start < %s
+    WHERE other.datname = current_database() AND other.backend_type = 'client backend'
+        AND other.pid <> pg_backend_pid() AND other.backend_xid IS NOT NULL AND other.xact_start < %s
 )
 """
