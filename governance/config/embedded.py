@@ -30,9 +30,9 @@ def socket_dir(data_dir: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"gatehouse-{digest}"
 
 
-def database_url(data_dir: Path, name: str = DATABASE_NAME) -> str:
+def database_url(data_dir: Path, name: str = DATABASE_NAME, *, user: str = SUPERUSER) -> str:
     """Return the address of the embedded database, running or not."""
-    return f"postgresql://{SUPERUSER}@/{name}?host={quote(str(socket_dir(data_dir)), safe='')}"
+    return f"postgresql://{user}@/{name}?host={quote(str(socket_dir(data_dir)), safe='')}"
 
 
 def kept_secret(data_dir: Path, name: str, make: Callable[[], str]) -> str:

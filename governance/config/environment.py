@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from governance.config import embedded
+from governance.config.database_roles import role_of_this_process
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 
@@ -235,7 +236,7 @@ class Environment(BaseSettings):
         """Return the address of the database."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return embedded.database_url(self.data_dir)
+        return embedded.database_url(self.data_dir, user=role_of_this_process() or embedded.SUPERUSER)
 
     @property
     def long_queue(self) -> str:

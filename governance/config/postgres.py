@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from governance.config import embedded
+from governance.config.database_roles import make_roles
 from governance.config.processes import Program, spawn, stop, wait_until
 
 OLDEST_VERSION = 15
@@ -108,10 +109,12 @@ def answers(data_dir: Path) -> bool:
 
 
 def ensure_database(data_dir: Path) -> None:
-    """Create Gatehouse's database in the running server, unless it is there."""
+    """Create Gatehouse's database in the running server and its roles, unless they are there."""
     with psycopg.connect(embedded.database_url(data_dir, "postgres"), autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [embedded.DATABASE_NAME]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(embedded.DATABASE_NAME)))
+    with psycopg.connect(embedded.database_url(data_dir), autocommit=True) as connection:
+        make_roles(connection, can_sign_in=True)
 
 
 def wait_for_start(data_dir: Path, server: subprocess.Popen[bytes]) -> None:

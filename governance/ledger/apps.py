@@ -3,6 +3,8 @@
 It names its subjects and knows no other room.
 """
 
+import importlib
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
@@ -14,5 +16,6 @@ class LedgerConfig(AppConfig):
     label = "ledger"
 
     def ready(self) -> None:
-        """Have every room register its configuration models: the module `watched` of each, when it has one."""
+        """Have every room register its configuration models (its module `watched`), and add the check of rights."""
         autodiscover_modules("watched")
+        importlib.import_module("governance.ledger.checks")

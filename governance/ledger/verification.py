@@ -203,13 +203,16 @@ class _Walk:
             raise Damaged(index, f"A checkpoint does not hold: {error}.") from error
 
 
-def _check_guards() -> None:
-    """Raise Damaged when a table has lost a trigger that makes it insert-only, or the trigger can be bypassed."""
+def missing_guards() -> list[str]:
+    """Return the triggers that make the ledger's tables insert-only and are missing, off, or can be bypassed."""
     wanted = {f"ledger_{table}_insert_only_{what}" for table in INSERT_ONLY for what in ("rows", "table")}
     with connection.cursor() as cursor:
         cursor.execute("SELECT tgname FROM pg_trigger WHERE tgenabled = 'A' AND tgname = ANY(%s)", [sorted(wanted)])
-        missing = sorted(wanted - {name for (name,) in cursor.fetchall()})
-    if missing:
+        return sorted(wanted - {name for (name,) in cursor.fetchall()})
+
+
+def _check_guards() -> None:
+    if missing := missing_guards():
         raise Damaged(None, f"Triggers that protect the ledger are missing or switched off: {', '.join(missing)}.")
 
 

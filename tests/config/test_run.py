@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import psutil
+import psycopg
 import pytest
 
+from governance.config.embedded import database_url
 from governance.config.processes import wait_until
+from governance.ledger.rights import RUNTIME, SEQUENCER
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 100
@@ -156,13 +159,34 @@ def test_a_second_start_on_the_same_data_says_so_in_one_sentence(house: Running)
 
 def test_a_management_command_uses_the_running_database(house: Running) -> None:
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c"]
-    source = "from django.db import connection as c; print(c.cursor().execute('SHOW data_directory').fetchone()[0])"
+    asked = "SELECT pg_postmaster_start_time()::text"
+    source = f"from django.db import connection as c; print(c.cursor().execute('{asked}').fetchone()[0])"
     environment = _environment(house.data_dir, house.port)
 
     done = subprocess.run([*command, source], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
 
-    assert done.stdout.strip() == str(house.data_dir / "postgres")
+    with psycopg.connect(database_url(house.data_dir)) as database:
+        assert (done.stdout.strip(),) == database.execute(asked).fetchone()
     assert psutil.pid_exists(house.pids()["database"])
+
+
+def test_only_the_sequencer_can_seal_and_no_process_owns_the_tables(house: Running) -> None:
+    assert wait_until(house.is_ready, timeout_seconds=20)
+
+    with psycopg.connect(database_url(house.data_dir)) as database:
+        ours = database.execute("SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name ~ '^gatehouse'")
+        assert {user for (user,) in ours} == {RUNTIME, SEQUENCER}
+
+
+def test_the_check_at_deploy_finds_no_right_too_many(house: Running) -> None:
+    command = [sys.executable, "manage.py", "check", "--deploy", "--tag", "security"]
+
+    done = subprocess.run(
+        command, cwd=ROOT, env=_environment(house.data_dir, house.port), capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "ledger." not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "builder", "scheduler", "sweeper", "sequencer", "database"])

@@ -8,9 +8,11 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
 
 from governance.config import static_files
 from governance.config.schema import unapplied_migrations
+from governance.ledger.rights import grant_rights, roles_exist
 
 
 class Command(BaseCommand):
@@ -27,6 +29,7 @@ class Command(BaseCommand):
         """Do what is to do, saying each step."""
         self._migrate()
         call_command("createcachetable", verbosity=0)
+        self._grant_rights()
         self._collect_static_files()
         self._make_ledger_key()
         if demo:
@@ -37,6 +40,12 @@ class Command(BaseCommand):
         if waiting:
             self.stdout.write(f"Applying {waiting} migrations")
             call_command("migrate", interactive=False, verbosity=0)
+
+    def _grant_rights(self) -> None:
+        # Somebody may run everything as one user of the database; `check --deploy` then says what that means.
+        if roles_exist():
+            with transaction.atomic():
+                grant_rights()
 
     def _collect_static_files(self) -> None:
         present = static_files.fingerprint()
