@@ -29,3 +29,6 @@ GRANT_WITHHELD = "grant.withheld"
 GRANT_RELEASED = "grant.released"
 REMOVAL_ORDERED = "removal.ordered"
 RULE_APPLIED = "rule.applied"
+#: It failed too often in a row and waits for a person.
+RULE_PARKED = "rule.parked"
+RULE_TRIED_AGAIN = "rule.tried_again"

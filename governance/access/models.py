@@ -464,7 +464,9 @@ class Withheld(models.Model):
 class RuleRun(models.Model):
     """Everybody is brought in line with a birthright rule that changed: what is to be done, and how far it is.
 
-    The mark moves in the transaction that does the work, so that a worker may be killed anywhere.
+    The mark moves in the transaction that does the work, so that a worker may be killed anywhere. What fails is tried
+    again at `retry_at`, and put aside at `parked_at` when it failed too often in a row: until a person wants it tried
+    again, or a later run of the rule has done what it was to do.
     """
 
     rule = models.ForeignKey(BirthrightRule, on_delete=models.PROTECT, related_name="runs")
@@ -489,10 +491,19 @@ class RuleRun(models.Model):
     ended = models.PositiveIntegerField(default=0)
     kept = models.PositiveIntegerField(default=0)
     held_back = models.PositiveIntegerField(default=0)
+    #: How often in a row a step of it failed, and what of.
+    failures = models.PositiveSmallIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    parked_at = models.DateTimeField(null=True, blank=True)
+    cause = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(done__lte=F("total")), name="rule_run_does_no_more_than_it_listed"),
+            models.CheckConstraint(
+                condition=Q(parked_at__isnull=True) | (Q(failures__gt=0) & ~Q(cause="")),
+                name="rule_run_is_parked_for_a_cause",
+            ),
         ]
         indexes = [
             models.Index(fields=["due_at", "id"], name="rule_run_due", condition=Q(finished_at__isnull=True)),

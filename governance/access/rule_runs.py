@@ -1,17 +1,18 @@
 """Changing a birthright rule, and bringing everybody in line with it: as a set, in batches, wherever it was killed.
 
 The change itself is one short transaction. Whoever joins or moves afterwards is judged by it at once; everybody else
-is listed by one question and done in batches by workers.
+is listed by one question and done in batches by workers. What fails is put aside (`rule_parking`) and holds up nobody.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
 
-from governance.access import birthright, events
+from governance.access import birthright, events, rule_parking
 from governance.access.birthright_sets import concerned_people, scope_of
 from governance.access.models import RuleRun
 from governance.catalog import rules
@@ -24,7 +25,6 @@ from governance.core.statements import row
 from governance.core.wakeup import wake
 from governance.ledger.recording import Subject, record
 
-WAKE = "access.apply_rules"
 #: Small enough that nobody whose row it locks waits long, large enough that the cost of a transaction is shared.
 BATCH = 500
 #: What is planned begins so much later, so that no server whose clock is behind judges by the version before.
@@ -54,44 +54,78 @@ def retire_rule(rule: BirthrightRule, *, actor: Actor) -> None:
     _order(rule, None, due_at=now(), actor=actor)
 
 
+@transaction.atomic
+def call_off(rule: BirthrightRule, number: int, *, actor: Actor) -> None:
+    """Take back a version of a rule that has not begun; the one before stays in force, and nobody is looked at.
+
+    What it raises is that of `catalog.rules.call_off`.
+    """
+    version = rules.call_off(rule, number, before=now() + CLOCKS_DIFFER, actor=actor)
+    RuleRun.objects.filter(version=version, listed_at__isnull=True).delete()
+
+
 def work() -> int:
     """Do what is due of all runs that no other worker is at; return for how many people something was looked at.
 
-    Stops where a transaction that began before a change has not ended: it may judge by the old version, so everybody
-    is listed after it. The tick comes back.
+    A run is left for the next tick where a transaction that began before its change has not ended: it may judge by the
+    old version, so everybody is listed after it. One that fails is left for later. The others go on meanwhile.
     """
-    looked_at = 0
-    while (did := _step()) is not None:
+    looked_at, turn = 0, _Turn()
+    while (did := _step(turn)) is not None:
         looked_at += did
     return looked_at
 
 
-@transaction.atomic
-def _step() -> int | None:
+@dataclass(slots=True)
+class _Turn:
+    """What one worker is at, and what it leaves for the next tick."""
+
+    run_id: int | None = None
+    left: set[int] = field(default_factory=set)
+
+    def put_down(self) -> None:
+        """Be at nothing."""
+        self.run_id = None
+
+
+def _step(turn: _Turn) -> int | None:
     """Take one step of the oldest run that is due and return for how many people; None when there is nothing to do."""
+    turn.put_down()
+    try:
+        return _take_step(turn)
+    except Exception as error:  # Whatever it is, the other runs must not wait for it.
+        if turn.run_id is None:
+            raise
+        rule_parking.note_failure(turn.run_id, error)
+        return 0
+
+
+@transaction.atomic
+def _take_step(turn: _Turn) -> int | None:
     at = now()
-    due = RuleRun.objects.select_for_update(skip_locked=True, of=("self",)).select_related("rule")
-    run = due.defer("people").filter(finished_at__isnull=True, due_at__lte=at).order_by("due_at", "id").first()
+    due = RuleRun.objects.select_for_update(skip_locked=True, of=("self",)).select_related("rule").defer("people")
+    run = due.filter(rule_parking.is_due(at)).exclude(pk__in=turn.left).order_by("due_at", "id").first()
     if run is None:
         return None
+    turn.run_id = run.pk
     if run.seen_at is None:
         RuleRun.objects.filter(pk=run.pk).update(seen_at=_database_clock())
-        return 0
-    if run.listed_at is None:
-        return _list(run, at)
-    return _batch(run, at)
+    elif run.listed_at is not None:
+        return _batch(run, at)
+    elif _somebody_began_before(run):
+        turn.left.add(run.pk)
+    else:
+        _list(run, at)
+    return 0
 
 
-def _list(run: RuleRun, at: datetime) -> int | None:
-    if _somebody_began_before(run):
-        return None
+def _list(run: RuleRun, at: datetime) -> None:
     in_force = rules_in_force().rules
     own = next((rule for rule in in_force if rule.rule_id == run.rule_id), None)
     people = concerned_people(scope_of(run.rule_id, in_force, own, at=at), at=at)
     RuleRun.objects.filter(pk=run.pk).update(people=people, total=len(people), listed_at=at)
     if not people:
         _finish(run, at)
-    return 0
 
 
 def _batch(run: RuleRun, at: datetime) -> int:
@@ -106,6 +140,7 @@ def _batch(run: RuleRun, at: datetime) -> int:
         ended=F("ended") + applied.ended,
         kept=F("kept") + applied.kept,
         held_back=F("held_back") + applied.held_back,
+        **rule_parking.AFRESH,
     )
     if run.done + BATCH >= run.total:
         _finish(run, at)
@@ -113,7 +148,8 @@ def _batch(run: RuleRun, at: datetime) -> int:
 
 
 def _finish(run: RuleRun, at: datetime) -> None:
-    RuleRun.objects.filter(pk=run.pk).update(finished_at=at, people=[])
+    RuleRun.objects.filter(pk=run.pk).update(finished_at=at, people=[], **rule_parking.AFRESH)
+    rule_parking.close_parked(run, at=at)
     run.refresh_from_db()
     counted = ("total", "started", "went_on", "ended", "kept", "held_back")
     record(
@@ -133,7 +169,7 @@ def _order(rule: BirthrightRule, version: BirthrightRuleVersion | None, *, due_a
         correlation_id=actor.correlation_id,
         due_at=due_at,
     )
-    wake(WAKE)
+    wake(rule_parking.WAKE)
 
 
 def _actor(run: RuleRun) -> Actor:

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access import birthright_preview, rule_runs
+from governance.access import birthright_preview, rule_parking, rule_runs
 from governance.access.birthright_preview import EFFECTS, Preview
 from governance.access.models import RuleRun, RuleSuggestion
 from governance.access.suggestions import condition_of
@@ -44,6 +44,7 @@ class VersionShape(serializers.ModelSerializer[BirthrightRuleVersion]):
     entitlements = EntitlementBrief(many=True, read_only=True)
     except_people = serializers.ListField(child=serializers.UUIDField(), source="except_refs", read_only=True)
     grace_days = serializers.IntegerField(source="grace.days", read_only=True)
+    called_off_at = serializers.DateTimeField(source="call_off.at", default=None, read_only=True)
 
     class Meta:
         model = BirthrightRuleVersion
@@ -59,11 +60,16 @@ class VersionShape(serializers.ModelSerializer[BirthrightRuleVersion]):
             "except_people",
             "grace_days",
             "entitlements",
+            "called_off_at",
         ]
 
 
 class RunShape(serializers.ModelSerializer[RuleRun]):
-    """How far everybody is in line with a version; `version` null: the rule was retired."""
+    """How far everybody is in line with a version; `version` null: the rule was retired.
+
+    A step that fails is tried again at `retry_at`; after five in a row the run is put aside at `parked_at`, until it is
+    tried again or a later version does what is left (`finished_at`).
+    """
 
     version = serializers.IntegerField(source="version.number", default=None, read_only=True)
 
@@ -80,6 +86,10 @@ class RunShape(serializers.ModelSerializer[RuleRun]):
             "kept",
             "went_on",
             "held_back",
+            "failures",
+            "retry_at",
+            "parked_at",
+            "cause",
         ]
 
 
@@ -258,6 +268,42 @@ class RetireRule(DoorView):
         return Response(_shown(slug))
 
 
+class TryRuleAgain(DoorView):
+    """Go on with a rule that could not be applied."""
+
+    needs = _WRITERS
+
+    @extend_schema(
+        summary="Try again what could not be applied of a rule",
+        description="A run that failed too often in a row is put aside (`parked_at`, `cause`). 409: none is.",
+        request=NothingIn,
+        responses=RuleShape,
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Have the workers go on from where they stopped."""
+        NothingIn(data=request.data).is_valid(raise_exception=True)
+        rule_parking.try_again(birthright_rule(slug), actor=self.actor)
+        return Response(_shown(slug))
+
+
+class CallOff(DoorView):
+    """Take back a version of a rule before it begins."""
+
+    needs = _WRITERS
+
+    @extend_schema(
+        summary="Call off a version that has not begun",
+        description="It never begins; the version before stays in force. 409: it has begun, or was called off before.",
+        request=NothingIn,
+        responses=RuleShape,
+    )
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        """Call it off."""
+        NothingIn(data=request.data).is_valid(raise_exception=True)
+        rule_runs.call_off(birthright_rule(slug), number, actor=self.actor)
+        return Response(_shown(slug))
+
+
 class RulePreview(DoorView):
     """What a change of a rule would do."""
 
@@ -298,7 +344,8 @@ class RuleSuggestions(ListView):
 def _rules() -> QuerySet[BirthrightRule]:
     roles = Prefetch("entitlements", Entitlement.objects.select_related("application").order_by("pk"))
     refs = RawSQL(_EXCEPT_REFS, (), output_field=ArrayField(UUIDField()))  # noqa: S611 - a constant of the code
-    versions = BirthrightRuleVersion.objects.annotate(except_refs=refs).prefetch_related(roles).order_by("-number")
+    versions = BirthrightRuleVersion.objects.annotate(except_refs=refs).prefetch_related(roles)
+    versions = versions.select_related("call_off").order_by("-number")
     runs = RuleRun.objects.defer("people").select_related("version").order_by("-id")
     return BirthrightRule.objects.prefetch_related(Prefetch("versions", versions), Prefetch("runs", runs))
 

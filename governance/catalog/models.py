@@ -367,8 +367,9 @@ USUAL_PRIORITY = 100
 class BirthrightRuleVersion(models.Model):
     """Whom a rule applies to and what it gives them, or keeps away from them, from `effective_at` on. Insert-only.
 
-    The version in force is the one with the highest number that has begun: one that is saved later replaces one that
-    is planned. A rule that keeps away does so for rules of the same and of a higher number in `priority`.
+    The version in force is the one with the highest number that has begun and was not called off: one that is saved
+    later replaces one that is planned. A rule that keeps away does so for rules of the same and of a higher number in
+    `priority`.
     """
 
     rule = models.ForeignKey(BirthrightRule, on_delete=models.PROTECT, related_name="versions")
@@ -400,6 +401,18 @@ class BirthrightRuleVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id} v{self.number}"
+
+
+class RuleCallOff(models.Model):
+    """A version of a birthright rule was taken back before it began: it never counts. Insert-only."""
+
+    version = models.OneToOneField(BirthrightRuleVersion, on_delete=models.PROTECT, related_name="call_off")
+    at = models.DateTimeField()
+    by_ref = models.CharField(max_length=120)
+    correlation_id = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.version_id} called off"
 
 
 class SodRule(models.Model):

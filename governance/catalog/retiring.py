@@ -89,7 +89,10 @@ WITH live AS (
     SELECT 'rule' AS kind, rule.slug, rule.name, link.entitlement_id
     FROM catalog_birthrightrule rule
     JOIN LATERAL (
-        SELECT id FROM catalog_birthrightruleversion WHERE rule_id = rule.id ORDER BY number DESC LIMIT 1
+        SELECT version.id FROM catalog_birthrightruleversion version
+        WHERE version.rule_id = rule.id
+            AND NOT EXISTS (SELECT FROM catalog_rulecalloff gone WHERE gone.version_id = version.id)
+        ORDER BY version.number DESC LIMIT 1
     ) said ON true
     JOIN catalog_birthrightruleversion_entitlements link ON link.birthrightruleversion_id = said.id
     WHERE rule.retired_at IS NULL

@@ -11,10 +11,17 @@ from django.db.models import Max
 from django.utils.text import slugify
 
 from governance.catalog import events
-from governance.catalog.models import USUAL_PRIORITY, BirthrightRule, BirthrightRuleVersion, Entitlement, RuleEffect
+from governance.catalog.models import (
+    USUAL_PRIORITY,
+    BirthrightRule,
+    BirthrightRuleVersion,
+    Entitlement,
+    RuleCallOff,
+    RuleEffect,
+)
 from governance.core.actor import Actor
 from governance.core.clock import now
-from governance.core.errors import Conflict, Invalid
+from governance.core.errors import Conflict, Invalid, NotFound
 from governance.identity.models import Person
 from governance.identity.selection import check_condition
 from governance.ledger.recording import Subject, record
@@ -125,6 +132,38 @@ def retire_rule(rule: BirthrightRule, *, actor: Actor) -> None:
     if not BirthrightRule.objects.filter(pk=rule.pk, retired_at__isnull=True).update(retired_at=now()):
         raise Conflict(f"{rule.name} was retired before.")
     record(events.RULE_RETIRED, actor=actor, subjects=[_subject(rule)])
+
+
+@transaction.atomic
+def call_off(rule: BirthrightRule, number: int, *, before: datetime, actor: Actor) -> BirthrightRuleVersion:
+    """Return a version of a rule, taken back for good; it has to begin later than `before`.
+
+    Raises NotFound when there is no such version, and Conflict when it begins, was called off, or a version that was
+    saved later has taken its place.
+    """
+    rule = BirthrightRule.objects.select_for_update(no_key=True).get(pk=rule.pk)
+    version = rule.versions.filter(number=number).first()
+    if version is None:
+        raise NotFound(f"{rule.name} has no version {number}.")
+    if why_not := _why_it_stays(rule, version, before):
+        raise Conflict(why_not)
+    RuleCallOff.objects.create(version=version, at=now(), by_ref=actor.ref, correlation_id=actor.correlation_id)
+    data = {"version": version.number, "effective_at": version.effective_at}
+    record(events.RULE_CALLED_OFF, actor=actor, subjects=[_subject(rule)], data=data)
+    return version
+
+
+def _why_it_stays(rule: BirthrightRule, version: BirthrightRuleVersion, before: datetime) -> str:
+    if rule.retired_at is not None:
+        return f"{rule.name} is retired, with what it planned."
+    if RuleCallOff.objects.filter(version=version).exists():
+        return f"Version {version.number} of {rule.name} was called off before."
+    if version.effective_at <= before:
+        return f"Version {version.number} of {rule.name} has begun. Write another version to change it."
+    later = rule.versions.filter(number__gt=version.number, effective_at__lte=before, call_off__isnull=True)
+    if (found := later.order_by("-number").first()) is not None:
+        return f"Version {found.number} of {rule.name} has taken the place of version {version.number}."
+    return ""
 
 
 def _new(terms: RuleTerms, at: datetime) -> BirthrightRule:

@@ -128,6 +128,7 @@ FROM (
     SELECT DISTINCT ON (said.rule_id) said.*
     FROM catalog_birthrightruleversion said JOIN catalog_birthrightrule rule ON rule.id = said.rule_id
     WHERE said.effective_at <= %(at)s AND rule.retired_at IS NULL
+        AND NOT EXISTS (SELECT FROM catalog_rulecalloff gone WHERE gone.version_id = said.id)
     ORDER BY said.rule_id, said.number DESC
 ) version
 JOIN (
@@ -150,6 +151,7 @@ _LAST_TERMS = """
 SELECT DISTINCT ON (said.rule_id) said.rule_id, said.priority, extract(epoch FROM said.grace)::bigint
 FROM catalog_birthrightruleversion said
 WHERE said.rule_id = ANY(%(rules)s::bigint[]) AND said.effective_at <= %(at)s
+    AND NOT EXISTS (SELECT FROM catalog_rulecalloff gone WHERE gone.version_id = said.id)
 ORDER BY said.rule_id, said.number DESC
 """
 _EVER_KEPT_AWAY = """

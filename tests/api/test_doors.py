@@ -152,6 +152,10 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     ],
     "rule": [("get", "rules/nothing/", {}, {"mallory": 403, "grace": 403})],
     "rule_versions": [("post", "rules/nothing/versions/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "rule_try_again": [("post", "rules/nothing/try-again/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "rule_call_off": [
+        ("post", "rules/nothing/versions/1/call-off/", {}, {"mallory": 403, "linus": 403, "audrey": 403})
+    ],
     "rule_retire": [("post", "rules/nothing/retire/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "rule_previews": [("post", "rule-previews/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "rule_suggestions": [("get", "rule-suggestions/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from governance.access import rule_runs, suggestions
+from governance.access import birthright, rule_parking, rule_runs, suggestions
 from governance.access.models import Grant
 from governance.catalog.models import BirthrightRule, Entitlement
 from governance.core.clock import now
@@ -102,3 +102,35 @@ def test_suggestions_come_with_their_condition_and_shares(sam: Person, analyst: 
 
     assert (said["people"], said["holders"], said["missing"], said["percent"]) == (6, 5, 1, 83)
     assert said["condition"] == 'department eq "Finance"'
+
+
+def test_a_planned_version_is_called_off_by_a_script(ada: Person, sam: Person, analyst: Entitlement, as_: As) -> None:
+    script = as_(sam)
+    script.post("rules/", terms(starts_at="2099-05-01T00:00:00Z"))
+
+    said = script.post("rules/engineers/versions/1/call-off/", {}).json()
+
+    assert said["versions"][0]["called_off_at"] is not None
+    assert said["runs"] == []
+    assert script.post("rules/engineers/versions/1/call-off/", {}).status_code == 409
+
+
+def test_a_rule_that_could_not_be_applied_is_tried_again_by_a_script(
+    ada: Person, sam: Person, analyst: Entitlement, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = as_(sam)
+    script.post("rules/", terms())
+    with monkeypatch.context() as broken:
+        broken.setattr(rule_parking, "FAILURES_TO_PARK", 1)
+        broken.setattr(birthright, "apply", lambda *_, **__: 1 // 0)
+        rule_runs.work()
+    run = script.get("rules/engineers/").json()["runs"][0]
+    assert (run["failures"], run["parked_at"] is not None) == (1, True)
+    assert run["cause"].startswith("ZeroDivisionError")
+
+    (run,) = script.post("rules/engineers/try-again/", {}).json()["runs"]
+    rule_runs.work()
+
+    assert (run["failures"], run["parked_at"], run["cause"]) == (0, None, "")
+    assert Grant.objects.count() == 2
+    assert script.post("rules/engineers/try-again/", {}).status_code == 409

@@ -206,6 +206,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "rules/<slug:slug>/change/": (ADMIN, BOTH),
     "rules/<slug:slug>/affected/": (ADMIN, BOTH),
     "rules/<slug:slug>/retire/": (ADMIN, BOTH),
+    "rules/<slug:slug>/try-again/": (ADMIN, POST),
+    "rules/<slug:slug>/versions/<int:number>/call-off/": (ADMIN, POST),
     "evidence/": (ASSURE, GET),
     "evidence/build/": (ASSURE, POST),
     "evidence/<uuid:ref>/": (ASSURE, GET),

@@ -56,7 +56,8 @@ def policies(request: HttpRequest) -> HttpResponse:
     rules = BirthrightRule.objects.annotate(
         people=Count("versions__grants__person", filter=_holding(at), distinct=True)
     )
-    versions = BirthrightRuleVersion.objects.filter(effective_at__lte=at).prefetch_related("entitlements__application")
+    begun = BirthrightRuleVersion.objects.filter(effective_at__lte=at, call_off__isnull=True)
+    versions = begun.prefetch_related("entitlements__application")
     rule_versions = _latest(versions, "rule_id")
     waiting = PolicyProposal.objects.filter(state=ProposalState.PENDING).select_related("proposed_by", "base")
     context = {

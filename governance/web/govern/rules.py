@@ -42,18 +42,35 @@ class RuleShown:
         """Return the version that is in force; none before the first begins, and once it is retired."""
         if self.rule.retired_at is not None:
             return None
-        return next((one for one in self.versions if one.effective_at <= self.at), None)
+        return next((one for one in self._counted if one.effective_at <= self.at), None)
+
+    @property
+    def all_planned(self) -> Sequence[BirthrightRuleVersion]:
+        """Return the versions that begin later, the next one first; one that was saved after them has replaced them."""
+        if self.rule.retired_at is not None:
+            return ()
+        # From the last number down, each that begins before all of those does so at its time.
+        planned: list[BirthrightRuleVersion] = []
+        for one in self._counted:
+            if one.effective_at <= self.at:
+                break
+            if not planned or one.effective_at < planned[0].effective_at:
+                planned.insert(0, one)
+        return planned
 
     @property
     def planned(self) -> BirthrightRuleVersion | None:
-        """Return the version that begins later; one that was saved after it has replaced it."""
-        latest = self.versions[0]
-        return latest if self.rule.retired_at is None and latest.effective_at > self.at else None
+        """Return the version that begins next."""
+        return next(iter(self.all_planned), None)
+
+    @property
+    def _counted(self) -> Sequence[BirthrightRuleVersion]:
+        return [one for one in self.versions if not hasattr(one, "call_off")]
 
     @property
     def shown(self) -> BirthrightRuleVersion:
         """Return the version to speak of."""
-        return self.in_force or self.versions[0]
+        return self.in_force or self.planned or self.versions[0]
 
     @property
     def keeps_away(self) -> bool:
@@ -70,13 +87,15 @@ def rules(request: HttpRequest) -> HttpResponse:
         RuleShown(rule, list(rule.versions.all()), at, rule.people)
         for rule in BirthrightRule.objects.annotate(people=_people(at)).prefetch_related(_versions())
     ]
-    unfinished = set(RuleRun.objects.filter(finished_at__isnull=True, due_at__lte=at).values_list("rule_id", flat=True))
+    open_runs = RuleRun.objects.filter(finished_at__isnull=True, due_at__lte=at).values_list("rule_id", "parked_at")
+    unfinished = {rule_id for rule_id, parked_at in open_runs if parked_at is None}
     live = [one for one in found if one.rule.retired_at is None]
     context = {
         "page": "policies",
         "rules": sorted(live, key=lambda one: (one.shown.priority, one.rule.pk)),
         "retired": sorted((one for one in found if one.rule.retired_at), key=lambda one: one.rule.name),
         "unfinished": unfinished,
+        "parked": {rule_id for rule_id, parked_at in open_runs if parked_at is not None},
         "may_change": standing_of(request).is_security_admin,
     }
     return render(request, "govern/rules.html", context)
@@ -88,7 +107,7 @@ def rule(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a rule: what it says and said, how far it is applied, and who has what by it."""
     at = now()
     found = birthright_rule(slug)
-    shown = RuleShown(found, list(found.versions.prefetch_related(_roles()).order_by("-number")), at)
+    shown = RuleShown(found, list(_of_versions().filter(rule=found)), at)
     runs = list(
         RuleRun.objects.filter(rule=found, due_at__lte=at)
         .defer("people")
@@ -98,20 +117,22 @@ def rule(request: HttpRequest, slug: str) -> HttpResponse:
     holders = _holders(found, request, at)
     page = sliced(holders, "display_name", request.GET)
     authors, excepted = _named(shown)
+    may_change = standing_of(request).is_security_admin
     in_force, kept = shown.in_force, _kept_until([person.pk for person in page.rows], found, at)
     context = {
         "page": "policies",
         "rule": found,
         "shown": shown,
         "runs": runs,
-        "is_running": any(run.finished_at is None for run in runs),
+        "is_running": any(run.finished_at is None and run.parked_at is None for run in runs),
         "authors": authors,
         "excepted": excepted,
         "applies_to": _applies_to(in_force) if in_force else 0,
         "holders": [(person, kept.get(person.pk)) for person in page.rows],
         "slice": page,
         "sees_all": reach_of(request).applications is None,
-        "may_change": standing_of(request).is_security_admin and found.retired_at is None,
+        "may_change": may_change and found.retired_at is None,
+        "may_try": may_change,
     }
     return show(request, "govern/rule.html", "progress", context)
 
@@ -137,7 +158,9 @@ def _kept_until(person_ids: Sequence[int], found: BirthrightRule, at: datetime) 
 def _named(shown: RuleShown) -> tuple[dict[str, str], dict[int, list[str]]]:
     """Return the names of who wrote the versions, by reference, and of whom each leaves out. One statement."""
     wanted = {key for one in shown.versions for key in one.except_person_ids}
-    refs = {one.created_by_ref for one in shown.versions if _is_ref(one.created_by_ref)}
+    said_by = [one.created_by_ref for one in shown.versions]
+    said_by += [one.call_off.by_ref for one in shown.versions if hasattr(one, "call_off")]
+    refs = {one for one in said_by if _is_ref(one)}
     found = Person.objects.filter(Q(pk__in=wanted) | Q(ref__in=refs)).order_by("display_name", "pk")
     people = list(found.only("pk", "ref", "display_name"))
     authors = {str(one.ref): one.display_name for one in people}
@@ -161,7 +184,11 @@ def _people(at: datetime) -> Count:
 
 
 def _versions() -> Prefetch[str]:
-    return Prefetch("versions", BirthrightRuleVersion.objects.prefetch_related(_roles()).order_by("-number"))
+    return Prefetch("versions", _of_versions())
+
+
+def _of_versions() -> QuerySet[BirthrightRuleVersion]:
+    return BirthrightRuleVersion.objects.select_related("call_off").prefetch_related(_roles()).order_by("-number")
 
 
 def _roles() -> Prefetch[str]:

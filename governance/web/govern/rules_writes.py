@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
 
-from governance.access import birthright_preview, rule_runs
+from governance.access import birthright_preview, rule_parking, rule_runs
 from governance.access.birthright_preview import EFFECTS, Named, Preview
 from governance.catalog import rules as catalog
 from governance.catalog.models import BirthrightRule, Entitlement
@@ -70,7 +72,8 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
     said = _said(request)
     if said is not None:
         return _write(request, RuleForm(said), found)
-    latest = found.versions.prefetch_related("entitlements").order_by("-number")[0]
+    versions = found.versions.prefetch_related("entitlements")
+    latest = versions.order_by(F("call_off").asc(nulls_first=True), "-number")[0]
     return _write(request, RuleForm(initial=RuleForm.initial_of(found.name, latest)), found)
 
 
@@ -89,6 +92,26 @@ def retire(request: HttpRequest, slug: str) -> HttpResponse:
         look_again = False
     context = {"page": "policies", "rule": found, "look": look, "look_again": look_again}
     return render(request, "govern/rule_retire.html", context, status=409 if look_again else 200)
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
+def try_again(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have what could not be applied of a rule tried again."""
+    found = birthright_rule(slug)
+    rule_parking.try_again(found, actor=actor_of(request))
+    messages.success(request, f"{found.name} is tried again, from where it stopped.")
+    return redirect("rule", found.slug)
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
+def call_off(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Take back a version that has not begun."""
+    found = birthright_rule(slug)
+    rule_runs.call_off(found, number, actor=actor_of(request))
+    messages.success(request, f"Version {number} of {found.name} is called off and never begins.")
+    return redirect("rule", found.slug)
 
 
 @needs(RoleName.SECURITY_ADMIN)

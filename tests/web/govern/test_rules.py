@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from governance.access import birthright, rule_runs, suggestions
+from governance.access import birthright, rule_parking, rule_runs, suggestions
 from governance.access.models import Grant, RuleSuggestion
 from governance.catalog import rules
 from governance.catalog.models import BirthrightRule, BirthrightRuleVersion, Entitlement, RuleEffect
@@ -364,3 +364,49 @@ def test_the_pages_stay_within_twelve_statements(
         ) as asked:
             assert client.get(path).status_code == 200, path
         assert len(asked) <= 12, (path, "\n".join(one["sql"][:150] for one in asked))
+
+
+def test_a_rule_that_could_not_be_applied_says_why_and_is_tried_again(
+    ada: Person, sam: Person, audrey: Person, analyst: Entitlement, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_parking, "FAILURES_TO_PARK", 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(birthright, "apply", lambda *_, **__: 1 // 0)
+        save(signed_in(sam), "/new-rule/", rule(analyst))
+
+    page = signed_in(audrey).get("/rules/engineers/").content.decode()
+    assert "Stopped after 0 of 2 people" in page
+    assert "ZeroDivisionError" in page
+    assert "Try again" not in page
+    assert "This goes on without you" not in page
+    assert "Could not be applied" in signed_in(audrey).get("/rules/").content.decode()
+    assert "Try again" in signed_in(sam).get("/rules/engineers/").content.decode()
+
+    answer = signed_in(sam).post("/rules/engineers/try-again/")
+    rule_runs.work()
+
+    assert (answer.status_code, holders(analyst)) == (302, ["Ada Lovelace", "Grace Hopper"])
+    assert signed_in(sam).post("/rules/engineers/try-again/").status_code == 409
+
+
+def test_a_planned_version_is_called_off_on_the_page(
+    ada: Person, sam: Person, audrey: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    client = signed_in(sam)
+    save(client, "/new-rule/", rule(analyst))
+    save(client, "/rules/engineers/change/", rule(analyst, condition="active eq false", starts_on="2099-05-01"))
+    assert "Call off version 2" not in signed_in(audrey).get("/rules/engineers/").content.decode()
+    assert "Version 2 from" in client.get("/rules/").content.decode()
+    assert "Call off version 2" in client.get("/rules/engineers/").content.decode()
+
+    answer = client.post("/rules/engineers/versions/2/call-off/")
+
+    assert answer.status_code == 302
+    page = client.get("/rules/engineers/").content.decode()
+    assert "Called off" in page
+    assert "Call off version" not in page
+    assert "Version 2 from" not in client.get("/rules/").content.decode()
+    # The next version is written from the one that counts.
+    assert ENGINEERS.replace('"', "&quot;") in client.get("/rules/engineers/change/").content.decode()
+    assert client.post("/rules/engineers/versions/1/call-off/").status_code == 409
+    assert client.post("/rules/engineers/versions/7/call-off/").status_code == 404
