@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from governance.access import duties, events, facts, grants, subjects
+from governance.access import duties, events, facts, grants, leave_dates, subjects
 from governance.access.approvers import Deciders, Voter, voters
 from governance.access.beside import beside
 from governance.access.models import AccessRequest, Approval, GrantCause, RequestState
@@ -50,7 +50,7 @@ def approve(
     request = locked_pending(request)
     broken = duties_broken_by(request, duration, at=at)
     said = _Said(approver, approves=True, duration=duration, reason=reason, is_fresh=is_fresh)
-    voter, looked = _look(request, said, _again(request, duration, broken, at))
+    voter, looked = _look(request, said, _again(request, duration, broken, at), at=at)
     _write_approval(request, voter, said, at=at, kept=_kept(request, looked, at))
     if not _is_complete(request):
         _record_decision(events.REQUEST_STAGE_APPROVED, request, reason, {"stage": request.stage}, actor=actor)
@@ -62,7 +62,9 @@ def approve(
         return request
     request.stage += 1
     close(request, RequestState.APPROVED, at=at)
-    _record_decision(events.REQUEST_APPROVED, request, reason, {"shortened_to": whole_seconds(duration)}, actor=actor)
+    ends_by = ends_by_leaving(request, at=at)
+    data: dict[str, object] = {"shortened_to": whole_seconds(duration), "ends_by_leaving": ends_by}
+    _record_decision(events.REQUEST_APPROVED, request, reason, data, actor=actor)
     _grant(request, at=at, actor=actor)
     return request
 
@@ -76,7 +78,7 @@ def deny(request: AccessRequest, *, approver: Person, reason: str, actor: Actor)
     at = now()
     request = locked_pending(request)
     said = _Said(approver, approves=False, reason=reason)
-    voter, looked = _look(request, said)
+    voter, looked = _look(request, said, at=at)
     _write_approval(request, voter, said, at=at, kept=_kept(request, looked, at))
     close(request, RequestState.DENIED, at=at)
     _record_decision(events.REQUEST_DENIED, request, reason, {"stage": request.stage}, actor=actor)
@@ -122,6 +124,11 @@ def decline_by_policy(request: AccessRequest, version: AccessPolicyVersion, *, a
     _record_decision(events.REQUEST_DENIED, request, "", {"by_policy": version.pk}, actor=actor)
 
 
+def ends_by_leaving(request: AccessRequest, *, at: datetime) -> datetime | None:
+    """Return when the person leaves, where what a yes gives, or gave at `at`, would last longer; none otherwise."""
+    return leave_dates.cut_at(request, _shortest(request), at=at) if request.person.leaves_at is not None else None
+
+
 def _is_complete(request: AccessRequest) -> bool:
     """Tell whether as many said yes at the stage that waits as it wants."""
     stage = request.route[request.stage]
@@ -129,11 +136,14 @@ def _is_complete(request: AccessRequest) -> bool:
 
 
 def _grant(request: AccessRequest, *, at: datetime, actor: Actor) -> None:
+    """Start what was asked for, or move the end of what it extends. It ends when the person leaves, at the latest."""
     duration = _shortest(request)
+    leaves_at = leave_dates.cut_at(request, duration, at=at)
     if request.extends is not None and duration is not None and request.extends.ends_at > at:
-        grants.extend(request.extends, ends_at=request.extends.ends_at + duration, actor=actor)
+        grants.extend(request.extends, ends_at=leaves_at or request.extends.ends_at + duration, actor=actor)
         return
     starts_at = max(request.starts_at or at, at)
+    ends_at = OPEN_END if duration is None else starts_at + duration
     grants.start_many(
         [
             grants.NewGrant(
@@ -142,7 +152,7 @@ def _grant(request: AccessRequest, *, at: datetime, actor: Actor) -> None:
                 application_id=request.entitlement.application_id,
                 cause=GrantCause.REQUEST,
                 starts_at=starts_at,
-                ends_at=OPEN_END if duration is None else starts_at + duration,
+                ends_at=leaves_at or ends_at,
                 request_id=request.pk,
             )
         ],
@@ -200,18 +210,23 @@ def _again(request: AccessRequest, chosen: timedelta | None, broken: tuple[DutyC
     return _Again(seen, score(seen, weights_in_force()))
 
 
-def _look(request: AccessRequest, said: _Said, again: _Again | None = None) -> tuple[Voter, _Looked]:
+def _look(request: AccessRequest, said: _Said, again: _Again | None = None, *, at: datetime) -> tuple[Voter, _Looked]:
     """Return in whose place somebody answers, with all that was looked at. Raises Refused with every reason why not."""
     assert said.approver is not None
     asked = {one.person.pk: one for one in voters(request)}
-    looked_at = _facts_of(request, said, said.approver, frozenset(asked), again)
+    looked_at = _facts_of(request, said, said.approver, frozenset(asked), again, at)
     if reasons := refuse_decision(looked_at):
         raise Refused(reasons)
     return asked[said.approver.pk], _Looked(looked_at, again)
 
 
 def _facts_of(
-    request: AccessRequest, said: _Said, approver: Person, asked: frozenset[int], again: _Again | None
+    request: AccessRequest,
+    said: _Said,
+    approver: Person,
+    asked: frozenset[int],
+    again: _Again | None,
+    at: datetime,
 ) -> DecisionFacts:
     entitlement, version = request.entitlement, request.policy_version
     policy = again.seen.policy if again else None
@@ -240,6 +255,8 @@ def _facts_of(
         risk_points=again.risk.points if again else 0,
         refused_from=version.refused_from,
         needs_security_from=version.needs_security_from,
+        leaves_at=request.person.leaves_at,
+        begins_at=leave_dates.begins(request, at=at),
         asks_security=any(stage.kind == BY_SECURITY.kind for stage in request.route),
     )
 

@@ -21,7 +21,8 @@ def keep_until(grants: Sequence[Grant], until: Mapping[int, datetime], *, at: da
     """
     for grant in grants:
         grant.end_cause = EndCause.RULE
-    _move(grants, until, "shortened", events.GRANT_SHORTENED, at=at, actor=actor)
+    rule = EndCause.RULE.value
+    move_ends(grants, until, "shortened", events.GRANT_SHORTENED, cause=rule, at=at, actor=actor)
 
 
 def go_on(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
@@ -31,12 +32,24 @@ def go_on(grants: Sequence[Grant], *, at: datetime, actor: Actor) -> None:
     """
     for grant in grants:
         grant.end_cause = ""
-    _move(grants, {grant.pk: OPEN_END for grant in grants}, "extended", events.GRANT_EXTENDED, at=at, actor=actor)
+    ends = {grant.pk: OPEN_END for grant in grants}
+    move_ends(grants, ends, "extended", events.GRANT_EXTENDED, cause=EndCause.RULE.value, at=at, actor=actor)
 
 
-def _move(
-    grants: Sequence[Grant], ends: Mapping[int, datetime], change: str, event: str, *, at: datetime, actor: Actor
+def move_ends(
+    grants: Sequence[Grant],
+    ends: Mapping[int, datetime],
+    change: str,
+    event: str,
+    *,
+    cause: str,
+    at: datetime,
+    actor: Actor,
 ) -> None:
+    """Move the ends of locked grants, by primary key, and record why.
+
+    Joins the caller's transaction, the people locked. A fixed number of statements.
+    """
     if not grants:
         return
     before = {grant.pk: grant.ends_at for grant in grants}
@@ -51,7 +64,7 @@ def _move(
             event,
             actor=actor,
             subjects=subjects.of_grant(grant, refs[grant.person_id]),
-            data={"from": _said(before[grant.pk]), "to": _said(grant.ends_at), "cause": EndCause.RULE.value},
+            data={"from": _said(before[grant.pk]), "to": _said(grant.ends_at), "cause": cause},
         )
         for grant in grants
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from governance.access import endings, events, subjects
+from governance.access import endings, events, leave_dates, subjects
 from governance.access.models import CalledOff, EndCause, Grant, GrantCause
 from governance.catalog.models import AccessPolicyVersion, Entitlement
 from governance.core.actor import Actor
@@ -22,21 +22,24 @@ from governance.ledger.recording import Record, record_many
 def call_off_ineligible(beginning: Sequence[Grant], *, at: datetime, actor: Actor) -> list[Grant]:
     """Call off what was asked for and must not begin any more, with every reason; return the others.
 
-    Joins the caller's transaction, the people locked. Duties are looked at by `withholding.call_off_forbidden`.
+    Of those, what outlasts a leave date that was planned meanwhile is shortened to it. Joins the caller's transaction,
+    the people locked. Duties are looked at by `withholding.call_off_forbidden`.
     """
     asked = [grant for grant in beginning if grant.cause == GrantCause.REQUEST]
     if not asked:
         return list(beginning)
-    why = _reasons(asked, at)
+    people = Person.objects.in_bulk({grant.person_id for grant in asked})
+    why = _reasons(asked, people, at)
     called_off = [grant for grant in asked if grant.pk in why]
     _write(called_off, why, at=at, actor=actor)
+    begin = [grant for grant in asked if grant.pk not in why]
+    leave_dates.shorten_to_leaving(begin, people, at=at, actor=actor)
     return [grant for grant in beginning if grant.pk not in why]
 
 
-def _reasons(asked: Sequence[Grant], at: datetime) -> dict[int, list[Reason]]:
-    """Return why some of these must not begin, by grant. Four statements, however many."""
+def _reasons(asked: Sequence[Grant], people: Mapping[int, Person], at: datetime) -> dict[int, list[Reason]]:
+    """Return why some of these must not begin, by grant. Three statements, however many."""
     roles = Entitlement.objects.select_related("application").in_bulk({grant.entitlement_id for grant in asked})
-    people = Person.objects.in_bulk({grant.person_id for grant in asked})
     conditions = _conditions({role.policy_id for role in roles.values()}, at)
     texts = sorted(set(conditions.values()))
     met = selected_among(texts, list(people))
@@ -45,18 +48,20 @@ def _reasons(asked: Sequence[Grant], at: datetime) -> dict[int, list[Reason]]:
         role, person = roles[grant.entitlement_id], people[grant.person_id]
         condition = conditions.get(role.policy_id)
         selects = condition is not None and met.get(person.pk, [False] * len(texts))[texts.index(condition)]
-        if reasons := _reasons_of(role, person, is_selected=selects):
+        if reasons := _reasons_of(role, person, is_selected=selects, at=at):
             found[grant.pk] = reasons
     return found
 
 
-def _reasons_of(role: Entitlement, person: Person, *, is_selected: bool) -> list[Reason]:
+def _reasons_of(role: Entitlement, person: Person, *, is_selected: bool, at: datetime) -> list[Reason]:
     name = f"{role.name} in {role.application.name}"
     reasons = []
     if role.retired_at is not None or role.application.retired_at is not None:
         reasons.append(Reason("retired", f"{name} does not exist any more."))
     if person.status != Status.ACTIVE:
         reasons.append(Reason("person_left", f"{person.display_name} is not active any more."))
+    elif person.leaves_at is not None and person.leaves_at <= at:
+        reasons.append(Reason("beyond_leaving", f"{person.display_name} leaves before this begins."))
     elif not is_selected:
         reasons.append(Reason("not_eligible", f"The policy no longer lets {person.display_name} have {name}."))
     return reasons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from governance.core.errors import Reason
 from governance.policy.durations import SHORTEST, spoken
@@ -46,6 +46,9 @@ class DecisionFacts:
     refused_from: int | None = None
     needs_security_from: int | None = None
     asks_security: bool = False
+    #: When the person leaves, as planned now, and from when on a yes would give something.
+    leaves_at: datetime | None = None
+    begins_at: datetime | None = None
 
 
 def needs_fresh_sign_in(*, level: int, points: int, is_privileged: bool, never_automatic_from: int | None) -> bool:
@@ -73,12 +76,7 @@ def _who(facts: DecisionFacts) -> Iterator[Reason]:
 
 
 def _conditions(facts: DecisionFacts) -> Iterator[Reason]:
-    if not facts.person_is_active:
-        yield Reason("person_left", f"{facts.person_name} is not active any more.")
-    if facts.entitlement_is_retired:
-        yield Reason("retired", f"{facts.entitlement_name} does not exist any more.")
-    if not facts.may_still_request:
-        yield Reason("not_eligible", f"The policy no longer lets {facts.person_name} have this.")
+    yield from _person_and_role(facts)
     yield from _policy_now(facts)
     if facts.needs_fresh_sign_in and not facts.is_freshly_signed_in:
         yield Reason(
@@ -99,6 +97,20 @@ def _conditions(facts: DecisionFacts) -> Iterator[Reason]:
         yield Reason("longer_than_asked", f"They asked for {spoken(asked)}; you can only shorten it.", "duration")
     if chosen > facts.max_duration:
         yield Reason("too_long", f"The longest is {spoken(facts.max_duration)}.", "duration")
+
+
+def _person_and_role(facts: DecisionFacts) -> Iterator[Reason]:
+    if not facts.person_is_active:
+        yield Reason("person_left", f"{facts.person_name} is not active any more.")
+    if facts.entitlement_is_retired:
+        yield Reason("retired", f"{facts.entitlement_name} does not exist any more.")
+    if facts.leaves_at is not None and facts.begins_at is not None and facts.leaves_at <= facts.begins_at:
+        yield Reason(
+            "beyond_leaving",
+            f"{facts.person_name} leaves on {facts.leaves_at:%d %B %Y at %H:%M} UTC, before this would give anything.",
+        )
+    if not facts.may_still_request:
+        yield Reason("not_eligible", f"The policy no longer lets {facts.person_name} have this.")
 
 
 def _policy_now(facts: DecisionFacts) -> Iterator[Reason]:

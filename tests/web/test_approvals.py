@@ -6,15 +6,19 @@ import contextlib
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
 from governance.access.models import RequestState
 from governance.access.queries import waiting_for
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
+from governance.core.clock import now
 from governance.core.errors import Refused
 from governance.identity.models import Person
+from governance.identity.queries import locked_person
 from governance.lifecycle import actions as lifecycle
+from governance.lifecycle import planning
 from governance.web import counts
 from tests import cast
 from tests.web import stories
@@ -46,6 +50,23 @@ def test_the_oldest_is_open_and_the_address_opens_another(
 
     assert f'data-current="{first.number}"' in client.get("/approvals/").content.decode()
     assert f'data-current="{second.number}"' in client.get(f"/approvals/?item=R-{second.number}").content.decode()
+
+
+@pytest.mark.parametrize("headers", [{}, PART], ids=["page", "htmx"])
+def test_who_leaves_before_the_end_is_told_of_beside_the_buttons_and_after_the_yes(
+    headers: dict[str, str], ada: Person, linus: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    request = stories.submit(ada, analyst)
+    client = signed_in(linus)
+    assert "Ada Lovelace leaves" not in client.get("/approvals/").content.decode()
+    with transaction.atomic():
+        soon = now() + timedelta(hours=1)
+        planning.plan(locked_person(ada.scim_id), soon, source="file:hr", actor=cast.TESTING)
+
+    assert "Ada Lovelace leaves" in client.get("/approvals/").content.decode()
+    answer = client.post(f"/requests/R-{request.number}/approve/", {"reason": ""}, headers=headers, follow=True)
+
+    assert "when Ada Lovelace leaves." in answer.content.decode()
 
 
 @pytest.mark.parametrize("headers", [{}, PART], ids=["page", "htmx"])

@@ -19,6 +19,7 @@ from governance.core.errors import DomainError, Refused
 from governance.web import sessions
 from governance.web.actor import actor_of, person_of
 from governance.web.answers import is_htmx, page
+from governance.web.clock_words import moment
 from governance.web.my_work import approving
 from governance.web.my_work.forms import DecisionForm
 from governance.web.roles import employee_page, standing_of
@@ -168,5 +169,11 @@ def _said(decided: AccessRequest) -> str:
     if decided.state == RequestState.DENIED:
         return f"Declined: {what}."
     if decided.state == RequestState.APPROVED:
-        return f"Approved: {what}."
+        leaves_at = deciding.ends_by_leaving(decided, at=decided.closed_at or clock.now())
+        ends = (
+            f" It ends {moment(leaves_at, clock.now())}, when {decided.person.display_name} leaves."
+            if leaves_at
+            else ""
+        )
+        return f"Approved: {what}.{ends}"
     return f"Approved by you: {what}. One more decides."

@@ -11,7 +11,7 @@ from django.db.models import QuerySet, prefetch_related_objects
 
 from governance.access.approvers import Voter, voters
 from governance.access.beside import Before, Beside, Reached, beside
-from governance.access.deciding import duties_broken_by, needs_fresh_sign_in
+from governance.access.deciding import duties_broken_by, ends_by_leaving, needs_fresh_sign_in
 from governance.access.models import AccessRequest, Approval, GrantCause, Turn
 from governance.access.queries import asked_together, waiting_for
 from governance.core.clock import is_open_ended
@@ -75,6 +75,8 @@ class Facts:
     shorter: tuple[Length, ...]
     #: The rules about duties that a yes would break, by what the person holds now.
     duties: tuple[DutyConflict, ...]
+    #: When the person leaves, where a yes would give access for longer.
+    leaves_at: datetime | None
     at: datetime
 
     @property
@@ -220,6 +222,7 @@ def facts(request: AccessRequest, queue: Sequence[AccessRequest], person: Person
         reader_id=person.pk,
         shorter=_shorter(request) if request.policy_version.may_shorten else (),
         duties=duties_broken_by(request, at=at) if is_open else (),
+        leaves_at=ends_by_leaving(request, at=at) if is_open else None,
         at=at,
     )
 
