@@ -16,9 +16,20 @@ from governance.ledger.rights import OWNER, ROLES, RUNTIME, SEQUENCER
 #: Environment variable by which a process says which role it needs.
 VARIABLE = "DATABASE_ROLE"
 
-#: Management commands that make or change tables, or fill an empty database.
+#: Management commands that make or change tables, or fill an empty database; and `evidence`, which also seals when
+#: nobody else does.
 _COMMANDS_OF_THE_OWNER = frozenset(
-    {"createcachetable", "database_roles", "flush", "load_demo", "migrate", "prepare", "sqlflush", "sqlmigrate"}
+    {
+        "createcachetable",
+        "database_roles",
+        "evidence",
+        "flush",
+        "load_demo",
+        "migrate",
+        "prepare",
+        "sqlflush",
+        "sqlmigrate",
+    }
 )
 
 #: What follows is for a superuser, once for each database; again, it changes nothing. Tables that are there already

@@ -74,6 +74,9 @@ class Environment(BaseSettings):
     ledger_origin: str = Field(default=LOCAL_LEDGER_ORIGIN, pattern=r"^[a-z0-9.\-]+(/[a-z0-9.\-]+)*$")
     #: File of the ledger's signing key (Ed25519). Only the sequencer reads it. Local default: DATA_DIR/keys/ledger.key
     ledger_key_file: Path | None = None
+    #: The signing keys themselves, for machines whose secrets come as variables. Wins over the file; only the
+    #: sequencer's environment has it.
+    ledger_key_secret: SecretStr | None = Field(default=None, validation_alias="LEDGER_KEY")
     #: The mail server: smtps:// (TLS), smtp+starttls:// or smtp:// (in clear, for a relay on this machine).
     #: Local default: mails are written to DATA_DIR/mail. Production without it: people are told on their pages only.
     smtp_url: SecretStr | None = None
@@ -268,6 +271,11 @@ class Environment(BaseSettings):
         if self.smtp_url is not None:
             return "smtp"
         return "none" if self.is_production else "folder"
+
+    @property
+    def ledger_key_text(self) -> str | None:
+        """Return the ledger's signing keys when they came as a variable."""
+        return self.ledger_key_secret.get_secret_value() if self.ledger_key_secret else None
 
     @property
     def ledger_key(self) -> Path:

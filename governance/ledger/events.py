@@ -2,4 +2,12 @@
 
 LOG_STARTED = "log.started"
 LOG_HEARTBEAT = "log.heartbeat_signed"
+KEY_ROTATED = "log.key_rotated"
+KEY_RETIRED = "log.key_retired"
+SECOND_KEY_ADDED = "log.second_key_added"
+#: Somebody recorded what only the sequencer may say; the entry has the digest of the attempt in its place.
+FORGERY_REFUSED = "log.forgery_refused"
 CONFIGURATION_CHANGED = "configuration.changed"
+
+#: What verifiers follow. The sequencer makes these entries itself and takes them from nobody.
+BY_THE_SEQUENCER = frozenset({LOG_STARTED, KEY_ROTATED, KEY_RETIRED, SECOND_KEY_ADDED})

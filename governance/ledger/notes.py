@@ -1,6 +1,6 @@
-"""What the ledger signs and hands out: C2SP signed notes, checkpoints and proof files, with Ed25519.
+"""What the ledger signs and hands out: C2SP signed notes, checkpoints and proof files.
 
-Pure: keys and texts in, texts out. Formats: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof.
+Keys and texts in, texts out. Formats: c2sp.org/signed-note, /tlog-checkpoint, /tlog-cosignature, /tlog-proof.
 """
 
 from __future__ import annotations
@@ -70,16 +70,33 @@ class Signer:
         encoded = base64.b64encode(ED25519 + self.public_bytes).decode()
         return f"{self.name}+{self.key_id.hex()}+{encoded}"
 
+    def signature_line(self, text: str) -> str:
+        """Return the line that signs the text of a note."""
+        return note_line(self.name, self.key_id, self._private.sign(text.encode()))
+
     def sign(self, text: str) -> str:
         """Return the signed note over `text`, which ends in a newline."""
-        if not text.endswith("\n") or any(character < " " and character != "\n" for character in text):
-            raise ValueError("A note ends in a newline and has no other control characters.")
-        signature = base64.b64encode(self.key_id + self._private.sign(text.encode())).decode()
-        return f"{text}\n\N{EM DASH} {self.name} {signature}\n"
+        return signed_note(text, [self.signature_line(text)])
 
     def checkpoint(self, size: int, root: bytes) -> str:
         """Return the signed checkpoint of the log at `size`."""
-        return self.sign(f"{self.name}\n{size}\n{base64.b64encode(root).decode()}\n")
+        return self.sign(checkpoint_text(self.name, size, root))
+
+
+def checkpoint_text(name: str, size: int, root: bytes) -> str:
+    """Return what a checkpoint says: origin, size and root, each on a line."""
+    return f"{name}\n{size}\n{base64.b64encode(root).decode()}\n"
+
+
+def signed_note(text: str, lines: Sequence[str]) -> str:
+    """Return the note: the text, which ends in a newline, and the lines that sign it."""
+    if not text.endswith("\n") or any(character < " " and character != "\n" for character in text):
+        raise ValueError("A note ends in a newline and has no other control characters.")
+    return f"{text}\n{''.join(lines)}"
+
+
+def note_line(name: str, key_id: bytes, signature: bytes) -> str:
+    return f"\N{EM DASH} {name} {base64.b64encode(key_id + signature).decode()}\n"
 
 
 def proof_file(index: int, path: Sequence[bytes], checkpoint: str) -> str:

@@ -140,7 +140,7 @@ def checkpoint_at(size: int) -> Head | None:
 
 def verifier_key() -> str | None:
     """Return the public key (C2SP vkey) to pin, or None before the sequencer ran for the first time."""
-    return LogKey.objects.order_by("-first_size").values_list("verifier_key", flat=True).first()
+    return LogKey.objects.order_by("-first_size", "-id").values_list("verifier_key", flat=True).first()
 
 
 def inclusion_proof(index: int, size: int) -> list[bytes]:

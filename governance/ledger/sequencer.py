@@ -5,6 +5,7 @@ Writers never wait for it. If it stops anywhere, the transaction is undone and t
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from typing import Any
 from django.db import connection, transaction
 
 from governance.core import clock
-from governance.core.actor import Actor
-from governance.ledger import events
+from governance.ledger import events, key_changes
 from governance.ledger.canonical import canonical
+from governance.ledger.key_changes import LedgerDamaged, myself
+from governance.ledger.key_ring import KeyRing, SigningKey
 from governance.ledger.merkle import CompactRange, Node, leaf_hash
-from governance.ledger.models import Checkpoint, LogKey, Pending
-from governance.ledger.notes import Signer
+from governance.ledger.models import Checkpoint, Pending
 from governance.ledger.recording import Record, Subject, body_text, record
 from governance.ledger.stored_tree import stored_tree
 
@@ -35,10 +36,6 @@ class SequencerElsewhere(Exception):
     """Another process is sealing this ledger."""
 
 
-class LedgerDamaged(Exception):
-    """What is stored does not lead to what was signed. Nothing more is signed until a person has looked."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Sealed:
     index: int
@@ -47,25 +44,28 @@ class _Sealed:
     leaf: bytes
 
 
-def seal_pending(limit: int = BATCH, *, signer: Signer) -> int:
+def seal_pending(limit: int = BATCH, *, signer: SigningKey | KeyRing) -> int:
     """Seal up to `limit` recorded entries, lowest ids first, and sign the new head; return how many.
 
-    The first call on an empty ledger also seals `log.started`. Raises SequencerElsewhere when another process is at it,
-    and LedgerDamaged when the stored tree is not the one that was signed last, or the key is not its key.
+    The first call on an empty ledger also seals `log.started`, and the first with a new key `log.key_rotated`.
+    Raises SequencerElsewhere when another process is at it, CannotSign, and LedgerDamaged when the stored tree is not
+    the one that was signed last, or its key is not among the keys.
     """
+    ring = KeyRing.of(signer)
     with transaction.atomic():
         _take_turn()
-        tree = _signed_tree(signer)
-        bodies = ([] if tree.size else [_start(signer)]) + _claim(limit)
+        tree = _signed_tree()
+        own = key_changes.due(ring, size=tree.size)
+        bodies = [*own.bodies, *_claim(limit)]
         if bodies:
             entries, nodes = _fold(tree, bodies)
             _store_entries(entries)
             _store_nodes(nodes)
-            _store_checkpoint(tree, signer)
+            _store_checkpoint(tree, ring, own.signs)
     return len(bodies)
 
 
-def seal_everything(*, signer: Signer) -> int:
+def seal_everything(*, signer: SigningKey | KeyRing) -> int:
     """Seal until nothing is left that was recorded; return how many entries. Errors are those of `seal_pending`."""
     total = sealed = seal_pending(signer=signer)
     while sealed >= BATCH:
@@ -74,19 +74,19 @@ def seal_everything(*, signer: Signer) -> int:
     return total
 
 
-def work_is_waiting() -> bool:
-    """Tell whether there is something to seal, or a new ledger to start."""
-    return Pending.objects.exists() or not Checkpoint.objects.exists()
+def work_is_waiting(signer: SigningKey | KeyRing) -> bool:
+    """Tell whether there is something to seal, a new ledger to start, or a key to go over to."""
+    return Pending.objects.exists() or not Checkpoint.objects.exists() or key_changes.are_due(KeyRing.of(signer))
 
 
-def record_heartbeat_when_idle(*, signer: Signer) -> bool:
+def record_heartbeat_when_idle(*, signer: SigningKey | KeyRing) -> bool:
     """Record that the log is alive when its last checkpoint is an hour old; return whether it did."""
     now = clock.now()
     last = Checkpoint.objects.order_by("-size").first()
     if last is None or now - last.at < HEARTBEAT:
         return False
     with transaction.atomic():
-        record(events.LOG_HEARTBEAT, actor=_myself(), subjects=[Subject("log", signer.name)], at=now)
+        record(events.LOG_HEARTBEAT, actor=myself(), subjects=[Subject("log", signer.name)], at=now)
     return True
 
 
@@ -101,10 +101,6 @@ def become_sequencer() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _myself() -> Actor:
-    return Actor.system("sequencer")
-
-
 def _take_turn() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_ID])
@@ -112,14 +108,11 @@ def _take_turn() -> None:
             raise SequencerElsewhere("Another process is sealing this ledger.")
 
 
-def _signed_tree(signer: Signer) -> CompactRange:
-    """Return the stored tree, ready to append to, once it leads to the last signed root and the key is the log's."""
+def _signed_tree() -> CompactRange:
+    """Return the stored tree, ready to append to, once it leads to the root that was signed last."""
     last = Checkpoint.objects.order_by("-size").first()
     if last is None:
         return CompactRange()
-    key = LogKey.objects.order_by("-first_size").first()
-    if key is None or key.verifier_key != signer.verifier_key:
-        raise LedgerDamaged("The signing key is not the key of this ledger.")
     try:
         tree = stored_tree(last.size).compact_range()
     except LookupError as error:
@@ -127,15 +120,6 @@ def _signed_tree(signer: Signer) -> CompactRange:
     if tree.root() != bytes(last.root):
         raise LedgerDamaged(f"The entries no longer lead to the root that was signed at size {last.size}.")
     return tree
-
-
-def _start(signer: Signer) -> str:
-    """Register the key and return the body of entry 0, which names it."""
-    now = clock.now()
-    LogKey.objects.create(verifier_key=signer.verifier_key, first_size=1, created_at=now)
-    data = {"origin": signer.name, "verifier_key": signer.verifier_key}
-    started = Record(events.LOG_STARTED, _myself(), [Subject("log", signer.name)], data, at=now)
-    return body_text(started, now, [])
 
 
 def _claim(limit: int) -> list[str]:
@@ -151,7 +135,20 @@ def _claim(limit: int) -> list[str]:
             " SELECT body FROM claimed ORDER BY id",
             [limit],
         )
-        return [canonical(json.loads(body)) for (body,) in cursor.fetchall()]
+        return [_honest(canonical(json.loads(body))) for (body,) in cursor.fetchall()]
+
+
+def _honest(body: str) -> str:
+    """Return the body, unless it claims what only the sequencer says: then the entry that tells of the attempt.
+
+    Whoever can record could otherwise name a key of their own, and verifiers would follow it.
+    """
+    event = json.loads(body)["event"]
+    if event not in events.BY_THE_SEQUENCER:
+        return body
+    data = {"event": event, "sha256": hashlib.sha256(body.encode()).hexdigest()}
+    refused = Record(events.FORGERY_REFUSED, myself(), [Subject("event", event)], data)
+    return body_text(refused, clock.now(), [])
 
 
 def _fold(tree: CompactRange, bodies: Sequence[str]) -> tuple[list[_Sealed], list[Node]]:
@@ -188,7 +185,7 @@ def _store_nodes(nodes: Sequence[Node]) -> None:
             copy.write_row((node.level, node.index, node.hash))
 
 
-def _store_checkpoint(tree: CompactRange, signer: Signer) -> None:
+def _store_checkpoint(tree: CompactRange, ring: KeyRing, signs: Sequence[str]) -> None:
     root = tree.root()
-    note = signer.checkpoint(tree.size, root)
+    note = ring.checkpoint(tree.size, root, by=signs)
     Checkpoint.objects.create(size=tree.size, root=root, note=note, at=clock.now())

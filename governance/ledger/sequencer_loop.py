@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
 
 from django.db import InterfaceError, OperationalError, connection
 
-from governance.ledger.notes import Signer
+from governance.ledger.key_ring import CannotSign, KeyRing, SigningKey
 from governance.ledger.sequencer import (
     BATCH,
     SequencerElsewhere,
@@ -32,8 +33,10 @@ logger = logging.getLogger(__name__)
 class SequencerLoop:
     """Runs until `stop` is set. LedgerDamaged ends it: somebody has to look."""
 
-    signer: Signer
+    signer: SigningKey | KeyRing
     stop: Event = field(default_factory=Event)
+    #: Looks whether the keys were changed, and returns those that count now; None when they never change.
+    reread: Callable[[], KeyRing] | None = None
     is_leader: bool = False
 
     def run(self) -> None:
@@ -45,10 +48,15 @@ class SequencerLoop:
     def turn(self) -> float:
         """Do what there is to do now; return for how many seconds there is nothing more."""
         try:
+            if self.reread is not None:
+                self.signer = self.reread()
             return self._lead() if self.is_leader or self._take_over() else SECONDS_STANDING_BY
         except SequencerElsewhere:
             self.is_leader = False
             return SECONDS_STANDING_BY
+        except CannotSign as error:
+            logger.error("%s Nothing is sealed until it does.", error)
+            return SECONDS_WITHOUT_DATABASE
         except (OperationalError, InterfaceError) as error:
             logger.warning("The database is away, trying again: %s", str(error).strip().partition("\n")[0])
             self.is_leader = False
@@ -62,7 +70,7 @@ class SequencerLoop:
         return self.is_leader
 
     def _lead(self) -> float:
-        if not work_is_waiting() and not record_heartbeat_when_idle(signer=self.signer):
+        if not work_is_waiting(self.signer) and not record_heartbeat_when_idle(signer=self.signer):
             return SECONDS_BETWEEN_LOOKS
         start = time.monotonic()
         sealed = seal_pending(signer=self.signer)

@@ -284,9 +284,10 @@ def parse_verifier_key(text: str) -> VerifierKey:
     return VerifierKey(parts[0], key_id, encoded[1:])
 
 
-def open_note(note: str, key: VerifierKey, verify: Verify = verify_ed25519) -> str:
-    """Return the text of the note once the key's signature on it holds; other keys' lines are ignored.
+def open_note(note: str, key: VerifierKey, verify: Verify = verify_ed25519, also: Sequence[VerifierKey] = ()) -> str:
+    """Return the text of the note once the signature of the key, or of one of `also`, holds.
 
+    Lines of other keys are ignored; a line of a known key that does not hold spoils the note.
     `verify` may be a faster Ed25519 with the same arguments (public key, signature, message).
     """
     if any(character < " " and character != "\n" for character in note):
@@ -296,14 +297,15 @@ def open_note(note: str, key: VerifierKey, verify: Verify = verify_ed25519) -> s
         raise Unverified("this is not a signed note")
     text += "\n"
     verified = False
+    known = {(one.name, one.key_id): one for one in (key, *also)}
     signatures = lines[:-1].split("\n")
     if len(signatures) > _MAX_SIGNATURES:
         raise Unverified("the note carries too many signatures")
     for line in signatures:
         name, key_id, signature = _signature_line(line)
-        if (name, key_id) != (key.name, key.key_id):
+        if (name, key_id) not in known:
             continue
-        if not verify(key.public, signature, text.encode("utf-8")):
+        if not verify(known[name, key_id].public, signature, text.encode("utf-8")):
             raise Unverified("the signature of %s does not hold" % name)
         verified = True
     if not verified:
@@ -321,9 +323,11 @@ def _signature_line(line: str) -> Tuple[str, bytes, bytes]:
     return parts[1], encoded[:4], encoded[4:]
 
 
-def open_checkpoint(note: str, key: VerifierKey, verify: Verify = verify_ed25519) -> Checkpoint:
-    """Return what the signed checkpoint says once the key's signature holds and the origin is the key's name."""
-    lines = open_note(note, key, verify).split("\n")
+def open_checkpoint(
+    note: str, key: VerifierKey, verify: Verify = verify_ed25519, also: Sequence[VerifierKey] = ()
+) -> Checkpoint:
+    """Return what the checkpoint says once a signature holds, as in `open_note`, and the origin is the key's name."""
+    lines = open_note(note, key, verify, also).split("\n")
     if len(lines) != 4 or lines[3]:
         raise Unverified("the checkpoint is not origin, size and root")
     origin, size, root = lines[0], lines[1], _base64(lines[2])
@@ -349,12 +353,43 @@ def parse_proof(text: str) -> Proof:
     return Proof(int(rest[0][6:]), path, checkpoint)
 
 
-def check_proof(body: bytes, proof: str, key: VerifierKey, verify: Verify = verify_ed25519) -> Tuple[int, Checkpoint]:
+def check_proof(
+    body: bytes, proof: str, key: VerifierKey, verify: Verify = verify_ed25519, also: Sequence[VerifierKey] = ()
+) -> Tuple[int, Checkpoint]:
     """Return index and checkpoint of the entry with this body, once the proof file shows that it is in the log."""
     parsed = parse_proof(proof)
-    checkpoint = open_checkpoint(parsed.checkpoint, key, verify)
+    checkpoint = open_checkpoint(parsed.checkpoint, key, verify, also)
     check_inclusion(leaf_hash(body), parsed.entry, checkpoint.size, checkpoint.root, parsed.path)
     return parsed.entry, checkpoint
+
+
+def rotated_key(body: bytes, trusted: Sequence[VerifierKey]) -> VerifierKey:
+    """Return the key that an entry `log.key_rotated` names, when a trusted key came before it.
+
+    The caller has shown that the entry is in a log that a trusted key signed.
+    """
+    said = read_canonical(body.decode("utf-8"))
+    if not isinstance(said, dict) or said.get("event") != "log.key_rotated":
+        raise Unverified("the entry does not change the key")
+    data = said["data"]
+    before, after = parse_verifier_key(data["previous"]), parse_verifier_key(data["verifier_key"])
+    if before not in trusted or after.name != before.name:
+        raise Unverified("the entry changes a key that is not trusted")
+    return after
+
+
+def follow_rotations(
+    key: VerifierKey, rotations: Sequence[Tuple[bytes, str]], verify: Verify = verify_ed25519
+) -> List[VerifierKey]:
+    """Return the pinned key and those that the log has gone over to since, each shown by an entry and its proof file.
+
+    `rotations` are in the order of the log. Each proof's head must be signed by a key that was trusted before.
+    """
+    trusted = [key]
+    for body, proof in rotations:
+        check_proof(body, proof, key, verify, trusted)
+        trusted.append(rotated_key(body, trusted))
+    return trusted
 
 
 def commitment(salt: str, field: str, value: str) -> str:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connection
 
 from governance.ledger import standalone
+from governance.ledger.key_chain import KeyChain
 from governance.ledger.standalone import RootBuilder, Unverified, VerifierKey
 from governance.ledger.stored_ledger import StoredLedger, opened
 
@@ -101,15 +102,17 @@ def verify(request: Request) -> Verdict:
     """
     with opened() as stored:
         _check_guards()
-        return _Walk(request, request.key or _stored_key(), stored).run()
+        return _Walk(request, _stored_keys(), stored).run()
 
 
 class _Walk:
     """One pass over the entries, with what is about them, the nodes and the heads running alongside."""
 
-    def __init__(self, request: Request, key: VerifierKey, stored: StoredLedger) -> None:
+    def __init__(self, request: Request, stored_keys: list[VerifierKey], stored: StoredLedger) -> None:
         self.request = request
-        self.key = key
+        self.keys = KeyChain(stored_keys[0] if request.key is None or request.key in stored_keys else request.key)
+        self.stored_keys = stored_keys
+        self.last_note = ""
         self.stored = stored
         self.builder = RootBuilder()
         self.tiles = _Tiles()
@@ -129,8 +132,9 @@ class _Walk:
             if row[0] != index:
                 raise Damaged(index, f"Entry {index} is missing.")
             subjects = self._subjects_of(index)
-            if index >= self.request.start:
+            if index >= self.request.start or row[3].startswith("log."):
                 self._check_body(row, subjects)
+                self.keys.hear(row[3], row[1].encode())
             self._add(bytes(row[2]))
         return self._finished()
 
@@ -177,6 +181,11 @@ class _Walk:
             )
         self.good = size
         self.heads_seen += 1
+        self.last_note = note
+        try:
+            self.keys.head_holds()
+        except Unverified as error:
+            raise Damaged(self.good, f"What the log says about its keys does not hold: {error}.") from error
 
     def _finished(self) -> Verdict:
         size = self.builder.size
@@ -190,15 +199,31 @@ class _Walk:
             )
         if self.about is not None or self.nodes.take() is not None:
             raise Damaged(self.good, "There are subjects or nodes of the tree that belong to no entry.")
-        return Verdict(size, self.builder.root(), self.heads_seen, self.key)
+        return Verdict(size, self.builder.root(), self.heads_seen, self._pinned_key())
+
+    def _pinned_key(self) -> VerifierKey:
+        """Return the key that the verdict rests on, once the last head is signed by it or by one that came after."""
+        if self.stored_keys != self.keys.all and self.keys.all[0] == self.stored_keys[0]:
+            raise Damaged(None, "The stored keys are not those that the log names.")
+        if self.request.key is None:
+            return self.keys.all[-1]
+        try:
+            self.keys.open_since(self.request.key, self.last_note, _library_verify)
+        except Unverified as error:
+            raise Damaged(None, f"The last head does not hold: {error}.") from error
+        return self.request.key
 
     def _anchor(self, note: str) -> tuple[int, bytes]:
-        signed = self._open(note, None)
+        # A head that was kept elsewhere may be signed by a later key; at the end the stored keys must be the log's.
+        try:
+            signed = standalone.open_checkpoint(note, self.keys.all[0], _library_verify, self.stored_keys)
+        except Unverified as error:
+            raise Damaged(None, f"A checkpoint does not hold: {error}.") from error
         return signed.size, signed.root
 
     def _open(self, note: str, index: int | None) -> standalone.Checkpoint:
         try:
-            return standalone.open_checkpoint(note, self.key, _library_verify)
+            return self.keys.open(note, _library_verify)
         except Unverified as error:
             raise Damaged(index, f"A checkpoint does not hold: {error}.") from error
 
@@ -216,17 +241,17 @@ def _check_guards() -> None:
         raise Damaged(None, f"Triggers that protect the ledger are missing or switched off: {', '.join(missing)}.")
 
 
-def _stored_key() -> VerifierKey:
-    """Return the key as the ledger itself names it. Raises LookupError before the ledger has started."""
+def _stored_keys() -> list[VerifierKey]:
+    """Return the keys as the ledger itself names them, oldest first. Raises LookupError before it has started."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT verifier_key FROM ledger_logkey ORDER BY first_size DESC LIMIT 1")
-        found = cursor.fetchone()
-    if found is None:
+        cursor.execute("SELECT verifier_key FROM ledger_logkey ORDER BY first_size, id")
+        found = [key for (key,) in cursor.fetchall()]
+    if not found:
         raise LookupError("The ledger has not started: there is no key and nothing is sealed.")
     try:
-        return standalone.parse_verifier_key(found[0])
+        return [standalone.parse_verifier_key(key) for key in found]
     except Unverified as error:
-        raise Damaged(None, f"The stored key is damaged: {error}.") from error
+        raise Damaged(None, f"A stored key is damaged: {error}.") from error
 
 
 def _columns(said: Any) -> tuple[str, ...]:

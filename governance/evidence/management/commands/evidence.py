@@ -21,7 +21,7 @@ from governance.evidence.controls import FRAMEWORKS
 from governance.evidence.files import MANIFEST
 from governance.evidence.models import BundleState, EvidenceBundle
 from governance.evidence.verifier.source import verifier_source
-from governance.ledger.keys import read_key_file
+from governance.ledger.keys import KeySource
 from governance.ledger.notes import BadKey
 from governance.ledger.queries import verifier_key
 from governance.ledger.sequencer import SequencerElsewhere, seal_pending
@@ -158,8 +158,7 @@ def _question_of(path: Path) -> dict[str, Any]:
 def _seal() -> bool:
     """Seal what waits, if this process can read the signing key; return whether somebody seals."""
     try:
-        signer = read_key_file(settings.ENVIRONMENT.ledger_key, settings.ENVIRONMENT.ledger_origin)
-        seal_pending(signer=signer)
+        seal_pending(signer=KeySource.of(settings.ENVIRONMENT).read())
     except SequencerElsewhere:
         return True
     except BadKey:

@@ -12,10 +12,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from governance.ledger.keys import read_key_file
+from governance.ledger.key_changes import LedgerDamaged
+from governance.ledger.key_ring import CannotSign, KeyRing
+from governance.ledger.keys import KeySource
 from governance.ledger.models import Pending
-from governance.ledger.notes import BadKey, Signer
-from governance.ledger.sequencer import LedgerDamaged, SequencerElsewhere, seal_everything
+from governance.ledger.notes import BadKey
+from governance.ledger.sequencer import SequencerElsewhere, seal_everything
 from governance.ledger.sequencer_loop import SequencerLoop
 
 SECONDS_FOR_THE_OTHER = 60
@@ -33,21 +35,21 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         """Seal."""
         try:
-            signer = read_key_file(settings.ENVIRONMENT.ledger_key, settings.ENVIRONMENT.ledger_origin)
+            source = KeySource.of(settings.ENVIRONMENT)
             if once:
-                self.stdout.write(f"{self._seal_once(signer)} entries sealed.")
+                self.stdout.write(f"{self._seal_once(source.read())} entries sealed.")
             else:
-                self._seal_until_stopped(signer)
-        except (BadKey, LedgerDamaged, DatabaseError) as error:
+                self._seal_until_stopped(source)
+        except (BadKey, CannotSign, LedgerDamaged, DatabaseError) as error:
             raise CommandError(str(error)) from error
 
-    def _seal_until_stopped(self, signer: Signer) -> None:
+    def _seal_until_stopped(self, source: KeySource) -> None:
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        SequencerLoop(signer, stop).run()
+        SequencerLoop(source.read(), stop, source.read).run()
 
-    def _seal_once(self, signer: Signer) -> int:
+    def _seal_once(self, signer: KeyRing) -> int:
         """Seal everything; when another sequencer is at it, wait until it has sealed what is recorded now."""
         last = Pending.objects.order_by("-id").values_list("id", flat=True).first()
         deadline = time.monotonic() + SECONDS_FOR_THE_OTHER
