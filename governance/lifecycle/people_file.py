@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from governance.core.actor import Actor
@@ -179,7 +180,7 @@ def _decide(content: Content, known: _Known, *, is_full: bool, at: datetime) -> 
     planned_by_file = _planned_by_file(known.people)
     for row in content.rows:
         person = known.person(row)
-        leaves_at = end_of(row.leave_date) if row.leave_date else None
+        leaves_at = _leaves_at(row, person)
         has_left = row.has_left or (leaves_at is not None and leaves_at <= at)
         if person is None:
             if not has_left:
@@ -203,6 +204,16 @@ def _decide(content: Content, known: _Known, *, is_full: bool, at: datetime) -> 
         }
         work.leave |= missing
     return work
+
+
+def _leaves_at(row: Row, person: Person | None) -> datetime | None:
+    """Return when the last day of a row is over: where the file says, else where the person is, else the company."""
+    if row.leave_date is None:
+        return None
+    known = person.time_zone if person is not None else ""
+    return end_of(
+        row.leave_date, (row.leave_zone, row.said.get("time_zone", ""), known, settings.ENVIRONMENT.company_zone)
+    )
 
 
 def _decide_about_one(work: _Work, row: Row, person: Person, known: _Known) -> None:
@@ -260,8 +271,8 @@ def _join(work: _Work, outcome: Outcome, actor: Actor) -> None:
             )
         }
         for row, _ in work.join:
-            if row.leave_date is not None:
-                work.plan[made[key(row.user_name)].pk] = end_of(row.leave_date)
+            if (leaves_at := _leaves_at(row, None)) is not None:
+                work.plan[made[key(row.user_name)].pk] = leaves_at
 
 
 def _joined(profiles: Sequence[Profile], actor: Actor) -> list[Person]:

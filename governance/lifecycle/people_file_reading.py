@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from governance.identity.profiles import LIMITS, key
 
@@ -29,6 +31,7 @@ COLUMNS = (
     "manager",
     "status",
     "leave_date",
+    "leave_zone",
 )
 ACTIVE_WORDS, LEFT_WORDS = frozenset({"", "active"}), frozenset({"left", "inactive", "terminated"})
 LARGEST_BYTES = 50_000_000
@@ -60,6 +63,8 @@ class Row:
     has_left: bool
     #: The last day; they leave when it is over.
     leave_date: date | None
+    #: Where it is over, when the file says so.
+    leave_zone: str = ""
 
     @property
     def user_name(self) -> str:
@@ -104,9 +109,15 @@ def read(raw: bytes) -> Content:
     return _rows(columns, lines[1:])
 
 
-def end_of(day: date) -> datetime:
-    """Return the instant at which a last day is over, in UTC."""
-    return datetime.combine(day + timedelta(days=1), time.min, tzinfo=UTC)
+def end_of(day: date, zones: Iterable[str]) -> datetime:
+    """Return the instant at which a last day is over, in the first of these zones that there is, else in UTC."""
+    name = next((zone for zone in zones if zone in _zones()), "UTC")
+    return datetime.combine(day + timedelta(days=1), time.min, tzinfo=ZoneInfo(name)).astimezone(UTC)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def _rows(columns: tuple[str, ...], lines: Sequence[Sequence[str]]) -> Content:
@@ -138,9 +149,12 @@ def _row(number: int, said: dict[str, str]) -> tuple[Row | None, list[Problem]]:
     if isinstance(leave_date, str):
         wrong.append(Problem(number, "leave_date", leave_date))
         leave_date = None
+    leave_zone = said.pop("leave_zone", "")
+    if leave_zone and leave_zone not in _zones():
+        wrong.append(Problem(number, "leave_zone", f"“{leave_zone[:40]}” is not a time zone like Europe/Berlin."))
     if not said.get("user_name") and not said.get("employee_number"):
         wrong.append(Problem(number, "user_name", "A user name or an employee number is needed."))
-    return (None if wrong else Row(number, said, status in LEFT_WORDS, leave_date)), wrong
+    return (None if wrong else Row(number, said, status in LEFT_WORDS, leave_date, leave_zone)), wrong
 
 
 def _of_values(said: dict[str, str]) -> Iterable[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import time_machine
@@ -187,6 +188,38 @@ def test_a_last_day_to_come_is_planned_moved_and_called_off() -> None:
         assert tasks.sweep() == 1
         person.refresh_from_db()
         assert (person.status, person.left_at) == (Status.LEFT, datetime(2026, 3, 4, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "person_zone", "ends"),
+    [
+        ("", "", "", datetime(2026, 3, 31, 16, tzinfo=UTC)),
+        ("", "", "America/New_York", datetime(2026, 4, 1, 4, tzinfo=UTC)),
+        ("", "", "Nowhere/Here", datetime(2026, 3, 31, 16, tzinfo=UTC)),
+        (",time_zone", ",Europe/Berlin", "America/New_York", datetime(2026, 3, 31, 22, tzinfo=UTC)),
+        (",leave_zone", ",", "America/New_York", datetime(2026, 4, 1, 4, tzinfo=UTC)),
+        (",time_zone,leave_zone", ",Europe/Berlin,UTC", "America/New_York", datetime(2026, 4, 1, tzinfo=UTC)),
+    ],
+    ids=["company", "person", "no-zone", "row", "empty-leave-zone", "leave-zone"],
+)
+def test_a_last_day_is_over_where_the_file_says_else_where_the_person_is_else_at_the_company(
+    head: str, cells: str, person_zone: str, ends: datetime, settings: Any
+) -> None:
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"company_zone": "Australia/Perth"})
+    with time_machine.travel(datetime(2026, 3, 3, 9, tzinfo=UTC), tick=False):
+        (person,) = many(1, time_zone=person_zone)
+
+        applied(f"user_name,leave_date{head}\np0@halden.example,2026-03-31{cells}\n")
+        joined = applied(f"user_name,leave_date{head}\nnew@halden.example,2026-03-31{cells}\n")
+
+        person.refresh_from_db()
+        assert person.leaves_at == ends
+        assert (joined.joined, joined.planned) == (["new@halden.example"], ["new@halden.example"])
+
+
+def test_a_zone_that_is_none_is_told_by_its_row() -> None:
+    said = problems("user_name,leave_date,leave_zone\nada@halden.example,2026-03-31,Berlin\n")
+    assert said == ["Row 2, leave_zone: “Berlin” is not a time zone like Europe/Berlin."]
 
 
 def test_a_file_without_the_column_says_nothing_about_leave_dates() -> None:

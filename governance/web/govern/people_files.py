@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -101,6 +102,7 @@ def _page(request: HttpRequest, form: FileForm, *, status: int = 200, **more: An
         "page": "leavers",
         "form": form,
         "columns": COLUMNS,
+        "company_zone": settings.ENVIRONMENT.company_zone,
         "problems": problems[:NAMED],
         "more_problems": max(0, len(problems) - NAMED),
         "latest": list(PeopleFile.objects.order_by("-pk")[:10]),
