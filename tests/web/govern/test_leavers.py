@@ -283,3 +283,21 @@ def test_every_page_costs_at_most_twelve_statements(
     ):
         with django_assert_max_num_queries(12):
             assert client.get(address).status_code == 200, address
+
+
+def test_what_is_held_stands_on_the_home_page_of_those_who_decide_it(
+    linus: Person, sam: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    client = signed_in(sam)
+    assert "held since" not in client.get("/").content.decode()
+    held = hold(3)
+
+    page = client.get("/").content.decode()
+
+    assert "3 changes are held since" in page
+    assert "okta took from more people than its limit" in page
+    assert f"/holds/{held.ref}/" in page
+    assert "Nothing waits for you" not in page
+    assert "held since" not in signed_in(linus).get("/").content.decode()
+    Hold.objects.update(state="decided", decided_at=now())
+    assert "held since" not in client.get("/").content.decode()
