@@ -1,20 +1,21 @@
 """Whatever happens to somebody's access, who has what at every instant is what set arithmetic says.
 
-Random sequences of grants, overlaps, extensions, early ends, moves that change birthright, leaves and rejoins.
+A machine of random grants, overlaps, extensions, early ends, moves that change birthright, leaves and rejoins.
 The model keeps half-open intervals of minutes and knows nothing of ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import time_machine
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.extra.django import TestCase
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from governance.access import grants
 from governance.access.models import Grant, GrantCause
@@ -33,6 +34,7 @@ NOON = datetime(2036, 3, 3, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 FOREVER = 10_000
 LAST = 90
+WHO = st.integers(0, 1)
 
 
 @dataclass
@@ -72,50 +74,40 @@ class Model:
             self.close(one)
 
 
-STEPS = st.one_of(
-    st.tuples(st.just("give"), st.integers(0, 1), st.integers(0, 1), st.integers(0, 8), st.integers(1, 20)),
-    st.tuples(st.just("extend"), st.integers(0, 20), st.integers(1, 15)),
-    st.tuples(st.just("shorten"), st.integers(0, 20), st.integers(1, 15)),
-    st.tuples(st.just("end"), st.integers(0, 20)),
-    st.tuples(st.just("return"), st.integers(0, 20)),
-    st.tuples(st.just("move"), st.integers(0, 1)),
-    st.tuples(st.just("leave"), st.integers(0, 1)),
-    st.tuples(st.just("rejoin"), st.integers(0, 1)),
-    st.tuples(st.just("wait"), st.integers(1, 9)),
-)
+class LifeOfAccess(RuleBasedStateMachine):
+    """Any life of two people's access. What a step cannot do to the access it is about does nothing, here and there."""
 
+    given_by_hand = Bundle("given_by_hand")
 
-class LifeOfAccess(TestCase):
-    """Any life of two people's access."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = ExitStack()
+        self.opened.enter_context(transaction.atomic())
+        self.clock = self.opened.enter_context(time_machine.travel(NOON, tick=False))
+        self.model = Model()
+        self.keys: dict[int, Span] = {}
+        self.people = [
+            cast.hire("Ada Lovelace", department="Engineering"),
+            cast.hire("Mallory Grey", department="Marketing"),
+        ]
+        application = cast.add_application("Snowflake")
+        self.roles = [cast.add_role(application, "Analyst"), cast.add_role(application, "Writer")]
+        rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [self.roles[0]], actor=TESTING)
+        self._apply_rules()
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(steps=st.lists(STEPS, min_size=4, max_size=18))
-    def test_it_is_at_every_instant_what_set_arithmetic_says(self, steps: list[tuple[object, ...]]) -> None:
-        with time_machine.travel(NOON, tick=False) as clock:
-            self.clock = clock
-            self.model = Model()
-            self.keys: dict[int, Span] = {}
-            self.people = [
-                cast.hire("Ada Lovelace", department="Engineering"),
-                cast.hire("Mallory Grey", department="Marketing"),
-            ]
-            application = cast.add_application("Snowflake")
-            self.roles = [cast.add_role(application, "Analyst"), cast.add_role(application, "Writer")]
-            rules.save_birthright_rule("Engineers", 'department eq "Engineering"', [self.roles[0]], actor=TESTING)
-            self._apply_rules()
-            for name, *values in steps:
-                step: Callable[..., None] = getattr(self, f"_{name}")
-                step(*values)
-                self._compare()
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.opened.close()
 
     def _apply_rules(self) -> None:
         for number, person in enumerate(self.people):
             cast.move(person, title=f"Title {number}")
             self.model.by_role(number)
 
-    def _give(self, person: int, role: int, later: int, length: int) -> None:
+    @rule(target=given_by_hand, person=WHO, role=WHO, later=st.integers(0, 8), length=st.integers(1, 20))
+    def give(self, person: int, role: int, later: int, length: int) -> object:
         if not self.model.is_here[person]:
-            return
+            return multiple()
         start = self.model.minute + later
         span = Span(person, role, start, start + length)
         who, what = self.people[person], self.roles[role]
@@ -127,32 +119,38 @@ class LifeOfAccess(TestCase):
             (grant,) = grants.start_many([new], at=self._at(self.model.minute), actor=TESTING)
         self.keys[grant.pk] = span
         self.model.spans.append(span)
+        return grant.pk
 
-    def _extend(self, which: int, longer: int) -> None:
-        grant, span = self._one(which)
+    @rule(key=given_by_hand, longer=st.integers(1, 15))
+    def extend(self, key: int, longer: int) -> None:
+        grant, span = self._one(key)
         if grant is not None and span is not None:
             span.end += longer
             grants.extend(grant, ends_at=self._at(span.end), actor=TESTING)
 
-    def _shorten(self, which: int, minutes: int) -> None:
-        grant, span = self._one(which)
+    @rule(key=given_by_hand, minutes=st.integers(1, 15))
+    def shorten(self, key: int, minutes: int) -> None:
+        grant, span = self._one(key)
         if grant is not None and span is not None and span.start < self.model.minute + minutes < span.end:
             span.end = self.model.minute + minutes
             grants.shorten(grant, ends_at=self._at(span.end), actor=TESTING)
 
-    def _end(self, which: int) -> None:
-        grant, span = self._one(which)
+    @rule(key=given_by_hand)
+    def end(self, key: int) -> None:
+        grant, span = self._one(key)
         if grant is not None and span is not None:
             self.model.close(span)
             grants.revoke(grant, actor=TESTING)
 
-    def _return(self, which: int) -> None:
-        grant, span = self._one(which)
+    @rule(key=given_by_hand)
+    def give_back(self, key: int) -> None:
+        grant, span = self._one(key)
         if grant is not None and span is not None:
             self.model.close(span)
             grants.give_back(grant, person=self.people[span.person], actor=TESTING)
 
-    def _move(self, person: int) -> None:
+    @rule(person=WHO)
+    def move(self, person: int) -> None:
         if not self.model.is_here[person]:
             return
         self.model.is_engineer[person] = not self.model.is_engineer[person]
@@ -162,7 +160,8 @@ class LifeOfAccess(TestCase):
         )
         self.model.by_role(person)
 
-    def _leave(self, person: int) -> None:
+    @rule(person=WHO)
+    def leave(self, person: int) -> None:
         with transaction.atomic():
             lifecycle.leave(locked_person(self.people[person].scim_id), actor=TESTING)
         self.model.is_here[person] = False
@@ -170,30 +169,32 @@ class LifeOfAccess(TestCase):
             if span.person == person:
                 self.model.close(span)
 
-    def _rejoin(self, person: int) -> None:
+    @rule(person=WHO)
+    def rejoin(self, person: int) -> None:
         if self.model.is_here[person]:
             return
         self.people[person] = cast.move(Person.objects.get(pk=self.people[person].pk), is_active=True)
         self.model.is_here[person] = True
         self.model.by_role(person)
 
-    def _wait(self, minutes: int) -> None:
+    @rule(minutes=st.integers(1, 9))
+    def wait(self, minutes: int) -> None:
         self.model.minute += minutes
         self.clock.move_to(self._at(self.model.minute))
         sweep()
 
-    def _one(self, which: int) -> tuple[Grant | None, Span | None]:
-        """Return a grant that was given by hand and still runs or will."""
-        live = [key for key, span in self.keys.items() if span.end > max(self.model.minute, span.start)]
-        if not live:
+    def _one(self, key: int) -> tuple[Grant | None, Span | None]:
+        """Return a grant that was given by hand, while it runs or will."""
+        span = self.keys[key]
+        if span.end <= max(self.model.minute, span.start):
             return None, None
-        key = live[which % len(live)]
-        return Grant.objects.get(pk=key), self.keys[key]
+        return Grant.objects.get(pk=key), span
 
     def _at(self, minute: int) -> datetime:
         return OPEN_END if minute >= FOREVER else NOON + minute * MINUTE
 
-    def _compare(self) -> None:
+    @invariant()
+    def it_is_at_every_instant_what_set_arithmetic_says(self) -> None:
         """Compare every instant, past and to come, and what was ordered at the application with what is due now."""
         sweep()
         found = list(Grant.objects.values_list("person_id", "entitlement_id", "starts_at", "ends_at"))
@@ -212,3 +213,15 @@ class LifeOfAccess(TestCase):
         last = Operation.objects.filter(person=who, entitlement=what).order_by("-pk").first()
         wants = last is not None and last.kind == OperationKind.GIVE
         assert wants == has_it, (who, what, last)
+
+
+@pytest.mark.django_db
+def test_any_life_of_access_is_what_set_arithmetic_says() -> None:
+    chosen = settings(
+        max_examples=20,
+        stateful_step_count=18,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    run_state_machine_as_test(LifeOfAccess, settings=chosen)

@@ -1,14 +1,16 @@
-"""The brake beside its definition: random signals of two sources over days, decided by a list that is counted anew."""
+"""The brake beside its definition: a machine of random signals of two sources, decided by a list counted anew."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from governance.core.actor import Actor, Door
 from governance.identity.models import Person, Status
@@ -25,11 +27,6 @@ START = datetime(2026, 3, 3, 9, tzinfo=UTC)
 WHY = "Its administrator confirmed it."
 SOURCES = ("okta", "entra")
 PEOPLE = 12
-
-#: Minutes that pass, which source, and which of its people; -1 releases what the source is held for, -2 refuses it.
-STEPS = st.lists(
-    st.tuples(st.integers(0, 600), st.sampled_from(SOURCES), st.integers(-2, PEOPLE - 1)), min_size=1, max_size=40
-)
 
 
 class Model:
@@ -57,40 +54,64 @@ class Model:
             self.counted[source] = []
 
 
+class TheBrake(RuleBasedStateMachine):
+    """Two sources that signal leavers, and somebody who releases and refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = ExitStack()
+        self.opened.enter_context(transaction.atomic())
+        self.at = START
+        self.clock = self.opened.enter_context(time_machine.travel(START, tick=False))
+        self.sam = make_security_admin(hire("Sam Okoro"))
+        self.people = {source: _people(source) for source in SOURCES}
+        everybody = [(source, number) for source in SOURCES for number in range(PEOPLE)]
+        self.names = {self.people[source][number].pk: (source, number) for source, number in everybody}
+
+    @initialize(limit=st.integers(1, 4), window=st.integers(1, 30))
+    def limits(self, limit: int, window: int) -> None:
+        self.model = Model(limit, window)
+        for source in SOURCES:
+            chosen = Limits(at_least=limit, share_percent=0, window_hours=window)
+            brake.set_limits(f"scim:{source}", chosen, actor=TESTING)
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.opened.close()
+
+    @rule(source=st.sampled_from(SOURCES), number=st.integers(0, PEOPLE - 1))
+    def signal(self, source: str, number: int) -> None:
+        person = Person.objects.select_for_update().get(pk=self.people[source][number].pk)
+        lifecycle.leave(person, actor=Actor.service(source, door=Door.SCIM))
+        self.model.signal(source, number, self.at)
+
+    @rule(source=st.sampled_from(SOURCES), release=st.booleans())
+    def decide(self, source: str, release: bool) -> None:
+        _decide(self.sam, source, release=release)
+        self.model.decide(source, release=release)
+
+    @rule(minutes=st.integers(1, 600))
+    def wait(self, minutes: int) -> None:
+        self.at += timedelta(minutes=minutes)
+        self.clock.move_to(self.at)
+
+    @invariant()
+    def it_does_what_its_definition_says(self) -> None:
+        left = Person.objects.filter(pk__in=self.names, status=Status.LEFT).values_list("pk", flat=True)
+        waiting = HeldItem.objects.filter(state=ItemState.WAITING).values_list("person_id", flat=True)
+        assert {self.names[key] for key in left} == self.model.left
+        assert {self.names[key] for key in waiting} == self.model.held
+
+
 def test_the_brake_does_what_its_definition_says_whatever_comes() -> None:
-    sam = make_security_admin(hire("Sam Okoro"))
-
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-    @given(limit=st.integers(1, 4), window=st.integers(1, 30), steps=STEPS)
-    def agrees(limit: int, window: int, steps: list[tuple[int, str, int]]) -> None:
-        with transaction.atomic():
-            _play(sam, limit, window, steps)
-            transaction.set_rollback(True)
-
-    agrees()
-
-
-def _play(sam: Person, limit: int, window: int, steps: list[tuple[int, str, int]]) -> None:
-    model, at = Model(limit, window), START
-    people = {source: _people(source) for source in SOURCES}
-    for source in SOURCES:
-        limits = Limits(at_least=limit, share_percent=0, window_hours=window)
-        brake.set_limits(f"scim:{source}", limits, actor=TESTING)
-    for minutes, source, number in steps:
-        at += timedelta(minutes=minutes)
-        with time_machine.travel(at, tick=False):
-            if number >= 0:
-                person = Person.objects.select_for_update().get(pk=people[source][number].pk)
-                lifecycle.leave(person, actor=Actor.service(source, door=Door.SCIM))
-                model.signal(source, number, at)
-            else:
-                _decide(sam, source, release=number == -1)
-                model.decide(source, release=number == -1)
-    everybody = {one.pk: (source, number) for source in SOURCES for number, one in enumerate(people[source])}
-    left = set(Person.objects.filter(pk__in=everybody, status=Status.LEFT).values_list("pk", flat=True))
-    waiting = set(HeldItem.objects.filter(state=ItemState.WAITING).values_list("person_id", flat=True))
-    assert {everybody[key] for key in left} == model.left
-    assert {everybody[key] for key in waiting} == model.held
+    chosen = settings(
+        max_examples=60,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(TheBrake, settings=chosen)
 
 
 def _people(source: str) -> list[Person]:
