@@ -46,7 +46,7 @@ def reviews_for(reviewer: Person) -> list[BreakGlass]:
     waiting = list(
         BreakGlass.objects.filter(review__isnull=True)
         .exclude(person=reviewer)
-        .select_related(*WITH_GLASS)
+        .select_related(*WITH_GLASS, "review")
         .order_by("review_due_at", "id")[:MOST_REVIEWS]
     )
     if not waiting:

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import orjson
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Upper
 
 from governance.core.errors import NotFound
 from governance.core.statements import row, rows
@@ -30,6 +31,20 @@ def person_by_email(email: str) -> Person:
     if found is None:
         raise NotFound(f"Nobody has the address {email}.")
     return found
+
+
+def people_by_email(emails: Collection[str]) -> dict[str, Person]:
+    """Return whom each of these addresses or user names belongs to, as `person_by_email` would; those that are known.
+
+    One statement, however many.
+    """
+    keys, uppers = {one: key(one) for one in emails}, {one: one.strip().upper() for one in emails}
+    named = Q(user_name_key__in=list(keys.values())) | Q(upper_email__in=list(uppers.values()))
+    found = list(Person.objects.alias(upper_email=Upper("email")).filter(named, is_listed=True).order_by("-pk"))
+    by_name = {one.user_name_key: one for one in found}
+    by_email = {one.email.upper(): one for one in found}
+    people = {one: by_name.get(keys[one]) or by_email.get(uppers[one]) for one in emails}
+    return {one: person for one, person in people.items() if person is not None}
 
 
 def locked_person(scim_id: uuid.UUID | str) -> Person:

@@ -67,6 +67,16 @@ def holds(*, is_open: bool, limit: int = 100) -> list[HoldLine]:
     return _lines(found)
 
 
+def waiting_holds() -> list[tuple[Hold, str, int]]:
+    """Return what waits for a decision, the latest first: the hold, its source in words, how many it is about.
+
+    One statement.
+    """
+    waiting = Count("items", filter=Q(items__state=ItemState.WAITING))
+    found = open_holds().annotate(waiting=waiting).order_by("-opened_at", "-pk")[:100]
+    return [(one, source_words(one.source), one.waiting) for one in found]
+
+
 def hold_line(ref: uuid.UUID | str) -> HoldLine:
     """Return one hold. Raises NotFound. Two statements."""
     found = Hold.objects.filter(ref=ref).first()

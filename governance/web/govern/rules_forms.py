@@ -13,9 +13,8 @@ from django.utils import timezone
 
 from governance.catalog.models import USUAL_PRIORITY, BirthrightRuleVersion, Entitlement, RuleEffect
 from governance.catalog.rules import LAST_PRIORITY, LONGEST_CONDITION, LONGEST_GRACE, MOST_EXCEPTED, RuleTerms
-from governance.core.errors import NotFound
 from governance.identity.models import Person
-from governance.identity.queries import person_by_email
+from governance.identity.queries import people_by_email
 from governance.identity.values import ATTRIBUTES, compared
 from governance.web.govern.pages import start_of_day
 
@@ -43,6 +42,18 @@ class RoleChoice(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # n
         """Return the name in the list."""
         return f"{obj.application.name}: {obj.name}"
 
+    def offer(self, roles: Sequence[Entitlement]) -> None:
+        """Show these roles, and choose among them without asking for them again."""
+        self.offered = {str(one.pk): one for one in roles}
+        self.choices = [(one.pk, self.label_from_instance(one)) for one in roles]
+
+    def clean(self, value: Any) -> Any:
+        """Return the roles that were chosen."""
+        offered: dict[str, Entitlement] = getattr(self, "offered", {})
+        if value and all(str(key) in offered for key in value):
+            return [offered[key] for key in dict.fromkeys(map(str, value))]
+        return super().clean(value)
+
 
 class PeopleField(forms.CharField):
     """People, named by their e-mail addresses, one on each line."""
@@ -54,16 +65,10 @@ class PeopleField(forms.CharField):
         addresses = [line.strip() for line in str(super().clean(value) or "").splitlines() if line.strip()]
         if len(addresses) > MOST_EXCEPTED:
             raise forms.ValidationError(f"At most {MOST_EXCEPTED} people by name. Use a condition for more.")
-        found: list[Person] = []
-        unknown: list[str] = []
-        for address in dict.fromkeys(addresses):
-            try:
-                found.append(person_by_email(address))
-            except NotFound as nobody:
-                unknown.append(str(nobody))
-        if unknown:
-            raise forms.ValidationError(unknown)
-        return found
+        known = people_by_email(set(addresses)) if addresses else {}
+        if unknown := [address for address in dict.fromkeys(addresses) if address not in known]:
+            raise forms.ValidationError([f"Nobody has the address {address}." for address in unknown])
+        return list({known[address].pk: known[address] for address in addresses}.values())
 
 
 def live_roles() -> list[Entitlement]:
@@ -151,7 +156,7 @@ class RuleForm(forms.Form):
     def offer(self, roles: Sequence[Entitlement]) -> None:
         """Show these roles to choose from, without asking for them again."""
         field: Any = self.fields["entitlements"]
-        field.choices = [(one.pk, field.label_from_instance(one)) for one in roles]
+        field.offer(roles)
 
     def clean_starts_on(self) -> Any:
         """Refuse a day that is over; today means at once."""

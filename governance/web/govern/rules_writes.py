@@ -149,8 +149,8 @@ def _write(request: HttpRequest, form: RuleForm, found: BirthrightRule | None) -
     part, was_built, offered = PartForm(), False, live_roles()
     if request.method == "POST" and "part" in request.POST:
         form, part, was_built = _built(request, form)
-    terms = None if was_built or not form.is_bound else _terms(form)
     form.offer(offered)
+    terms = None if was_built or not form.is_bound else _terms(form)
     look = None if terms is None else _look(terms, found, form.address_words(), offered)
     again = ""
     if request.method == "POST" and request.POST.get("do") == "save" and terms is not None and look is not None:

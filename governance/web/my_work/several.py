@@ -5,7 +5,7 @@ A colleague's access, a package or a search only say what to choose from; what s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,11 +17,12 @@ from governance.access.requests import MOST_TOGETHER
 from governance.catalog.packages_queries import PackageInForce, package_in_force, packages_in_force
 from governance.catalog.queries import applications_owned_by
 from governance.core.errors import NotFound
-from governance.identity.models import Person, RoleName
-from governance.identity.queries import person_by_email, roles_of
+from governance.identity.models import Person
+from governance.identity.queries import people_by_email
 from governance.policy.durations import spoken
 from governance.web.my_work.asking import Length, lengths_up_to
 from governance.web.my_work.offers import Offer, held_by, offers_to
+from governance.web.roles import Standing
 
 #: So many roles are found at most by a search.
 MOST_FOUND = 60
@@ -101,15 +102,17 @@ class Several:
         return min((one.offer.version.lapses_after for one in self.chosen), default=None)
 
 
-def several(asker: Person, said: Said, at: datetime) -> Several:
+def several(asker: Person, standing: Standing, said: Said, at: datetime) -> Several:
     """Return the page for what the address says; what it says wrong stands in `problems`."""
     problems: list[str] = []
-    person = _named(said.for_, problems) or asker
-    offers = {_key(one): one for one in _offers(asker, person, at, problems)}
+    emails = {one for one in (said.for_, said.like) if one}
+    known = people_by_email(emails) if emails else {}
+    person = _named(said.for_, known, problems) or asker
+    offers = {_key(one): one for one in _offers(asker, standing, person, at, problems)}
     roles, words, choice = list(said.roles), "", []
     if said.package:
         roles += [key for key in _of_package(said.package, problems) if key in offers and key not in roles]
-    if said.like and (colleague := _named(said.like, problems)):
+    if said.like and (colleague := _named(said.like, known, problems)):
         choice, words = _of_colleague(colleague, offers, at), f"What {colleague.display_name} has and you may ask for"
     elif said.question:
         choice, words = _searched(said.question, offers), f"Roles that match “{said.question}”"
@@ -152,23 +155,22 @@ def _shared_purposes(lists: list[list[str]]) -> tuple[str, ...]:
     return tuple(shared or dict.fromkeys(one for each in lists for one in each))
 
 
-def _offers(asker: Person, person: Person, at: datetime, problems: list[str]) -> Iterable[Offer]:
+def _offers(asker: Person, standing: Standing, person: Person, at: datetime, problems: list[str]) -> Iterable[Offer]:
     offers = offers_to(person, held_by(person, at), at)
-    if asker.pk in (person.pk, person.manager_id) or RoleName.SECURITY_ADMIN in roles_of(asker.pk):
+    if asker.pk in (person.pk, person.manager_id) or standing.is_security_admin:
         return offers
-    owned = applications_owned_by(asker.pk)
+    owned = applications_owned_by(asker.pk) if standing.is_owner else ()
     if not owned:
         problems.append(f"Only {person.display_name}, their manager, owners of applications and security ask for them.")
     return [one for one in offers if one.role.application_id in owned]
 
 
-def _named(email: str, problems: list[str]) -> Person | None:
+def _named(email: str, known: Mapping[str, Person], problems: list[str]) -> Person | None:
     if not email:
         return None
-    try:
-        found = person_by_email(email)
-    except NotFound as nobody:
-        problems.append(str(nobody))
+    found = known.get(email)
+    if found is None:
+        problems.append(f"Nobody has the address {email}.")
         return None
     if not found.is_active:
         problems.append(f"{found.display_name} is not active any more.")

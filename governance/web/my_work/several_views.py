@@ -34,7 +34,7 @@ def several(request: HttpRequest) -> HttpResponse:
     """Choose several roles and ask for them together."""
     at = clock.now()
     said = Said.read(request.POST if request.method == "POST" else request.GET)
-    found = page_of(person_of(request), said, at)
+    found = page_of(person_of(request), standing_of(request), said, at)
     form = SeveralForm(found, at, request.POST if request.method == "POST" else None)
     if request.method == "POST" and found.chosen and form.is_valid():
         sent = _send(request, found, form)

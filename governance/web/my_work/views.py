@@ -18,7 +18,7 @@ from governance.access.queries import waiting_for
 from governance.core import clock
 from governance.core.errors import NotFound, Refused
 from governance.identity.models import Person
-from governance.lifecycle.holds_queries import holds
+from governance.lifecycle.holds_queries import waiting_holds
 from governance.policy.facts import Ask
 from governance.web import counts
 from governance.web.actor import actor_of, person_of
@@ -46,7 +46,7 @@ def home(request: HttpRequest) -> HttpResponse:
     now, waiting = catalogues.yours(person, at)
     found = {"page": "home", "now": now, "waiting": waiting, "queue": waiting_for(person)[:10], "open_work": open_work}
     # An auditor decides nothing about them and has a home of their own.
-    found["held"] = holds(is_open=True) if standing.is_security_admin and open_work.get("holds") else []
+    found["held"] = waiting_holds() if standing.is_security_admin and open_work.get("holds") else []
     return render(request, "my_work/home.html", found | to_answer)
 
 
