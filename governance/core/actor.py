@@ -18,6 +18,8 @@ class Door(StrEnum):
     SCIM = "scim"
     CLOCK = "clock"
     COMMAND = "command"
+    #: No action of ours: what the triggers of governed tables saw. Only the ledger uses it.
+    DATABASE = "database"
 
 
 class ActorKind(StrEnum):

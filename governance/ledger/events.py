@@ -7,6 +7,11 @@ KEY_RETIRED = "log.key_retired"
 SECOND_KEY_ADDED = "log.second_key_added"
 #: Somebody recorded what only the sequencer may say; the entry has the digest of the attempt in its place.
 FORGERY_REFUSED = "log.forgery_refused"
+#: The rows of a governed table that a statement changed, as its triggers saw them; `ROWS` is their common beginning.
+ROWS = "rows."
+ROWS_INSERTED = "rows.inserted"
+ROWS_UPDATED = "rows.updated"
+ROWS_DELETED = "rows.deleted"
 CONFIGURATION_CHANGED = "configuration.changed"
 
 #: What verifiers follow. The sequencer makes these entries itself and takes them from nobody.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.core import clock
 from governance.core.actor import Actor
 from governance.ledger import events
+from governance.ledger.canonical import canonical
 from governance.ledger.key_ring import KeyRing
 from governance.ledger.models import EntrySubject, LogKey
-from governance.ledger.recording import Record, Subject, body_text
+from governance.ledger.recording import Record, Subject, body_text, this_transaction
 
 #: The kind of a key as a subject of entries; see `key_ref`.
 KEY_SUBJECT = "log_key"
@@ -115,4 +117,4 @@ def _say(event: str, ring: KeyRing, verifier_key: str, **data: str) -> str:
 
 
 def _body(row: Record) -> str:
-    return body_text(row, clock.now(), [])
+    return canonical({**json.loads(body_text(row, clock.now(), [])), "transaction": this_transaction()})

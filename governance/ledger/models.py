@@ -1,4 +1,4 @@
-"""The tables of the ledger. Everything but the outbox and the vault is insert-only, by triggers (migration 0002)."""
+"""The tables of the ledger. Everything but the outbox and the vault is insert-only, by triggers (migration 0003)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any, ClassVar
 from auditlog.models import AbstractLogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
+from django.db.models import Func
 from django.db.models.functions import Now
 
 from governance.ledger.configuration_log import ConfigurationChangeManager
+
+#: The number of the database transaction (xid8): it ties together everything that one commit made true.
+_THIS_TRANSACTION = Func(template="pg_current_xact_id()::text::bigint", output_field=models.BigIntegerField())
+#: By the database's clock, at the statement; `now()` would be the beginning of the transaction.
+_THIS_INSTANT = Func(template="clock_timestamp()", output_field=models.DateTimeField())
+#: What is recorded and what is captured have one order.
+_NEXT_OF_THE_OUTBOX = Func(template="nextval('ledger_pending_id_seq')", output_field=models.BigIntegerField())
 
 
 class Pending(models.Model):
@@ -18,6 +26,37 @@ class Pending(models.Model):
     id = models.BigAutoField(primary_key=True)
     body = models.JSONField()
     #: By the database's clock, so that the sealing lag is measured with one clock.
+    created_at = models.DateTimeField(db_default=Now())
+    xid = models.BigIntegerField(db_default=_THIS_TRANSACTION)
+
+
+class Captured(models.Model):
+    """Rows of one governed table that one statement changed, as its trigger saw them: the other half of the outbox.
+
+    Written by nothing but the triggers of migration 0005. `rows` are elements {key, old, new}; see docs/ledger.md.
+    """
+
+    id = models.BigIntegerField(primary_key=True, db_default=_NEXT_OF_THE_OUTBOX)
+    table = models.CharField(max_length=63)
+    operation = models.CharField(max_length=10)
+    database_role = models.CharField(max_length=63)
+    application = models.CharField(max_length=63)
+    rows = models.JSONField()
+    created_at = models.DateTimeField(db_default=_THIS_INSTANT)
+    xid = models.BigIntegerField(db_default=_THIS_TRANSACTION)
+
+
+class SubjectKey(models.Model):
+    """The secret that commitments to a person's columns are made with; the row without a reference is the log's own.
+
+    Made by the trigger that first sees the person's row. Erasure deletes it: from then on nobody can tell what a
+    commitment stands for, nor whether two of them stand for the same.
+    """
+
+    subject_ref = models.CharField(max_length=200, unique=True, blank=True)
+    #: The person's primary key, by which the rows of other tables name them.
+    subject_id = models.BigIntegerField(null=True, unique=True)
+    secret = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
 
 
@@ -33,9 +72,12 @@ class Entry(models.Model):
     door = models.CharField(max_length=20)
     at = models.DateTimeField(db_index=True)
     correlation_id = models.CharField(max_length=80)
+    #: The number of the database transaction; null in entries of version 1, which do not say it.
+    transaction = models.BigIntegerField(null=True)
 
     class Meta:
         indexes: ClassVar = [
+            models.Index(fields=["transaction"], name="ledger_entry_transaction"),
             models.Index(
                 fields=["event", "-index"], name="ledger_entry_event", opclasses=["text_pattern_ops", "int8_ops"]
             ),

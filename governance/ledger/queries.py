@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
 
 from governance.core.errors import NotFound
 from governance.ledger.models import Checkpoint, ConfigurationChange, Disclosure, Entry, LogKey
 from governance.ledger.notes import proof_file
+from governance.ledger.outbox import oldest_seconds
 from governance.ledger.recording import Subject
 from governance.ledger.stored_tree import stored_tree
 
@@ -31,6 +31,8 @@ class SealedEntry:
     actor_ref: str
     door: str
     correlation_id: str
+    #: The number of the database transaction; None in entries of version 1.
+    transaction: str | None
     subjects: tuple[Subject, ...]
     data: Mapping[str, Any]
     #: Field → commitment, in place of what must not be in the ledger. See `disclosed`.
@@ -77,6 +79,7 @@ def entries(
     actor_ref: str = "",
     event: str = "",
     correlation_id: str = "",
+    transaction: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
     before: int | None = None,
@@ -84,11 +87,16 @@ def entries(
 ) -> Page:
     """Return a page of entries, newest first; filters are joined by *and*, and each may be left out.
 
-    `event` is a whole event or its noun (`grant`). `since` is included, `until` is not. `before` is the index that the
-    page starts below: pages stay as they were while the ledger grows.
+    `event` is a whole event or its noun (`grant`). `transaction` asks for what one commit made true: the entries of its
+    actions and the rows that they changed (`rows.…`). `since` is included, `until` is not. `before` is the index that
+    the page starts below: pages stay as they were while the ledger grows.
     """
     rows = _named(Entry.objects.all(), event)
-    wanted: dict[str, object] = {"actor_ref": actor_ref, "correlation_id": correlation_id}
+    wanted: dict[str, object] = {
+        "actor_ref": actor_ref,
+        "correlation_id": correlation_id,
+        "transaction": transaction,
+    }
     rows = rows.filter(**{name: value for name, value in wanted.items() if value})
     if about is not None:
         rows = rows.filter(subjects__kind=about.kind, subjects__ref=about.ref)
@@ -175,10 +183,7 @@ def disclosed(indexes: Collection[int]) -> dict[int, dict[str, str | None]]:
 
 def sealing_lag_seconds() -> float:
     """Return the age of the oldest entry that waits to be sealed, by the database's clock; 0 when none waits."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM ledger_pending")
-        (seconds,) = cursor.fetchone()
-    return max(0.0, float(seconds)) if seconds is not None else 0.0
+    return oldest_seconds()
 
 
 def configuration_history(model_label: str, object_pk: str) -> Sequence[ConfigurationChange]:
@@ -210,6 +215,7 @@ def _sealed(row: Entry) -> SealedEntry:
         actor_ref=actor["ref"],
         door=actor["door"],
         correlation_id=said["correlation"],
+        transaction=said.get("transaction"),
         subjects=tuple(Subject(subject["kind"], subject["ref"]) for subject in said["subjects"]),
         data=said["data"],
         private=said["private"],

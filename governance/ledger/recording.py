@@ -23,8 +23,9 @@ from governance.ledger.commitments import commitment
 
 #: Bytes of one entry. An entry bundle of C2SP tlog-tiles could not carry 65,536.
 MAX_BODY_BYTES = 60_000
-#: The version of the body's shape; see docs/ledger.md.
-BODY_VERSION = 1
+#: The version of the body's shape; see docs/ledger.md. The sequencer adds the member `transaction`.
+BODY_VERSION = 2
+_BYTES_OF_TRANSACTION = len(',"transaction":"18446744073709551615"')
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
@@ -141,6 +142,12 @@ def require_transaction() -> None:
         raise transaction.TransactionManagementError("A ledger entry is recorded inside the transaction it is about.")
 
 
+def this_transaction() -> str:
+    """Return the number of the open transaction as entries spell it."""
+    ((number,),) = rows("SELECT pg_current_xact_id()::text")
+    return str(number)
+
+
 def body_text(row: Record, moment: datetime, vault: list[_Secret]) -> str:
     """Return the canonical body of the entry, and put what it commits to into `vault`."""
     if not _EVENT.fullmatch(row.event) or len(row.event) > 80:
@@ -161,7 +168,7 @@ def body_text(row: Record, moment: datetime, vault: list[_Secret]) -> str:
             row.event,
         )
     )
-    if len(text.encode()) > MAX_BODY_BYTES:
+    if len(text.encode()) + _BYTES_OF_TRANSACTION > MAX_BODY_BYTES:
         raise NotCanonical(
             f"{row.event} has {len(text.encode())} bytes; an entry holds {MAX_BODY_BYTES}. Record a digest."
         )

@@ -21,6 +21,10 @@ ROLES = (OWNER, RUNTIME, SEQUENCER)
 #: Written by the sequencer, read by everybody, changed by nobody.
 SEALED = ("ledger_entry", "ledger_entrysubject", "ledger_node", "ledger_checkpoint", "ledger_logkey")
 OUTBOX = "ledger_pending"
+#: The other half of the outbox. Written by triggers only, which have the rights of their owner.
+CAPTURED = "ledger_captured"
+#: Made by the same triggers; erasure deletes a row.
+SUBJECT_KEYS = "ledger_subjectkey"
 #: Tables of PostgreSQL clients and of migrations: the runtime role reads them.
 _READ_ONLY = (*SEALED, "django_migrations")
 #: What nobody but the owner has on a sealed table.
@@ -87,6 +91,10 @@ def _rights_on(table: str, *, is_insert_only: bool) -> dict[str, tuple[str, ...]
         sequencer = ("SELECT", "INSERT")
     elif table == OUTBOX:
         runtime, sequencer = ("SELECT", "INSERT"), ("SELECT", "INSERT", "DELETE")
+    elif table == CAPTURED:
+        runtime, sequencer = ("SELECT",), ("SELECT", "DELETE")
+    elif table == SUBJECT_KEYS:
+        runtime = ("SELECT", "DELETE")
     if table in _READ_ONLY:
         runtime = ("SELECT",)
     elif is_insert_only:

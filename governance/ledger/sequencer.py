@@ -5,7 +5,6 @@ Writers never wait for it. If it stops anywhere, the transaction is undone and t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from django.db import connection, transaction
 
 from governance.core import clock
 from governance.ledger import events, key_changes
-from governance.ledger.canonical import canonical
 from governance.ledger.key_changes import LedgerDamaged, myself
 from governance.ledger.key_ring import KeyRing, SigningKey
 from governance.ledger.merkle import CompactRange, Node, leaf_hash
-from governance.ledger.models import Checkpoint, Pending
-from governance.ledger.recording import Record, Subject, body_text, record
+from governance.ledger.models import Captured, Checkpoint, Pending
+from governance.ledger.outbox import claim
+from governance.ledger.recording import Subject, record
 from governance.ledger.stored_tree import stored_tree
 
 #: PostgreSQL advisory lock of the sequencer: the bytes "ghledger". One log per database.
@@ -56,7 +55,7 @@ def seal_pending(limit: int = BATCH, *, signer: SigningKey | KeyRing) -> int:
         _take_turn()
         tree = _signed_tree()
         own = key_changes.due(ring, size=tree.size)
-        bodies = [*own.bodies, *_claim(limit)]
+        bodies = [*own.bodies, *claim(limit)]
         if bodies:
             entries, nodes = _fold(tree, bodies)
             _store_entries(entries)
@@ -76,7 +75,8 @@ def seal_everything(*, signer: SigningKey | KeyRing) -> int:
 
 def work_is_waiting(signer: SigningKey | KeyRing) -> bool:
     """Tell whether there is something to seal, a new ledger to start, or a key to go over to."""
-    return Pending.objects.exists() or not Checkpoint.objects.exists() or key_changes.are_due(KeyRing.of(signer))
+    waits = Pending.objects.exists() or Captured.objects.exists()
+    return waits or not Checkpoint.objects.exists() or key_changes.are_due(KeyRing.of(signer))
 
 
 def record_heartbeat_when_idle(*, signer: SigningKey | KeyRing) -> bool:
@@ -122,35 +122,6 @@ def _signed_tree() -> CompactRange:
     return tree
 
 
-def _claim(limit: int) -> list[str]:
-    """Take the lowest recorded rows out of the outbox, in their order.
-
-    Deleted and returned in one statement: following the queue by "id greater than the last one seen" loses the rows
-    of transactions that commit late.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH claimed AS (DELETE FROM ledger_pending WHERE id IN"
-            " (SELECT id FROM ledger_pending ORDER BY id LIMIT %s) RETURNING id, body::text)"
-            " SELECT body FROM claimed ORDER BY id",
-            [limit],
-        )
-        return [_honest(canonical(json.loads(body))) for (body,) in cursor.fetchall()]
-
-
-def _honest(body: str) -> str:
-    """Return the body, unless it claims what only the sequencer says: then the entry that tells of the attempt.
-
-    Whoever can record could otherwise name a key of their own, and verifiers would follow it.
-    """
-    event = json.loads(body)["event"]
-    if event not in events.BY_THE_SEQUENCER:
-        return body
-    data = {"event": event, "sha256": hashlib.sha256(body.encode()).hexdigest()}
-    refused = Record(events.FORGERY_REFUSED, myself(), [Subject("event", event)], data)
-    return body_text(refused, clock.now(), [])
-
-
 def _fold(tree: CompactRange, bodies: Sequence[str]) -> tuple[list[_Sealed], list[Node]]:
     """Append the bodies to the tree; return the entries and the nodes above them that are now complete."""
     entries: list[_Sealed] = []
@@ -163,14 +134,13 @@ def _fold(tree: CompactRange, bodies: Sequence[str]) -> tuple[list[_Sealed], lis
 
 def _store_entries(entries: Sequence[_Sealed]) -> None:
     with connection.cursor() as cursor:
-        columns = "index, body, leaf_hash, event, actor_kind, actor_ref, door, at, correlation_id"
+        columns = "index, body, leaf_hash, event, actor_kind, actor_ref, door, at, correlation_id, transaction"
         with cursor.copy(f"COPY ledger_entry ({columns}) FROM STDIN") as copy:
             for entry in entries:
                 said, actor = entry.said, entry.said["actor"]
                 who = (actor["kind"], actor["ref"], actor["door"])
-                copy.write_row(
-                    (entry.index, entry.body, entry.leaf, said["event"], *who, said["at"], said["correlation"])
-                )
+                when = (said["at"], said["correlation"], said.get("transaction"))
+                copy.write_row((entry.index, entry.body, entry.leaf, said["event"], *who, *when))
         with cursor.copy("COPY ledger_entrysubject (entry_id, position, kind, ref) FROM STDIN") as copy:
             for entry in entries:
                 for position, subject in enumerate(entry.said["subjects"]):

@@ -61,6 +61,18 @@ def _no_number(digits: str) -> Any:
     raise Unverified("a number is not an integer: %s" % digits)
 
 
+def transaction_of(entry: Dict[str, Any]) -> str | None:
+    """Return the database transaction of an entry; None in version 1, which does not say it.
+
+    Raises when the entry is of a version that this verifier does not know, or says it where it cannot.
+    """
+    if entry["v"] == 1 and "transaction" not in entry:
+        return None
+    if entry["v"] != 2 or not re.match(r"[1-9][0-9]{0,19}\Z", entry["transaction"]):
+        raise Unverified("the entry is of no version that is known here")
+    return str(entry["transaction"])
+
+
 # Merkle tree (RFC 6962 2.1, verification as in RFC 9162 2.1.3 and 2.1.4)
 
 

@@ -21,10 +21,10 @@ class StoredLedger:
         self.size = _number("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
 
     def entries(self) -> Iterator[tuple[Any, ...]]:
-        """Yield index, body, leaf hash, and the columns that repeat the body, the time as it is spelled there."""
+        """Yield index, body, leaf hash, and the columns that repeat the body, spelled as they are there."""
         sql = (
             "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id,"
-            " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+            " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), transaction::text"
             " FROM ledger_entry WHERE index < %s ORDER BY index"
         )
         return self._rows("entries", sql)

@@ -23,7 +23,18 @@ from governance.ledger.key_chain import KeyChain
 from governance.ledger.standalone import RootBuilder, Unverified, VerifierKey
 from governance.ledger.stored_ledger import StoredLedger, opened
 
-INSERT_ONLY = ("entry", "entrysubject", "node", "checkpoint", "logkey", "configurationchange", "pending", "disclosure")
+INSERT_ONLY = (
+    "entry",
+    "entrysubject",
+    "node",
+    "checkpoint",
+    "logkey",
+    "configurationchange",
+    "pending",
+    "disclosure",
+    "captured",
+    "subjectkey",
+)
 _TILE = 256
 
 
@@ -254,10 +265,11 @@ def _stored_keys() -> list[VerifierKey]:
         raise Damaged(None, f"A stored key is damaged: {error}.") from error
 
 
-def _columns(said: Any) -> tuple[str, ...]:
+def _columns(said: Any) -> tuple[str | None, ...]:
     """Return what the body says, in the order of the columns beside it."""
     actor = said["actor"]
-    return said["event"], actor["kind"], actor["ref"], actor["door"], said["correlation"], said["at"]
+    who = (actor["kind"], actor["ref"], actor["door"])
+    return said["event"], *who, said["correlation"], said["at"], standalone.transaction_of(said)
 
 
 def _about(said: Any) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ def test_the_end_is_recorded_with_its_cause_when_it_was_due_and_its_removal(
     grant.refresh_from_db()
     (entry,) = recorded("grant.ended")
     assert entry == {
-        "v": 1,
+        "v": 2,
         "event": "grant.ended",
         "at": "2026-03-03T14:00:00.000000Z",
         "actor": {"kind": "system", "ref": "expiry", "door": "clock"},

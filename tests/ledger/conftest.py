@@ -60,7 +60,17 @@ def tamper() -> Callable[..., None]:
     """Run SQL as somebody who owns the database and has switched the ledger's triggers off."""
 
     def run(*statements: str) -> None:
-        tables = ("entry", "entrysubject", "node", "checkpoint", "logkey", "pending", "disclosure")
+        tables = (
+            "entry",
+            "entrysubject",
+            "node",
+            "checkpoint",
+            "logkey",
+            "pending",
+            "captured",
+            "subjectkey",
+            "disclosure",
+        )
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             for table in tables:

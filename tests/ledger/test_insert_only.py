@@ -21,6 +21,8 @@ A_COLUMN = {
     "logkey": "verifier_key",
     "configurationchange": "door",
     "pending": "body",
+    "captured": "rows",
+    "subjectkey": "secret",
     "disclosure": "value",
 }
 
@@ -31,6 +33,11 @@ def filled(sealed: Callable[..., None], note: Callable[[int], None]) -> None:
     note(1)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("INSERT INTO ledger_subjectkey (subject_ref, secret) VALUES ('ada', 'secret')")
+        cursor.execute(
+            'INSERT INTO ledger_captured ("table", operation, database_role, application, rows)'
+            " VALUES ('a', 'inserted', 'b', 'c', '[]')"
+        )
         cursor.execute("INSERT INTO ledger_disclosure VALUES ('digest', 'ref', 'field', 'salt', 'value')")
         cursor.execute(
             "INSERT INTO ledger_configurationchange (object_pk, object_repr, action, changes_text, timestamp,"
@@ -73,7 +80,7 @@ def test_the_replica_role_is_no_way_around(table: str) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("table", ["pending", "disclosure"])
+@pytest.mark.parametrize("table", ["pending", "captured", "subjectkey", "disclosure"])
 def test_what_waits_and_what_is_kept_apart_can_go_but_not_change(table: str) -> None:
     column = A_COLUMN[table]
 

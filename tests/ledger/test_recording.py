@@ -41,7 +41,7 @@ def test_an_entry_says_who_did_what_to_whom_and_when(grace: Actor) -> None:
     )
 
     assert Pending.objects.get().body == {
-        "v": 1,
+        "v": 2,
         "event": "grant.started",
         "at": "2026-03-03T09:00:00.000000Z",
         "actor": {"kind": "person", "ref": GRACE, "door": "web"},

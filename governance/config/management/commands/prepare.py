@@ -13,6 +13,7 @@ from django.db import transaction
 from governance.config import static_files
 from governance.config.schema import unapplied_migrations
 from governance.ledger.rights import grant_rights, roles_exist
+from governance.ledger.triggers import put_in_place
 
 
 class Command(BaseCommand):
@@ -40,6 +41,9 @@ class Command(BaseCommand):
         if waiting:
             self.stdout.write(f"Applying {waiting} migrations")
             call_command("migrate", interactive=False, verbosity=0)
+        elif tables := put_in_place():
+            # `migrate` does so too; here what is declared changed without a migration.
+            self.stdout.write(f"Capturing the rows of {len(tables)} tables as they are declared now")
 
     def _grant_rights(self) -> None:
         # Somebody may run everything as one user of the database; `check --deploy` then says what that means.

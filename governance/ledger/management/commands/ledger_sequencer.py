@@ -15,8 +15,8 @@ from django.db import DatabaseError
 from governance.ledger.key_changes import LedgerDamaged
 from governance.ledger.key_ring import CannotSign, KeyRing
 from governance.ledger.keys import KeySource
-from governance.ledger.models import Pending
 from governance.ledger.notes import BadKey
+from governance.ledger.outbox import is_waiting_up_to, last_waiting_id
 from governance.ledger.sequencer import SequencerElsewhere, seal_everything
 from governance.ledger.sequencer_loop import SequencerLoop
 
@@ -51,13 +51,13 @@ class Command(BaseCommand):
 
     def _seal_once(self, signer: KeyRing) -> int:
         """Seal everything; when another sequencer is at it, wait until it has sealed what is recorded now."""
-        last = Pending.objects.order_by("-id").values_list("id", flat=True).first()
+        last = last_waiting_id()
         deadline = time.monotonic() + SECONDS_FOR_THE_OTHER
         while time.monotonic() < deadline:
             try:
                 return seal_everything(signer=signer)
             except SequencerElsewhere:
-                if last is None or not Pending.objects.filter(id__lte=last).exists():
+                if last is None or not is_waiting_up_to(last):
                     return 0
                 time.sleep(0.1)
         raise CommandError("Another sequencer holds the ledger and does not get on.")
