@@ -128,26 +128,59 @@ def rewrite(person: Person, profile: Profile, *, at: datetime, actor: Actor) -> 
 
     The status is not touched. Raises Conflict when another listed person has the user name.
     """
-    before = person_rows.revised(person)
-    old_document, old_hint = person.document, person.manager_hint
-    old_keys = (person.external_id, person.employee_number, person.user_name_key)
-    _fill(person, profile)
-    if person.manager_hint != old_hint or (person.manager_id is None and person.manager_hint):
-        manager_id = resolve_manager(person.manager_hint, source=person.source)
-        person.manager_id = manager_id if manager_id != person.id else None
-    is_revised = person_rows.revised(person) != before
-    if person.document == old_document and not is_revised:
+    old_keys = _keys(person)
+    is_changed, is_revised = _say(person, profile, at=at)
+    if not is_changed:
         return False
-    person.version += 1
-    person.modified_at = at
     revision = Revision("updated", at, actor) if is_revised else None
     if person.user_name_key == old_keys[2]:
         person_rows.update(person, revision)
     else:
         _rename(person, revision)
-    if (person.external_id, person.employee_number, person.user_name_key) != old_keys:
+    if _keys(person) != old_keys:
         adopt_reports(person)
     return True
+
+
+def rewrite_many(said: Sequence[tuple[Person, Profile]], *, at: datetime, actor: Actor) -> list[Person]:
+    """Make locked people say what their profiles say, as `rewrite` for each; return who changed.
+
+    Who keeps their names and numbers is written with the others. Raises what `rewrite` raises.
+    """
+    changed: list[Person] = []
+    revised: list[Person] = []
+    unrevised: list[Person] = []
+    for person, profile in said:
+        if _keys(person) != (profile.external_id, profile.employee_number, key(profile.user_name)):
+            changed += [person] if rewrite(person, profile, at=at, actor=actor) else []
+            continue
+        is_changed, is_revised = _say(person, profile, at=at)
+        if is_changed:
+            changed.append(person)
+            (revised if is_revised else unrevised).append(person)
+    person_rows.update_many(revised, Revision("updated", at, actor))
+    person_rows.update_many(unrevised, None)
+    return changed
+
+
+def _keys(person: Person) -> tuple[str, str, str]:
+    return person.external_id, person.employee_number, person.user_name_key
+
+
+def _say(person: Person, profile: Profile, *, at: datetime) -> tuple[bool, bool]:
+    """Fill a person with what a profile says; tell whether that changes them, and whether it makes a revision."""
+    before = person_rows.revised(person)
+    old_document, old_hint = person.document, person.manager_hint
+    _fill(person, profile)
+    if person.manager_hint != old_hint or (person.manager_id is None and person.manager_hint):
+        manager_id = resolve_manager(person.manager_hint, source=person.source)
+        person.manager_id = manager_id if manager_id != person.id else None
+    is_revised = person_rows.revised(person) != before
+    is_changed = person.document != old_document or is_revised
+    if is_changed:
+        person.version += 1
+        person.modified_at = at
+    return is_changed, is_revised
 
 
 def says_only_that_they_left(person: Person, profile: Profile) -> bool:

@@ -99,6 +99,22 @@ def update(person: Person, revision: Revision | None) -> None:
     )
 
 
+def update_many(people: Sequence[Person], revision: Revision | None) -> None:
+    """Write the rows of locked people who keep their user names, all at one instant, with a revision of each."""
+    if not people:
+        return
+    said = as_json([{**_values(person), "id": person.pk} for person in people])
+    if revision is None:
+        rows(_UPDATE_MANY, [said])
+        return
+    actor = revision.actor
+    modified_at = people[0].modified_at
+    rows(
+        _UPDATE_AND_REVISE_MANY,
+        [said, revision.change, revision.effective_at, modified_at, actor.ref, actor.correlation_id],
+    )
+
+
 def _values(person: Person) -> dict[str, object]:
     return {name: getattr(person, name) for name in _WRITTEN}
 
@@ -151,3 +167,6 @@ SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM identity_personrevision WHE
     %s, %s, %s, %s, %s, {_REVISED}
 FROM said
 """
+#: The same for many: a statement of its own, so that the one for one person is planned for one.
+_UPDATE_MANY = _UPDATE.replace("jsonb_to_record(", "jsonb_to_recordset(")
+_UPDATE_AND_REVISE_MANY = _UPDATE_AND_REVISE.replace("jsonb_to_record(", "jsonb_to_recordset(")

@@ -107,6 +107,29 @@ def update(person: Person, profile: Profile, *, actor: Actor, source: str | None
 
 
 @whole
+def update_many(said: Sequence[tuple[Person, Profile]], *, actor: Actor, source: str | None = None) -> None:
+    """Make locked people say what their profiles say, as `update` for each; set-based for those who only move.
+
+    What they lose by role is counted for the brake together. Raises what `update` raises.
+    """
+    at = now()
+    moves: list[tuple[Person, Profile]] = []
+    for person, profile in said:
+        if profile.is_active and person.status == Status.ACTIVE and _said_active(person):
+            people.check_profile(profile)
+            moves.append((person, profile))
+        else:
+            update(person, profile, actor=actor, source=source)
+    changed = people.rewrite_many(moves, at=at, actor=actor)
+    record_many(
+        Record(events.PERSON_UPDATED, actor, [_subject(person)], data={"version": person.version}) for person in changed
+    )
+    if changed:
+        spare = losses.spare(at=at, actor=actor, source=source)
+        birthright.apply([person.pk for person in changed], at=at, actor=actor, spare=spare)
+
+
+@whole
 def leave(
     person: Person,
     *,

@@ -6,13 +6,14 @@ What a live connection brought keeps what its directory says: of them a file nam
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from governance.core.actor import Actor
 from governance.core.clock import now
@@ -25,6 +26,10 @@ from governance.lifecycle.brake import HR_FILE
 from governance.lifecycle.models import HeldItem, ItemState, Kind, LeavePlan, PeopleFile
 from governance.lifecycle.people_file_reading import MOST_PROBLEMS, Content, Problem, Row, end_of, read
 
+Item = TypeVar("Item")
+
+#: So many people are read and written together, all in the one transaction: what they need of memory does not grow.
+BATCH = 1_000
 #: The names of columns that a profile knows by another name.
 _AS = {"manager": "manager_hint"}
 #: What a document has of a profile; the rest of it is somebody else's and stays.
@@ -67,12 +72,29 @@ class Outcome:
 class _Work:
     """What is to be done, decided from the file and the people it names."""
 
-    join: list[tuple[Row, Profile]] = field(default_factory=list)
-    change: list[tuple[Person, Profile]] = field(default_factory=list)
+    join: list[Row] = field(default_factory=list)
+    #: Who is known and stays; whether anything changes is seen when they are read whole.
+    stay: list[tuple[int, Row]] = field(default_factory=list)
     leave: dict[int, datetime | None] = field(default_factory=dict)
     plan: dict[int, datetime] = field(default_factory=dict)
-    call_off: list[Person] = field(default_factory=list)
-    kept: list[Person] = field(default_factory=list)
+    call_off: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Somebody:
+    """What has to be known of everybody a file may be about, before anything is decided."""
+
+    pk: int
+    user_name: str
+    user_name_key: str
+    employee_number: str
+    status: str
+    source: str
+    time_zone: str
+    leaves_at: datetime | None
+
+
+_KNOWN = [one.name if one.name != "pk" else "id" for one in fields(_Somebody)]
 
 
 def apply(raw: bytes, *, name: str, is_full: bool, actor: Actor) -> Outcome:
@@ -102,9 +124,9 @@ def _applied(raw: bytes, *, name: str, is_full: bool, actor: Actor) -> Outcome:
     if problems := list(known.problems(content)):
         raise Unreadable(problems)
     work = _decide(content, known, is_full=is_full, at=at)
-    outcome = Outcome(rows=len(content.rows), kept=[one.display_name for one in work.kept])
-    _join(work, outcome, actor)
-    _change(work, outcome, actor)
+    outcome = Outcome(rows=len(content.rows))
+    _join(work, known, outcome, actor)
+    _change(work, known, outcome, actor)
     _plan(work, known, outcome, at=at, actor=actor)
     _leave(work, known, outcome, at=at, actor=actor)
     _note(raw, name, is_full, outcome, at=at, actor=actor)
@@ -115,10 +137,11 @@ class _Known:
     """The people a file may be about, locked in the order of their keys, by their names."""
 
     def __init__(self, content: Content, *, is_full: bool) -> None:
-        listed = Person.objects.select_for_update(no_key=True, of=("self",)).filter(is_listed=True)
-        self.people = {one.pk: one for one in listed.order_by("pk")} if is_full else self._named(content)
+        listed = Person.objects.filter(is_listed=True) if is_full else self._named(content)
+        locked = listed.select_for_update(no_key=True).order_by("pk").values_list(*_KNOWN)
+        self.people = {one[0]: _Somebody(*one) for one in locked.iterator(chunk_size=BATCH)}
         self.by_user_name = {one.user_name_key: one for one in self.people.values()}
-        self.by_number: dict[str, list[Person]] = {}
+        self.by_number: dict[str, list[_Somebody]] = {}
         for one in self.people.values():
             if one.employee_number:
                 self.by_number.setdefault(key(one.employee_number), []).append(one)
@@ -126,7 +149,7 @@ class _Known:
         self.live_sources = frozenset(f"scim:{name}" for name in names)
 
     @staticmethod
-    def _named(content: Content) -> dict[int, Person]:
+    def _named(content: Content) -> QuerySet[Person]:
         names = {key(row.user_name) for row in content.rows} | {
             key(row.said.get("manager", "")) for row in content.rows
         }
@@ -134,10 +157,9 @@ class _Known:
         listed = Person.objects.filter(is_listed=True)
         found = set(listed.filter(user_name_key__in=names - {""}).values_list("pk", flat=True))
         found |= set(listed.filter(employee_number__in=numbers - {""}).values_list("pk", flat=True))
-        locked = Person.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=found)
-        return {one.pk: one for one in locked.order_by("pk")}
+        return Person.objects.filter(pk__in=found)
 
-    def person(self, row: Row) -> Person | None:
+    def person(self, row: Row) -> _Somebody | None:
         """Return whom a row is about, if they are known."""
         by_name = self.by_user_name.get(key(row.user_name)) if row.user_name else None
         numbered = self.by_number.get(key(row.employee_number), []) if row.employee_number else []
@@ -184,18 +206,18 @@ def _decide(content: Content, known: _Known, *, is_full: bool, at: datetime) -> 
         has_left = row.has_left or (leaves_at is not None and leaves_at <= at)
         if person is None:
             if not has_left:
-                work.join.append((row, _profile(row, known, Profile(user_name=row.user_name))))
+                work.join.append(row)
             continue
         named.add(person.pk)
         if has_left:
             if person.status == Status.ACTIVE:
                 work.leave[person.pk] = leaves_at if leaves_at is not None and leaves_at <= at else None
             continue
-        _decide_about_one(work, row, person, known)
+        work.stay.append((person.pk, row))
         if leaves_at is not None and leaves_at != person.leaves_at:
             work.plan[person.pk] = leaves_at
         elif leaves_at is None and "leave_date" in content.columns and person.pk in planned_by_file:
-            work.call_off.append(person)
+            work.call_off.append(person.pk)
     if is_full:
         missing = {
             pk: None
@@ -206,7 +228,7 @@ def _decide(content: Content, known: _Known, *, is_full: bool, at: datetime) -> 
     return work
 
 
-def _leaves_at(row: Row, person: Person | None) -> datetime | None:
+def _leaves_at(row: Row, person: _Somebody | None) -> datetime | None:
     """Return when the last day of a row is over: where the file says, else where the person is, else the company."""
     if row.leave_date is None:
         return None
@@ -214,20 +236,6 @@ def _leaves_at(row: Row, person: Person | None) -> datetime | None:
     return end_of(
         row.leave_date, (row.leave_zone, row.said.get("time_zone", ""), known, settings.ENVIRONMENT.company_zone)
     )
-
-
-def _decide_about_one(work: _Work, row: Row, person: Person, known: _Known) -> None:
-    before = profile_from_document(person.document)
-    profile = _profile(row, known, before)
-    says_other = any(
-        getattr(before, name) != getattr(profile, name) for name in Profile.__slots__ if name != "document"
-    )
-    if not says_other and person.status == Status.ACTIVE:
-        return
-    if person.source in known.live_sources:
-        work.kept.append(person)
-        return
-    work.change.append((person, profile))
 
 
 def _profile(row: Row, known: _Known, before: Profile) -> Profile:
@@ -253,26 +261,25 @@ def _profile(row: Row, known: _Known, before: Profile) -> Profile:
     return replace(profile, display_name=profile.shown_name(), document=whole)
 
 
-def _planned_by_file(people: Mapping[int, Person]) -> frozenset[int]:
+def _planned_by_file(people: Mapping[int, _Somebody]) -> frozenset[int]:
     planned = [pk for pk, one in people.items() if one.leaves_at is not None]
     latest = LeavePlan.objects.filter(person__in=planned).order_by("person_id", "-pk").distinct("person_id")
     return frozenset(one.person_id for one in latest if one.source == HR_FILE)
 
 
-def _join(work: _Work, outcome: Outcome, actor: Actor) -> None:
-    profiles = [profile for _, profile in work.join]
-    if profiles:
-        for person in _joined(profiles, actor):
-            outcome.joined.append(person.display_name)
-        made = {
-            key(person.user_name): person
-            for person in Person.objects.filter(
-                user_name_key__in=[key(one.user_name) for one in profiles], is_listed=True
-            )
-        }
-        for row, _ in work.join:
-            if (leaves_at := _leaves_at(row, None)) is not None:
-                work.plan[made[key(row.user_name)].pk] = leaves_at
+def _join(work: _Work, known: _Known, outcome: Outcome, actor: Actor) -> None:
+    """Let joiners join, those first whom others name as their manager."""
+    named = {key(row.said.get("manager", "")) for row in work.join}
+    rows = sorted(work.join, key=lambda row: not named & {key(row.user_name), key(row.employee_number)})
+    for some in _batches(rows):
+        profiles = [_profile(row, known, Profile(user_name=row.user_name)) for row in some]
+        outcome.joined += [person.display_name for person in _joined(profiles, actor)]
+    planned = {key(row.user_name): row for row in work.join if row.leave_date is not None}
+    for names in _batches(list(planned)):
+        made = Person.objects.filter(user_name_key__in=names, is_listed=True)
+        for pk, name in made.values_list("pk", "user_name_key"):
+            if (leaves_at := _leaves_at(planned[name], None)) is not None:
+                work.plan[pk] = leaves_at
 
 
 def _joined(profiles: Sequence[Profile], actor: Actor) -> list[Person]:
@@ -284,14 +291,37 @@ def _joined(profiles: Sequence[Profile], actor: Actor) -> list[Person]:
         return [actions.join(profile, source=HR_FILE, actor=actor) for profile in profiles]
 
 
-def _change(work: _Work, outcome: Outcome, actor: Actor) -> None:
-    for person, profile in work.change:
-        actions.update(person, profile, actor=actor, source=HR_FILE)
-        outcome.changed.append(person.display_name)
+def _change(work: _Work, known: _Known, outcome: Outcome, actor: Actor) -> None:
+    for some in _batches(work.stay):
+        people = Person.objects.in_bulk([pk for pk, _ in some])
+        changes = []
+        for pk, row in some:
+            if (profile := _said_otherwise(row, people[pk], known)) is None:
+                continue
+            if people[pk].source in known.live_sources:
+                outcome.kept.append(people[pk].display_name)
+            else:
+                changes.append((people[pk], profile))
+        actions.update_many(changes, actor=actor, source=HR_FILE)
+        outcome.changed += [person.display_name for person, _ in changes]
+
+
+def _said_otherwise(row: Row, person: Person, known: _Known) -> Profile | None:
+    """Return what a row says of a person where that is not what is known of them; None where it is."""
+    before = profile_from_document(person.document)
+    profile = _profile(row, known, before)
+    names = [name for name in Profile.__slots__ if name != "document"]
+    is_other = any(getattr(before, name) != getattr(profile, name) for name in names)
+    return profile if is_other or person.status != Status.ACTIVE else None
+
+
+def _batches(whole: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(whole), BATCH):
+        yield whole[start : start + BATCH]
 
 
 def _plan(work: _Work, known: _Known, outcome: Outcome, *, at: datetime, actor: Actor) -> None:
-    for person in work.call_off:
+    for person in Person.objects.filter(pk__in=work.call_off).order_by("pk"):
         planning.write(person, None, source=HR_FILE, note="", at=at, actor=actor)
         outcome.called_off.append(person.display_name)
     if not work.plan:
@@ -317,20 +347,29 @@ def _leave(work: _Work, known: _Known, outcome: Outcome, *, at: datetime, actor:
     waiting = _waiting(work.leave, Kind.LEAVE)
     named_elsewhere = {pk for pk, item in waiting.items() if _is_independent(item, actor)}
     named_elsewhere |= {
-        pk for pk in work.leave if pk not in waiting and leaving.is_planned_elsewhere(known.people[pk], HR_FILE, at)
+        pk for pk in _about_now(work.leave, known, at) if pk not in waiting and _is_planned_elsewhere(pk, at)
     }
     counted = {pk: when for pk, when in work.leave.items() if pk not in waiting and pk not in named_elsewhere}
     held = _held_as_set(Kind.LEAVE, counted, at=at, actor=actor) | (set(waiting) - named_elsewhere)
-    for pk, effective_at in sorted(work.leave.items()):
-        person = known.people[pk]
-        if pk in held:
-            outcome.held.append(person.display_name)
-            continue
-        seen = leaving.look(person, source=None, at=at)
-        leaving.carry_out(
-            person, seen, source=HR_FILE, unlist=False, effective_at=effective_at or at, at=at, actor=actor
-        )
-        outcome.left.append(person.display_name)
+    for some in _batches(sorted(work.leave)):
+        people = Person.objects.in_bulk(some)
+        for pk in some:
+            if pk in held:
+                outcome.held.append(people[pk].display_name)
+                continue
+            seen = leaving.look(people[pk], source=None, at=at)
+            left_at = work.leave[pk] or at
+            leaving.carry_out(people[pk], seen, source=HR_FILE, unlist=False, effective_at=left_at, at=at, actor=actor)
+            outcome.left.append(people[pk].display_name)
+
+
+def _about_now(person_ids: Iterable[int], known: _Known, at: datetime) -> list[int]:
+    dates = {pk: known.people[pk].leaves_at for pk in person_ids}
+    return [pk for pk, leaves_at in dates.items() if leaves_at is not None and leaves_at <= at + leaving.ABOUT_NOW]
+
+
+def _is_planned_elsewhere(person_id: int, at: datetime) -> bool:
+    return leaving.is_planned_elsewhere(Person.objects.get(pk=person_id), HR_FILE, at)
 
 
 def _held_as_set(kind: Kind, people: Mapping[int, datetime | None], *, at: datetime, actor: Actor) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,15 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from governance.access import rule_runs
+from governance.access.models import Grant
+from governance.catalog.models import Entitlement
+from governance.catalog.rules import RuleTerms
 from governance.core.actor import Actor, Door
+from governance.core.clock import now
 from governance.core.errors import Refused
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person, Status
@@ -316,3 +323,68 @@ def test_the_command_applies_looks_ahead_and_tells_problems(
         call_command("hr_file", str(file))
     with pytest.raises(CommandError, match="No such file"):
         call_command("hr_file", str(tmp_path / "nothing.csv"))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1_000])
+def test_a_file_does_the_same_however_many_are_read_and_written_together(
+    batch: int, ada: Person, analyst: Entitlement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people_file, "BATCH", batch)
+    sales = RuleTerms("Sales", 'department eq "Sales"', [analyst])
+    rule_runs.change_rule(sales, actor=TESTING)
+    moved, renamed, back, same = many(4, department="Finance")
+    with transaction.atomic():
+        lifecycle.leave(Person.objects.select_for_update().get(pk=back.pk), actor=TESTING)
+    recorded = Pending.objects.count()
+
+    outcome = applied(
+        "user_name,employee_number,department,manager\n"
+        "report@halden.example,91,Sales,boss@halden.example\n"
+        "p0@halden.example,0,Sales,boss@halden.example\n"
+        "other-name@halden.example,1,Finance,\n"
+        "p2@halden.example,2,Sales,\n"
+        "p3@halden.example,3,Finance,\n"
+        "boss@halden.example,90,Sales,\n"
+    )
+
+    boss = Person.objects.get(user_name="boss@halden.example")
+    reports = Person.objects.filter(manager=boss).values_list("user_name", flat=True)
+    assert sorted(reports) == ["p0@halden.example", "report@halden.example"]
+    assert (sorted(outcome.joined), len(outcome.changed)) == (["boss@halden.example", "report@halden.example"], 3)
+    held = Grant.objects.filter(entitlement=analyst, ends_at__gt=now()).values_list("person__user_name", flat=True)
+    assert sorted(held) == ["boss@halden.example", "p0@halden.example", "p2@halden.example", "report@halden.example"]
+    changes = {one.pk: list(one.revisions.order_by("number").values_list("change", flat=True)) for one in many_of(4)}
+    assert changes[moved.pk] == changes[renamed.pk] == ["joined", "updated"]
+    assert changes[same.pk] == ["joined"]
+    assert changes[back.pk][:2] == ["joined", "left"]
+    said = Counter(one.body["event"] for one in Pending.objects.order_by("id")[recorded:])
+    assert (said["person.joined"], said["person.updated"], said["person.rejoined"]) == (2, 2, 1)
+
+
+def many_of(count: int) -> list[Person]:
+    return list(Person.objects.filter(employee_number__in=[str(number) for number in range(count)]))
+
+
+def test_changing_many_costs_as_many_statements_as_changing_few(analyst: Entitlement) -> None:
+    rule_runs.change_rule(RuleTerms("Sales", 'department eq "Sales"', [analyst]), actor=TESTING)
+    many(40, department="Finance")
+
+    def cost(numbers: range, department: str) -> int:
+        rows = "".join(f"p{n}@halden.example,{department}\n" for n in numbers)
+        with CaptureQueriesContext(connection) as asked:
+            applied("user_name,department\n" + rows)
+        return len(asked)
+
+    assert cost(range(2), "Sales") == cost(range(2, 40), "Sales")
+    assert Grant.objects.filter(entitlement=analyst).count() == 40
+
+
+def test_what_too_many_lose_by_role_through_a_file_is_held_for_all_of_them(analyst: Entitlement) -> None:
+    rule_runs.change_rule(RuleTerms("Sales", 'department eq "Sales"', [analyst]), actor=TESTING)
+    people = many(12, department="Sales")
+
+    applied("user_name,department\n" + "".join(f"{one.user_name},Finance\n" for one in people))
+
+    assert Person.objects.filter(department="Finance").count() == 12
+    assert HeldItem.objects.filter(kind="loss", state=ItemState.WAITING).count() == 12
+    assert Grant.objects.filter(ends_at__gt=now()).count() == 12
