@@ -13,7 +13,7 @@ from governance.access.models import AccessRequest, Approval, EndQuestion, Grant
 from governance.access.waiting_sql import waits_for
 from governance.core.clock import now
 from governance.core.errors import NotFound
-from governance.core.statements import row
+from governance.core.statements import rows
 from governance.identity.models import Person
 
 #: Everything a page says about a grant, without a further statement.
@@ -161,26 +161,25 @@ class AnswerTimes:
     p95: timedelta
 
 
-def answer_times(entitlement_id: int, *, at: datetime) -> AnswerTimes | None:
-    """Return how long people took to decide about a role in the last 90 days; None without three decisions."""
-    found = row(_ANSWER_TIMES, {"entitlement": entitlement_id, "since": at - timedelta(days=90)})
-    if found is None or found[0] < 3:
-        return None
-    return AnswerTimes(found[1], found[2])
+def answer_times(entitlement_id: int, *, at: datetime) -> dict[str, AnswerTimes]:
+    """Return how long people took to decide about a role in the last 90 days, by as whom they were asked.
+
+    Each answer counts from when its own stage began, so that nobody is slow for those who were asked before. Who gave
+    fewer than three answers is left out.
+    """
+    found = rows(_ANSWER_TIMES, {"entitlement": entitlement_id, "since": at - timedelta(days=90)})
+    return {asked: AnswerTimes(median, p95) for asked, median, p95 in found}
 
 
 _ANSWER_TIMES = """
-SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY given.decided_at - asked.created_at),
-    percentile_cont(0.95) WITHIN GROUP (ORDER BY given.decided_at - asked.created_at)
-FROM access_approval given JOIN access_accessrequest asked ON asked.id = given.request_id
-WHERE asked.entitlement_id = %(entitlement)s AND given.approver_id IS NOT NULL AND given.decided_at > %(since)s
+WITH taken AS (
+    SELECT given.asked, given.decided_at - coalesce(
+        (SELECT max(before.decided_at) FROM access_approval before
+            WHERE before.request_id = given.request_id AND before.stage < given.stage),
+        request.created_at) AS span
+    FROM access_approval given JOIN access_accessrequest request ON request.id = given.request_id
+    WHERE request.entitlement_id = %(entitlement)s AND given.approver_id IS NOT NULL AND given.decided_at > %(since)s
+)
+SELECT asked, percentile_cont(0.5) WITHIN GROUP (ORDER BY span), percentile_cont(0.95) WITHIN GROUP (ORDER BY span)
+FROM taken GROUP BY asked HAVING count(*) >= 3
 """
-
-
-def usual_answer(entitlement_id: int, *, at: datetime) -> timedelta | None:
-    """Return the median time to a decision by people over the last 90 days; None without three decisions."""
-    decided = Approval.objects.filter(
-        request__entitlement_id=entitlement_id, approver__isnull=False, decided_at__gt=at - timedelta(days=90)
-    ).values_list("decided_at", "request__created_at")
-    times = sorted(decided_at - created_at for decided_at, created_at in decided)
-    return times[len(times) // 2] if len(times) >= 3 else None

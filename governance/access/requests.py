@@ -16,7 +16,7 @@ from governance.access import events, facts, subjects
 from governance.access.deciding import approve_by_policy, decline_by_policy
 from governance.access.models import AccessRequest, Grant, RequestSet, RequestState
 from governance.access.receipts import receipt
-from governance.access.waiting import close, locked_pending, locked_person, stage_begins
+from governance.access.waiting import close, locked_pending, locked_person, said_at, stage_begins
 from governance.catalog.models import AccessPolicyVersion, Entitlement
 from governance.catalog.queries import policy_in_force
 from governance.catalog.risk_weights import weights_in_force
@@ -147,7 +147,7 @@ def remind(request: AccessRequest, *, person: Person, actor: Actor) -> AccessReq
     _refuse_others(request, person, "Only who asked can remind those who decide.")
     if at < may_remind_at(request):
         raise Conflict(
-            f"They were told less than an hour ago. Remind them again from {_clock(may_remind_at(request))}."
+            f"They were told less than an hour ago. Remind them again from {said_at(may_remind_at(request))}."
         )
     request.reminded_at = at
     request.save(update_fields=["reminded_at"])
@@ -336,7 +336,3 @@ def _next_number() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval('access_request_number')")
         return int(cursor.fetchone()[0])
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%H:%M on %d %B %Y} UTC"

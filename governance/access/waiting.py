@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.utils import timezone
+
 from governance.access.models import AccessRequest, RequestState
 from governance.core.errors import Conflict
 from governance.identity.models import Person
@@ -31,9 +33,14 @@ def locked_pending(request: AccessRequest) -> AccessRequest:
     return found
 
 
+def said_at(moment: datetime) -> str:
+    """Return an instant for a sentence, in the zone of who reads it; at the door for scripts that is UTC."""
+    return f"{timezone.localtime(moment):%H:%M on %d %B %Y %Z}"
+
+
 def _who_was_faster(request: AccessRequest) -> str:
     last = request.approvals.select_related("approver").order_by("-stage").first()
-    when = f"{request.closed_at:%H:%M on %d %B %Y} UTC" if request.closed_at else ""
+    when = said_at(request.closed_at) if request.closed_at else ""
     if last is None or request.state not in (RequestState.APPROVED, RequestState.DENIED):
         return f"This request was {request.get_state_display().lower()} at {when}."
     who = last.approver.display_name if last.approver else "The policy"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 
 from governance.identity.freshness import CONFIRMED, FRESH, is_fresh_session
 
@@ -28,6 +30,11 @@ def confirm(request: HttpRequest, now: datetime) -> None:
 def is_fresh(request: HttpRequest, now: datetime) -> bool:
     """Tell whether the password was given a short time ago, as deciding about powerful access asks for."""
     return is_fresh_session(request.session, now)
+
+
+def confirm_address(come_back: str) -> str:
+    """Return where the password is given again, before one goes on at the address `come_back`."""
+    return f"{reverse('account_reauthenticate')}?{urlencode({'next': come_back})}"
 
 
 def prolong(request: HttpRequest, now: datetime) -> int:

@@ -6,6 +6,7 @@
 //   data-open="id"       opens that dialog        data-close   closes the dialog around it
 //   data-key="a"         this key clicks it       data-go="m"  `g` then this key follows it      data-slash  `/` focuses it
 //   data-region          a place whose content is swapped: focus goes to its first invalid field, else its [data-focus]
+//   data-plain           a button that sends its form without htmx
 //   data-mod-enter       a form that Ctrl Enter sends       data-draft="name"   what is typed in it survives a sign-out
 //   data-copy="id"       copies the value of that field   data-secret  its value goes when the page is left
 //   data-until="ISO"     its text is the time left          data-ends           its text is the end of the chosen length
@@ -273,6 +274,19 @@ function restoreDraft(root) {
   }
   if (isUsed) toast("We kept what you had written.");
 }
+
+// ---- A button whose answer is a page of its own, in a form whose other answers htmx swaps
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-plain]");
+  if (!button) return;
+  event.preventDefault();
+  const said = document.createElement("input");
+  Object.assign(said, { type: "hidden", name: button.name, value: button.value });
+  button.form.append(said);
+  button.form.action = button.formAction;
+  button.form.submit();
+});
 
 // ---- Values to carry elsewhere
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from governance.access import deciding, grants, queries, requests
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
@@ -270,6 +271,35 @@ def test_lists_for_approvers_cost_the_same_for_one_and_for_many(
         assert len(list(queries.waiting_for(linus))) == 6
 
 
+def test_how_long_an_answer_takes_counts_from_its_own_stage(
+    grace: Person, linus: Person, snowflake: Application
+) -> None:
+    role = add_role(snowflake, "Writer", stages=("manager", "owner"))
+    with time_machine.travel(LATER, tick=False) as clock:
+        for number, minutes in enumerate((5, 20, 60)):
+            waiting = submit(hire(f"Person{number} Test", manager=grace), role)
+            clock.shift(timedelta(days=2))
+            deciding.approve(waiting, approver=grace, actor=acting(grace))
+            clock.shift(timedelta(minutes=minutes))
+            deciding.approve(waiting, approver=linus, actor=acting(linus))
+
+        found = queries.answer_times(role.pk, at=now())
+
+    assert {asked: one.median for asked, one in found.items()} == {
+        "manager": timedelta(days=2),
+        "owner": timedelta(minutes=20),
+    }
+
+
+def test_who_was_faster_is_said_in_the_zone_of_who_reads_it(ada: Person, linus: Person, analyst: Entitlement) -> None:
+    with time_machine.travel(LATER, tick=False):
+        waiting = submit(ada, analyst)
+        deciding.deny(waiting, approver=linus, reason="Use Looker.", actor=acting(linus))
+
+        with timezone.override("Europe/Berlin"), pytest.raises(Conflict, match="at 13:00 on 03 March 2036 CET"):
+            deciding.approve(waiting, approver=linus, actor=acting(linus))
+
+
 def test_the_time_an_answer_usually_takes_is_the_median_of_real_ones(linus: Person, analyst: Entitlement) -> None:
     with time_machine.travel(LATER, tick=False) as clock:
         for number, minutes in enumerate((5, 20, 60)):
@@ -278,8 +308,8 @@ def test_the_time_an_answer_usually_takes_is_the_median_of_real_ones(linus: Pers
             clock.shift(timedelta(minutes=minutes))
             deciding.approve(waiting, approver=linus, actor=acting(linus))
 
-        assert queries.usual_answer(analyst.pk, at=now()) == timedelta(minutes=20)
-        assert queries.usual_answer(0, at=now()) is None
+        assert queries.answer_times(analyst.pk, at=now())["owner"].median == timedelta(minutes=20)
+        assert queries.answer_times(0, at=now()) == {}
 
 
 def test_give_back_is_for_one_s_own_and_takes_it_away_at_once(

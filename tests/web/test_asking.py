@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
+import time_machine
 from pytest_django import DjangoAssertNumQueries
 
 from governance.access.models import AccessRequest, RequestState
 from governance.catalog.models import Application, Entitlement
+from governance.catalog.stages import Approvers, Stage
+from governance.core.clock import now
 from governance.identity.models import Person
 from governance.lifecycle import actions as lifecycle
 from tests import cast
@@ -216,3 +220,99 @@ def test_a_leaver_cannot_send_what_they_opened(ada: Person, analyst: Entitlement
     assert answer.status_code == 204
     assert answer["HX-Redirect"].startswith("/sign-in/")
     assert not AccessRequest.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        (Stage(Approvers("managers_manager")), "the manager of your manager"),
+        (Stage(Approvers("group", group="data")), "one of a group"),
+        (Stage(Approvers("people", people=("linus",))), "somebody the policy names"),
+    ],
+    ids=["managers_manager", "group", "people"],
+)
+def test_the_drawer_says_as_what_every_kind_of_approver_is_asked(
+    stage: Stage, said: str, ada: Person, linus: Person, sam: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    asked = stage.asked
+    if asked.kind == "group":
+        group = lifecycle.create_group("Data stewards", member_ids=[linus.pk], source="scim:test", actor=cast.TESTING)
+        asked = Approvers("group", group=str(group.ref))
+    elif asked.kind == "people":
+        asked = Approvers("people", people=(str(linus.ref),))
+    cast.add_role(snowflake, "Analyst", stages=(Stage(asked), "owner"))
+    cast.add_role(snowflake, "Writer", stages=("manager", Stage(asked)))
+    client = signed_in(ada)
+
+    page = client.get(ADDRESS).content.decode()
+
+    assert said in page
+    assert f"{said[0].upper()}{said[1:]} decides" in client.get("/access/").content.decode()
+    client.post(ADDRESS, answers(role="writer"))
+    assert client.get(f"/requests/R-{AccessRequest.objects.get().number}/").status_code == 200
+
+
+def test_teleport_58465_and_14424_nobody_chooses_who_decides_and_everybody_sees_who_and_how_fast(
+    ada: Person, grace: Person, linus: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    role = cast.add_role(snowflake, "Analyst", stages=("manager", "owner"))
+    with time_machine.travel(now() + timedelta(days=2), tick=False) as clock:
+        for number in range(3):
+            asked = stories.submit(cast.hire(f"Person{number} Test", manager=grace), role)
+            clock.shift(timedelta(hours=3))
+            stories.approve(asked, grace)
+            clock.shift(timedelta(minutes=20))
+            stories.approve(asked, linus)
+        client = signed_in(ada)
+        drawer = " ".join(client.get(ADDRESS).content.decode().split())
+        several = client.get("/access/several/?role=snowflake/analyst").content.decode()
+        answer = client.post(ADDRESS, answers(approver=str(linus.ref), stages="owner"))
+
+    assert f"{grace.display_name} decides, your manager<small>Usually answered in 3 h; nearly always" in drawer
+    assert re.search(r"Linus Berg decides, application owner.{0,80}Usually answered in 20 min", drawer)
+    assert "Grace Hopper, then Linus Berg" in several
+    for page in (drawer, several):
+        assert "approver" not in {name.lower() for name in re.findall(r'name="([^"]+)"', page)}
+    sent = AccessRequest.objects.get(person=ada)
+    assert answer.status_code == 302
+    assert [stage.kind for stage in sent.route] == ["manager", "owner"]
+
+
+def test_what_was_typed_for_one_role_goes_along_to_several(
+    ada: Person, analyst: Entitlement, snowflake: Application, signed_in: SignedIn
+) -> None:
+    cast.add_role(snowflake, "Writer")
+    client = signed_in(ada)
+    typed = answers(ticket="OPS-17")
+
+    carried = client.post("/access/several/", typed | {"carry": "snowflake"})
+    more = client.post(
+        "/access/several/",
+        typed
+        | {"role": "snowflake/analyst", "more": "snowflake/writer", "choose": "1", "starts_at": "2036-03-03T10:00"},
+    )
+    fewer = client.post(
+        "/access/several/", typed | {"role": ["snowflake/analyst", "snowflake/writer"], "without": "snowflake/analyst"}
+    )
+
+    assert not AccessRequest.objects.exists()
+    for answer, roles in ((carried, ["analyst"]), (more, ["analyst", "writer"]), (fewer, ["writer"])):
+        page = " ".join(answer.content.decode().split())
+        assert answer.status_code == 200
+        assert [f'name="role" value="snowflake/{role}"' in page for role in roles] == [True] * len(roles)
+        assert typed["reason"] in page
+        assert 'value="OPS-17"' in page
+        assert 'value="14400" checked' in page
+        assert '<option value="Fix an incident" selected' in page
+    assert 'value="2036-03-03T10:00"' in more.content.decode()
+    assert 'value="snowflake/analyst"' not in fewer.content.decode()
+
+
+def test_without_words_what_is_chosen_stands_in_the_address(
+    ada: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    chosen = {"role": "snowflake/analyst", "choose": "1", "q": "writer", "reason": ""}
+
+    answer = signed_in(ada).post("/access/several/", chosen)
+
+    assert answer.url == "/access/several/?role=snowflake%2Fanalyst&q=writer"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
@@ -15,7 +18,7 @@ from governance.core.errors import Conflict, Invalid
 from governance.identity.connections import actions, queries
 from governance.identity.connections.dialects import DIALECTS
 from governance.identity.models import RoleName
-from governance.web import charts
+from governance.web import charts, sessions
 from governance.web.actor import actor_of
 from governance.web.govern.connections_forms import OpenForm
 from governance.web.govern.connections_keys import Made, shown_once
@@ -51,13 +54,20 @@ def connections(request: HttpRequest) -> HttpResponse:
 
 @needs(RoleName.SECURITY_ADMIN)
 def new(request: HttpRequest) -> HttpResponse:
-    """Connect a directory: the answer to the form shows the token, once."""
-    form = OpenForm(request.POST if request.method == "POST" else None)
+    """Connect a directory: the answer to the form shows the token, once. A fresh sign-in loses nothing typed."""
+    form = OpenForm(request.POST if request.method == "POST" else None, initial=_typed(request.GET))
+    if request.method == "POST" and not sessions.is_fresh(request, now()):
+        come_back = f"{reverse('connection_add')}?{urlencode(_typed(request.POST))}"
+        return HttpResponseRedirect(sessions.confirm_address(come_back))
     if request.method == "POST" and form.is_valid() and (made := _open(request, form)):
         return shown_once(request, made)
     sentences = {each.name: each.sentence for each in DIALECTS.values()}
     context = {"page": "connections", "form": form, "sentences": sentences}
     return render(request, "govern/connection_new.html", context, status=422 if form.errors else 200)
+
+
+def _typed(said: QueryDict) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value and name in OpenForm.base_fields}
 
 
 def _open(request: HttpRequest, form: OpenForm) -> Made | None:

@@ -1,7 +1,9 @@
 """The keys of a connection: tokens and OAuth 2.0 clients. A secret is in one answer to one POST and nowhere else.
 
 It is not in an address, a session, a cookie, a cache or a log. Reloading the answer sends the form again, and the
-form names the newest key its reader saw, so the second one is refused instead of making another.
+form names the newest key its reader saw, so the second one is refused instead of making another. Making one asks for
+a fresh sign-in, as a powerful approval does: whoever finds a browser open gets nothing that outlives it. Revoking does
+not: it takes away.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from governance.core.clock import now
 from governance.core.errors import Invalid
 from governance.identity.connections import actions, queries
 from governance.identity.models import RoleName
+from governance.web import sessions
 from governance.web.actor import actor_of
 from governance.web.govern.connections_forms import ClientForm, RotateForm, TokenForm
 from governance.web.govern.connections_steps import base_url, is_reachable_from_outside, set_up_of, token_url
@@ -123,6 +127,8 @@ def revoke_client(request: HttpRequest, ref: UUID, client_pk: int) -> HttpRespon
 
 
 def _made(request: HttpRequest, ref: UUID, name: str, form: Form, make: Callable[[Form], Made]) -> HttpResponse:
+    if not sessions.is_fresh(request, now()):
+        return HttpResponseRedirect(sessions.confirm_address(reverse("connection_keys", args=[ref])))
     if form.is_valid():
         try:
             return shown_once(request, make(form))
@@ -143,6 +149,8 @@ def _page(request: HttpRequest, ref: UUID, **forms: Form) -> HttpResponse:
         "still_carried": still_carried(detail, at),
         "base_url": base_url(),
         "token_url": token_url(),
+        "is_fresh": sessions.is_fresh(request, at),
+        "confirm_address": sessions.confirm_address(reverse("connection_keys", args=[ref])),
         "token_form": TokenForm(initial=seen),
         "rotate_form": RotateForm(initial=seen, prefix="rotate"),
         "client_form": ClientForm(initial={"newest": detail.newest_client_pk or 0}),

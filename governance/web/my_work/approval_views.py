@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -158,7 +157,7 @@ def _refused(request: HttpRequest, found: AccessRequest, form: DecisionForm) -> 
 def ask_for_password(request: HttpRequest, found: AccessRequest) -> HttpResponse:
     """Have the password given again, and come back to exactly this request."""
     come_back = f"{reverse('approvals')}?item=R-{found.number}"
-    address = f"{reverse('account_reauthenticate')}?{urlencode({'next': come_back})}"
+    address = sessions.confirm_address(come_back)
     if is_htmx(request):
         return HttpResponse(status=204, headers={"HX-Redirect": address})
     return HttpResponseRedirect(address)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from governance.access.approvers import Deciders, deciders
 from governance.access.duties import of_ask
 from governance.access.models import AccessRequest
-from governance.access.queries import usual_answer
+from governance.access.queries import AnswerTimes, answer_times
 from governance.catalog.models import Application, ApproverKind
 from governance.catalog.queries import application as application_called
 from governance.core.errors import NotFound
@@ -35,10 +36,12 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Who decides at one stage, first name first, and as what they are asked."""
+    """Who decides at one stage, first name first, as what they are asked, and how long they usually take."""
 
     names: tuple[str, ...]
     asked_as: str
+    #: None where people decided too seldom to say.
+    usual: AnswerTimes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,6 @@ class Asking:
     ends_at: datetime | None
     stages: tuple[Decider, ...]
     is_instant: bool
-    usual: timedelta | None
     #: The rules about duties that the chosen role would break in the chosen time.
     duties: tuple[DutyConflict, ...] = ()
     #: Whether the person may take a role here at once in an emergency.
@@ -118,15 +120,14 @@ def asking(
     return Asking(
         at=at,
         application=offer.role.application,
-        choices=tuple(Choice(one, _who(one, known, person), one is offer) for one in offers),
+        choices=tuple(Choice(one, who_decides(one, known, person), one is offer) for one in offers),
         offer=offer,
         lengths=lengths,
         longest=spoken(offer.version.max_duration),
         ends_at=None if span is None else at + span,
-        stages=tuple(_stages(offer, known, person)),
+        stages=tuple(_stages(offer, known, person, answer_times(offer.role.pk, at=at))),
         is_instant=_is_instant(offer, span) and not (broken and offer.version.stages),
         duties=broken,
-        usual=usual_answer(offer.role.pk, at=at),
         has_break_glass=any(one.version.break_glass_up_to for one in offers),
     )
 
@@ -176,13 +177,17 @@ def _is_instant(offer: Offer, span: timedelta | None) -> bool:
     return offer.approves_itself and span is not None and span <= version.auto_approve_up_to
 
 
-def _stages(offer: Offer, known: Deciders, person: Person) -> Iterator[Decider]:
+def _stages(
+    offer: Offer, known: Deciders, person: Person, usual: Mapping[str, AnswerTimes] = MappingProxyType({})
+) -> Iterator[Decider]:
     for stage in offer.version.route:
         found = known.eligible(stage, person=person, application_id=offer.role.application_id, excluded_ids=[person.pk])
-        yield Decider(tuple(one.display_name for one in found), ASKED_AS[ApproverKind(stage.kind)])
+        names = tuple(one.display_name for one in found)
+        yield Decider(names, ASKED_AS[ApproverKind(stage.kind)], usual.get(stage.kind))
 
 
-def _who(offer: Offer, known: Deciders, person: Person) -> str:
+def who_decides(offer: Offer, known: Deciders, person: Person) -> str:
+    """Return who will decide about a role, in words: nobody has to choose them."""
     if offer.is_instant:
         limit = f", up to {spoken(offer.version.auto_approve_up_to)}" if offer.version.stages else ""
         return f"At once, by policy{limit}"

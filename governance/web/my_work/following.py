@@ -13,6 +13,7 @@ from governance.access.end_questions import open_question, who_is_asked
 from governance.access.models import AccessRequest, Approval, EndCause, Grant, RequestState, Turn
 from governance.access.queries import WITH_GRANT, WITH_REQUEST, answer_times, asked_together
 from governance.access.requests import may_remind_at
+from governance.catalog import stages
 from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.policy.durations import spoken
@@ -194,8 +195,8 @@ def _decided(approval: Approval, request: AccessRequest) -> Step:
 
 
 def _waiting(request: AccessRequest, at: datetime) -> Step:
-    usual = answer_times(request.entitlement_id, at=at)
-    note = f"Waiting for {clock_words.short_length(at - request.created_at)}."
+    usual = answer_times(request.entitlement_id, at=at).get(request.route[request.stage].kind)
+    note = f"Waiting for {clock_words.short_length(at - (request.stage_since or request.created_at))}."
     if usual is not None:
         median, p95 = clock_words.short_length(usual.median), clock_words.short_length(usual.p95)
         note += f" Usually answered in {median}; nearly always within {p95}."
@@ -203,8 +204,18 @@ def _waiting(request: AccessRequest, at: datetime) -> Step:
     return Step("now", "hourglass", f"{names(eligible_approvers(request))} decides", note=note)
 
 
+_LATER = {
+    stages.MANAGER: "the manager",
+    stages.MANAGERS_MANAGER: "the manager of the manager",
+    stages.OWNER: "the application owner",
+    stages.SECURITY: "security",
+    stages.GROUP: "one of a group",
+    stages.PEOPLE: "somebody the policy names",
+}
+
+
 def _later(kind: str) -> Step:
-    return Step("", "user", f"Then {'the application owner' if kind == 'owner' else kind} decides")
+    return Step("", "user", f"Then {_LATER[kind]} decides")
 
 
 def _closing(request: AccessRequest) -> Iterator[Step]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
@@ -209,4 +208,4 @@ def _open(request: HttpRequest, form: GlassForm, emergency: glass.Emergency) -> 
 
 
 def _sign_in_again(slug: str) -> str:
-    return f"{reverse('account_reauthenticate')}?{urlencode({'next': reverse('break_the_glass', args=[slug])})}"
+    return sessions.confirm_address(reverse("break_the_glass", args=[slug]))

@@ -19,8 +19,11 @@ from governance.web.kinds import kind_of
 #: As what somebody is asked, said to the one who asks.
 ASKED_AS = {
     ApproverKind.MANAGER: "your manager",
+    ApproverKind.MANAGERS_MANAGER: "the manager of your manager",
     ApproverKind.OWNER: "application owner",
     ApproverKind.SECURITY: "security",
+    ApproverKind.GROUP: "one of a group",
+    ApproverKind.PEOPLE: "somebody the policy names",
 }
 
 

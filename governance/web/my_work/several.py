@@ -1,4 +1,5 @@
 """Asking for several roles at once, as its page shows it. What is chosen stands in the address, so nothing is kept.
+Once something is written it goes along in the form instead: words are not for addresses.
 
 A colleague's access, a package or a search only say what to choose from; what somebody may not ask for is never shown.
 """
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.http import QueryDict
 
+from governance.access.approvers import deciders
 from governance.access.models import Grant
 from governance.access.queries import covering
 from governance.access.requests import MOST_TOGETHER
@@ -20,7 +22,7 @@ from governance.core.errors import NotFound
 from governance.identity.models import Person
 from governance.identity.queries import people_by_email
 from governance.policy.durations import spoken
-from governance.web.my_work.asking import Length, lengths_up_to
+from governance.web.my_work.asking import Length, lengths_up_to, who_decides
 from governance.web.my_work.offers import Offer, held_by, offers_to
 from governance.web.roles import Standing
 
@@ -42,18 +44,24 @@ class Said:
     @classmethod
     def read(cls, data: QueryDict) -> Said:
         """Return what a query or a form says. No name holds a control character."""
-        roles = tuple(dict.fromkeys(role[:161] for role in data.getlist("role")))[: 2 * MOST_TOGETHER]
+        within = data.get("carry", "")
+        named = [f"{within}/{role}" if within else role for role in data.getlist("role")]
+        more = data.getlist("more") if "choose" in data else []
+        kept = dict.fromkeys(role[:161] for role in (*named, *more) if role != data.get("without"))
+        roles = tuple(kept)[: 2 * MOST_TOGETHER]
 
         def word(name: str, limit: int = 320) -> str:
             return "".join(one for one in data.get(name, "") if one.isprintable()).strip()[:limit]
 
         return cls(roles, word("for"), word("like"), word("package", 80), word("q", 100), word("length", 12))
 
-    def address_without(self, role: str) -> str:
-        """Return the query with one role less."""
+    @property
+    def address(self) -> str:
+        """Return the query that says the same."""
         query = QueryDict(mutable=True)
-        query.setlist("role", [one for one in self.roles if one != role])
-        for name, value in (("for", self.for_), ("like", self.like), ("package", self.package), ("q", self.question)):
+        query.setlist("role", list(self.roles))
+        names = {"for": self.for_, "like": self.like, "package": self.package, "q": self.question}
+        for name, value in (names | {"length": self.length}).items():
             if value:
                 query[name] = value
         return f"?{query.urlencode()}"
@@ -61,11 +69,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A role that is asked for, with the address of the page without it."""
+    """A role that is asked for, and who will decide about it; empty while one looks for more."""
 
     offer: Offer
     key: str
-    without: str
+    who: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +126,13 @@ def several(asker: Person, standing: Standing, said: Said, at: datetime) -> Seve
         choice, words = _searched(said.question, offers), f"Roles that match “{said.question}”"
     picked = [offers[key] for key in roles if key in offers]
     free = [one for one in picked if not one.grant and not one.request]
+    # While one still looks for roles, who decides can wait: the page keeps within its statements.
+    asked = None if words else deciders({one.role.application_id for one in free})
     return Several(
         said=said,
         person=person,
         is_for_other=person.pk != asker.pk,
-        chosen=tuple(Chosen(one, _key(one), said.address_without(_key(one))) for one in free),
+        chosen=tuple(Chosen(one, _key(one), who_decides(one, asked, person) if asked else "") for one in free),
         left_out=tuple(one for one in picked if one.grant or one.request),
         found=tuple((key, offers[key]) for key in choice if key not in roles)[:MOST_FOUND],
         found_words=words,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +26,8 @@ from governance.web.my_work.several import several as page_of
 from governance.web.my_work.several_forms import SeveralForm
 from governance.web.roles import employee_page, standing_of
 
+#: What the buttons are called that choose and send nothing: `carry` brings what was typed for one application.
+CHOOSING = {"carry", "choose", "without"}
 WHOSE = {"": "For anybody", "mine": "For me", "others": "For others"}
 STATES = {"": "Open and past", "open": "Open", "past": "Past"}
 
@@ -31,9 +35,11 @@ STATES = {"": "Open and past", "open": "Open", "past": "Past"}
 @employee_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def several(request: HttpRequest) -> HttpResponse:
-    """Choose several roles and ask for them together."""
+    """Choose several roles and ask for them together. What only chooses sends nothing, and keeps what is written."""
     at = clock.now()
     said = Said.read(request.POST if request.method == "POST" else request.GET)
+    if request.method == "POST" and CHOOSING & request.POST.keys():
+        return _choose(request, said, at)
     found = page_of(person_of(request), standing_of(request), said, at)
     form = SeveralForm(found, at, request.POST if request.method == "POST" else None)
     if request.method == "POST" and found.chosen and form.is_valid():
@@ -43,6 +49,15 @@ def several(request: HttpRequest) -> HttpResponse:
     shown = {"page": "catalogue", "several": found, "form": form}
     status = 422 if request.method == "POST" else 200
     return render(request, "my_work/several.html", shown, status=status)
+
+
+def _choose(request: HttpRequest, said: Said, at: datetime) -> HttpResponse:
+    typed = {name: request.POST[name] for name in SeveralForm.base_fields if request.POST.get(name)}
+    if not typed.keys() & {"reason", "ticket", "purpose", "starts_at", "ends_at"}:
+        return redirect(f"{resolve_url('several')}{said.address}")
+    found = page_of(person_of(request), standing_of(request), said, at)
+    form = SeveralForm(found, at, initial=typed)
+    return render(request, "my_work/several.html", {"page": "catalogue", "several": found, "form": form})
 
 
 @employee_page

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -252,6 +253,52 @@ def test_a_key_form_that_is_sent_twice_makes_one_key(
     assert second.status_code == 409
     assert not secret.search(second.content.decode())
     assert ServiceToken.objects.count() + ConnectionClient.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [("tokens/add/", "token_form"), ("tokens/rotate/", "rotate_form"), ("clients/add/", "client_form")],
+    ids=["token", "rotation", "client"],
+)
+def test_a_key_is_only_made_after_a_fresh_sign_in(
+    address: str, name: str, admin: Client, sam: Person, okta: Connection
+) -> None:
+    form = keys_form(admin, okta.ref, name)
+    stale = Client()
+    stale.force_login(sam)  # and no password was given lately
+
+    page = stale.get(f"/connections/{okta.ref}/keys/").content.decode()
+    answer = stale.post(f"/connections/{okta.ref}/{address}", form)
+
+    assert "first give your password again" in page
+    assert f"/{address}" not in page
+    assert answer.url == f"/sign-in/again/?next=%2Fconnections%2F{okta.ref}%2Fkeys%2F"
+    assert not ServiceToken.objects.exists()
+    assert not ConnectionClient.objects.exists()
+    assert admin.post(f"/connections/{okta.ref}/{address}", form).status_code == 200
+
+
+def test_a_key_is_revoked_without_a_fresh_sign_in(sam: Person, okta: Connection) -> None:
+    token = actions.give_token(okta.ref, actor=cast.TESTING)
+    stale = Client()
+    stale.force_login(sam)
+
+    assert "Revoke" in stale.get(f"/connections/{okta.ref}/keys/").content.decode()
+    stale.post(f"/connections/{okta.ref}/tokens/{token.token_id}/revoke/")
+
+    assert ServiceToken.objects.get(pk=token.token_id).revoked_at == AT
+
+
+def test_a_new_connection_asks_for_a_fresh_sign_in_and_keeps_what_was_typed(sam: Person) -> None:
+    stale = Client()
+    stale.force_login(sam)
+
+    answer = stale.post("/new-connection/", {"name": "Okta Nord", "dialect": "okta", "days": "90"})
+
+    assert not Connection.objects.exists()
+    come_back = parse_qs(urlsplit(answer.url).query)["next"][0]
+    form = stale.get(come_back).context["form"]
+    assert [form[name].value() for name in ("name", "dialect", "days")] == ["Okta Nord", "okta", "90"]
 
 
 def test_an_overlap_that_is_too_long_is_refused_at_its_field(admin: Client, okta: Connection) -> None:
