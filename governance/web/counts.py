@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Su
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
-from governance.access.models import BreakGlass, EndQuestion, Grant, GrantCause
+from governance.access.models import BreakGlass, EndQuestion, Grant, GrantCause, RuleRun
 from governance.access.queries import waiting_for
 from governance.catalog.models import ApplicationOwner
 from governance.catalog.policy_proposals import waiting_for_a_second_person
@@ -54,6 +54,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
     if standing.is_security_admin:
         counted |= {"conflicts": undecided(), "failing": failing(clock.now()), "mail": outgoing.needs_a_look()}
         counted["policies"] = waiting_for_a_second_person(person)
+        counted["parked_rules"] = RuleRun.objects.filter(parked_at__isnull=False, finished_at__isnull=True)
     columns = [_count(found) for found in counted.values()]
     numbers = Person.objects.filter(pk=person.pk).values_list(*columns).get()
     work = dict(zip(counted, numbers, strict=True))

@@ -387,12 +387,14 @@ def test_a_rule_that_could_not_be_applied_says_why_and_is_tried_again(
     assert "Try again" not in page
     assert "This goes on without you" not in page
     assert "Could not be applied" in signed_in(audrey).get("/rules/").content.decode()
+    assert "Rules that could not be applied" in signed_in(sam).get("/").content.decode()
     assert "Try again" in signed_in(sam).get("/rules/engineers/").content.decode()
 
     answer = signed_in(sam).post("/rules/engineers/try-again/")
     rule_runs.work()
 
     assert (answer.status_code, holders(analyst)) == (302, ["Ada Lovelace", "Grace Hopper"])
+    assert "Rules that could not be applied" not in signed_in(sam).get("/").content.decode()
     assert signed_in(sam).post("/rules/engineers/try-again/").status_code == 409
 
 
