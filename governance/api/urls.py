@@ -4,6 +4,7 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from governance.api import (
+    anchors,
     approvals,
     asking,
     break_glass,
@@ -113,6 +114,10 @@ urlpatterns = [
     path("notices/read/", notices.ReadAll.as_view(), name="notices_read"),
     path("notices/preferences/", notices.NoticePreferences.as_view(), name="notice_preferences"),
     path("notices/<int:notice_id>/read/", notices.Read.as_view(), name="notice_read"),
+    path("anchors/", anchors.Anchors.as_view(), name="anchors"),
+    path("anchors/<uuid:ref>/", anchors.OneAnchor.as_view(), name="anchor"),
+    path("anchors/<uuid:ref>/now/", anchors.AnchorNow.as_view(), name="anchor_now"),
+    path("anchors/<uuid:ref>/receipts/", anchors.AnchorReceipts.as_view(), name="anchor_receipts"),
     path("webhooks/", webhooks.Webhooks.as_view(), name="webhooks"),
     path("webhooks/<int:hook_id>/", webhooks.OneWebhook.as_view(), name="webhook"),
     path("webhooks/<int:hook_id>/test/", webhooks.WebhookTest.as_view(), name="webhook_test"),

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from governance.access.sweep import sweep_lag_seconds
+from governance.anchors.queries import freshness
 from governance.config.schema import unapplied_migrations
 from governance.ledger.queries import sealing_lag_seconds
 from governance.lifecycle.planning import leaving_lag_seconds
@@ -98,9 +99,18 @@ def _check_database() -> list[Check]:
             _lag("sweep", "ended grant waits to be ordered away", sweep_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
             _lag("notices", "sealed entry waits to be told", reading_lag_seconds, LARGEST_READING_LAG_SECONDS),
             _lag("leaving", "planned leave is due", leaving_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
+            _check_anchors(),
         ]
     finally:
         connection.close()
+
+
+def _check_anchors() -> Check:
+    found = freshness()
+    if found.late:
+        return Check("anchors", ok=False, sentence=f"{len(found.late)} of {found.live} anchors keep no new head.")
+    said = f"{found.live} anchors keep up." if found.live else "No head of the ledger is kept elsewhere."
+    return Check("anchors", ok=True, sentence=said)
 
 
 def _lag(name: str, what: str, measure: Callable[[], float], largest: float) -> Check:

@@ -47,6 +47,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "call-webhooks": _every(1, "notices.call_webhooks"),
     # Notices are kept for half a year, what was sent for a month: an hour late is early enough.
     "forget-notices": _every(3600, "notices.forget"),
+    # Heads of the ledger go to their anchors some minutes apart, and soon after a failure. One query when idle.
+    "keep-heads": _every(20, "anchors.keep_due"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.
     "build-due-evidence": _every(2, "evidence.build_due"),
 }

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "governance.reviews",
     "governance.evidence",
     "governance.notices",
+    "governance.anchors",
     "governance.demo",
     "governance.web",
     "governance.api",

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from governance.api.cosignatures import cosignatures
 from governance.config.health import healthz, readyz
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -10,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("scim/v2/", include("scim_bridge.urls")),
     path("scim/oauth/", include("scim_bridge.oauth_urls")),
     path("api/v1/", include("governance.api.urls")),
+    path("ledger/log/cosignatures", cosignatures, name="cosignatures"),
     path("ledger/log/", include("governance.ledger.urls")),
     path("", include("governance.web.urls")),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from governance.core.errors import NotFound
+from governance.ledger.events import KEY_ROTATED
 from governance.ledger.models import Checkpoint, ConfigurationChange, Disclosure, Entry, LogKey
 from governance.ledger.notes import proof_file
 from governance.ledger.outbox import oldest_seconds
@@ -149,6 +150,19 @@ def checkpoint_at(size: int) -> Head | None:
 def verifier_key() -> str | None:
     """Return the public key (C2SP vkey) to pin, or None before the sequencer ran for the first time."""
     return LogKey.objects.order_by("-first_size", "-id").values_list("verifier_key", flat=True).first()
+
+
+def key_rotations() -> list[ProvenEntry]:
+    """Return the entries by which the log went over to another key, each with its proof in the first head over it.
+
+    That head is signed by the key before as well, so that whoever pinned an earlier key can follow.
+    """
+    proven = []
+    for row in Entry.objects.filter(event=KEY_ROTATED).order_by("index"):
+        head = _head(Checkpoint.objects.filter(size__gt=row.index).order_by("size").first())
+        if head is not None:
+            proven.append(ProvenEntry(_sealed(row), head, tuple(stored_tree(head.size).inclusion_proof(row.index))))
+    return proven
 
 
 def inclusion_proof(index: int, size: int) -> list[bytes]:

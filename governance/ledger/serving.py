@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from governance.ledger.merkle import TILE_HEIGHT, TILE_WIDTH
-from governance.ledger.queries import latest_checkpoint
+from governance.ledger.programs import witness_source
+from governance.ledger.queries import key_rotations, latest_checkpoint
 from governance.ledger.stored_tree import StoredNodes
 
 #: `<N>` is groups of three digits, all but the last marked with an x: 1234067 is x001/x234/067.
@@ -45,6 +46,23 @@ def tile(request: HttpRequest, level: int, path: str) -> HttpResponse:
     hashes = StoredNodes().nodes(level, start, start + width)
     response = HttpResponse(b"".join(hashes), content_type="application/octet-stream")
     response["Cache-Control"] = _FOR_EVER
+    return response
+
+
+@require_safe
+def keys(request: HttpRequest) -> HttpResponse:
+    """Serve the entries by which the log went over to another key, oldest first, each with its proof."""
+    said = [{"index": one.entry.index, "body": one.entry.body, "proof": one.proof_file} for one in key_rotations()]
+    response = JsonResponse({"rotations": said})
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+@require_safe
+def witness(request: HttpRequest) -> HttpResponse:
+    """Serve the program that watches the log, one file for a machine of somebody else."""
+    response = HttpResponse(witness_source(), content_type="text/x-python; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="witness.py"'
     return response
 
 

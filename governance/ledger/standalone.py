@@ -243,6 +243,31 @@ def verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
     return not ((left[0] * right[2] - right[0] * left[2]) % _P or (left[1] * right[2] - right[1] * left[2]) % _P)
 
 
+def public_ed25519(secret: bytes) -> bytes:
+    """Return the public key of a 32-byte secret (RFC 8032 5.1.5)."""
+    return _compress(_times(_secret_scalar(secret), _BASE))
+
+
+def sign_ed25519(secret: bytes, message: bytes) -> bytes:
+    """Return the signature over the message (RFC 8032 5.1.6). Not in constant time: for a machine of one's own."""
+    scalar, public = _secret_scalar(secret), public_ed25519(secret)
+    nonce = int.from_bytes(hashlib.sha512(hashlib.sha512(secret).digest()[32:] + message).digest(), "little") % _L
+    commitment = _compress(_times(nonce, _BASE))
+    challenge = int.from_bytes(hashlib.sha512(commitment + public + message).digest(), "little") % _L
+    return commitment + ((nonce + challenge * scalar) % _L).to_bytes(32, "little")
+
+
+def _secret_scalar(secret: bytes) -> int:
+    number = int.from_bytes(hashlib.sha512(secret).digest()[:32], "little")
+    return number & ((1 << 254) - 8) | (1 << 254)
+
+
+def _compress(point: _Point) -> bytes:
+    inverse = pow(point[2], _P - 2, _P)
+    x, y = point[0] * inverse % _P, point[1] * inverse % _P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
 # Signed notes, checkpoints, proof files
 
 _KEY_NAME = re.compile(r"[^\s+]+")
@@ -287,7 +312,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     parts = text.strip().split("+", 2)
     if len(parts) != 3 or not _KEY_NAME.fullmatch(parts[0]):
         raise Unverified("this is not a verifier key (name+id+base64)")
-    encoded = _base64(parts[2])
+    encoded = decode_base64(parts[2])
     if len(encoded) != 33 or encoded[0] != 1:
         raise Unverified("the verifier key is damaged or not Ed25519")
     key_id = hashlib.sha256(parts[0].encode("utf-8") + b"\n" + encoded).digest()[:4]
@@ -302,19 +327,10 @@ def open_note(note: str, key: VerifierKey, verify: Verify = verify_ed25519, also
     Lines of other keys are ignored; a line of a known key that does not hold spoils the note.
     `verify` may be a faster Ed25519 with the same arguments (public key, signature, message).
     """
-    if any(character < " " and character != "\n" for character in note):
-        raise Unverified("the note contains control characters")
-    text, separator, lines = note.rpartition("\n\n")
-    if not separator or not lines.endswith("\n"):
-        raise Unverified("this is not a signed note")
-    text += "\n"
     verified = False
     known = {(one.name, one.key_id): one for one in (key, *also)}
-    signatures = lines[:-1].split("\n")
-    if len(signatures) > _MAX_SIGNATURES:
-        raise Unverified("the note carries too many signatures")
-    for line in signatures:
-        name, key_id, signature = _signature_line(line)
+    text, lines = signature_lines(note)
+    for _, name, key_id, signature in lines:
         if (name, key_id) not in known:
             continue
         if not verify(known[name, key_id].public, signature, text.encode("utf-8")):
@@ -325,11 +341,24 @@ def open_note(note: str, key: VerifierKey, verify: Verify = verify_ed25519, also
     return text
 
 
+def signature_lines(note: str) -> Tuple[str, List[Tuple[str, str, bytes, bytes]]]:
+    """Return the text of the note and its signatures, not yet verified: line, name, key id and signature of each."""
+    if any(character < " " and character != "\n" for character in note):
+        raise Unverified("the note contains control characters")
+    text, separator, lines = note.rpartition("\n\n")
+    if not separator or not lines.endswith("\n"):
+        raise Unverified("this is not a signed note")
+    signatures = lines[:-1].split("\n")
+    if len(signatures) > _MAX_SIGNATURES:
+        raise Unverified("the note carries too many signatures")
+    return text + "\n", [(line + "\n", *_signature_line(line)) for line in signatures]
+
+
 def _signature_line(line: str) -> Tuple[str, bytes, bytes]:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "\u2014" or not _KEY_NAME.fullmatch(parts[1]):
         raise Unverified("a signature line of the note is malformed")
-    encoded = _base64(parts[2])
+    encoded = decode_base64(parts[2])
     if len(encoded) < 5:
         raise Unverified("a signature of the note is too short")
     return parts[1], encoded[:4], encoded[4:]
@@ -339,12 +368,22 @@ def open_checkpoint(
     note: str, key: VerifierKey, verify: Verify = verify_ed25519, also: Sequence[VerifierKey] = ()
 ) -> Checkpoint:
     """Return what the checkpoint says once a signature holds, as in `open_note`, and the origin is the key's name."""
-    lines = open_note(note, key, verify, also).split("\n")
+    said = _read_checkpoint(open_note(note, key, verify, also))
+    if said.origin != key.name:
+        raise Unverified("the checkpoint is of another log: %s" % said.origin)
+    return said
+
+
+def open_any_checkpoint(note: str) -> Checkpoint:
+    """Return what a checkpoint says without looking at its signatures: for one that was verified before."""
+    return _read_checkpoint(signature_lines(note)[0])
+
+
+def _read_checkpoint(text: str) -> Checkpoint:
+    lines = text.split("\n")
     if len(lines) != 4 or lines[3]:
         raise Unverified("the checkpoint is not origin, size and root")
-    origin, size, root = lines[0], lines[1], _base64(lines[2])
-    if origin != key.name:
-        raise Unverified("the checkpoint is of another log: %s" % origin)
+    origin, size, root = lines[0], lines[1], decode_base64(lines[2])
     if not _DECIMAL.fullmatch(size) or len(root) != 32:
         raise Unverified("the size or the root of the checkpoint is malformed")
     return Checkpoint(origin, int(size), root)
@@ -359,7 +398,7 @@ def parse_proof(text: str) -> Proof:
     rest = lines[2:] if len(lines) > 1 and lines[1].startswith("extra ") else lines[1:]
     if not rest or not rest[0].startswith("index ") or not _DECIMAL.fullmatch(rest[0][6:]):
         raise Unverified("the proof file does not say its index")
-    path = [_base64(line) for line in rest[1:]]
+    path = [decode_base64(line) for line in rest[1:]]
     if any(len(node) != 32 for node in path):
         raise Unverified("the proof file has a hash of the wrong length")
     return Proof(int(rest[0][6:]), path, checkpoint)
@@ -411,7 +450,8 @@ def commitment(salt: str, field: str, value: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(encoded).digest()).rstrip(b"=").decode("ascii")
 
 
-def _base64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
+    """Return the bytes that canonical base64 spells."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -7,5 +7,7 @@ from governance.ledger import serving
 app_name = "ledger"
 urlpatterns = [
     path("checkpoint", serving.checkpoint, name="checkpoint"),
+    path("keys", serving.keys, name="keys"),
+    path("witness.py", serving.witness, name="witness"),
     path("tile/<int:level>/<path:path>", serving.tile, name="tile"),
 ]

@@ -43,6 +43,14 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "readyz": (OPEN, GET),
     "ledger/log/checkpoint": (OPEN, GET),
     "ledger/log/tile/<int:level>/<path:path>": (OPEN, GET),
+    "ledger/log/keys": (OPEN, GET),
+    "ledger/log/witness.py": (OPEN, GET),
+    "ledger/log/cosignatures": (OPEN, POST),
+    "ledger/anchors/": (ASSURE, GET),
+    "ledger/anchors/new/<slug:kind>/": (ADMIN, BOTH),
+    "ledger/anchors/<uuid:ref>/": (ASSURE, GET),
+    "ledger/anchors/<uuid:ref>/now/": (ADMIN, POST),
+    "ledger/anchors/<uuid:ref>/end/": (ADMIN, POST),
     "sign-in/": (OPEN, BOTH),
     "sign-in/again/": (EVERYBODY, BOTH),
     "sign-out/": (EVERYBODY, BOTH),
@@ -223,6 +231,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 CHANGES = {
     "risk/": ADMIN,
     "holds/limits/": ADMIN,
+    "ledger/anchors/<uuid:ref>/": ADMIN,
     "applications/<slug:slug>/connector/": ADMIN,
 }
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
@@ -282,6 +291,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "leavers/<uuid:ref>": f"leavers/{ada.ref}",
         "holds/<uuid:ref>": f"holds/{_held(ada).ref}",
         "<int:handover_id>": "1",
+        "<slug:kind>": "git",
         "<int:level>": "0",
         "<path:path>": "000",
     }

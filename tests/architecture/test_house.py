@@ -23,11 +23,12 @@ FLOORS = {
     "reviews": 8,
     "evidence": 9,
     "notices": 9,
-    "web": 10,
-    "api": 10,
-    "demo": 10,
-    "scim_bridge": 10,
-    "config": 11,
+    "anchors": 10,
+    "web": 11,
+    "api": 11,
+    "demo": 11,
+    "scim_bridge": 11,
+    "config": 12,
 }
 ROOT: Path = settings.BASE_DIR
 PACKAGES = (ROOT / "governance", ROOT / "scim_bridge")

@@ -139,6 +139,7 @@ def test_readiness_names_every_check(house: Running) -> None:
         "sweep",
         "leaving",
         "notices",
+        "anchors",
         "broker",
     }
 

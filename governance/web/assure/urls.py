@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.web.assure import evidence, ledger
+from governance.web.assure import anchors, evidence, ledger
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
@@ -11,6 +11,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/<uuid:ref>/retry/", evidence.retry, name="bundle_retry"),
     path("evidence/<uuid:ref>/download/", evidence.download, name="bundle_download"),
     path("ledger/", ledger.ledger, name="ledger"),
+    path("ledger/anchors/", anchors.anchors, name="anchors"),
+    path("ledger/anchors/new/<slug:kind>/", anchors.new, name="anchor_new"),
+    path("ledger/anchors/<uuid:ref>/", anchors.one, name="anchor"),
+    path("ledger/anchors/<uuid:ref>/now/", anchors.keep_now, name="anchor_now"),
+    path("ledger/anchors/<uuid:ref>/end/", anchors.end, name="anchor_end"),
     path("ledger/<int:index>/", ledger.entry, name="ledger_entry"),
     path("ledger/<int:index>/proof/", ledger.proof, name="ledger_proof"),
 ]
