@@ -37,6 +37,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "settle-conflicts": _every(60, "identity.settle_conflicts"),
     # Exchanges of SCIM connections are kept for days, and nobody is shown an older one: an hour late is early enough.
     "forget-exchanges": _every(3600, "identity.forget_exchanges"),
+    # A change past the application is a finding within a minute. One range of an index when idle.
+    "look-for-out-of-band": _every(60, "ledger.look_for_out_of_band"),
+    # What was done past the triggers is found in the rows themselves: every governed table is read once an hour.
+    "compare-with-ledger": _every(3600, "ledger.compare"),
     # The reader of the ledger writes who is told what. A look at two indexes when idle; sealing takes a second itself.
     "read-for-notices": _every(1, "notices.read"),
     # Warnings come an hour or a day before an end: half a minute later is early enough. An indexed query for each.

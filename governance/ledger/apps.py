@@ -4,13 +4,10 @@ It names its subjects and knows no other room.
 """
 
 import importlib
-from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
-
-from governance.ledger.triggers import put_in_place
 
 
 class LedgerConfig(AppConfig):
@@ -22,10 +19,5 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         """Have every room say what is configuration (`watched`) and what is governed; add the check of rights."""
         autodiscover_modules("watched", "governed")
-        post_migrate.connect(_put_triggers_in_place, sender=self)
+        post_migrate.connect(importlib.import_module("governance.ledger.after_migrate").after_migrate, sender=self)
         importlib.import_module("governance.ledger.checks")
-
-
-def _put_triggers_in_place(**_: Any) -> None:
-    """Make the triggers what the rooms declare."""
-    put_in_place()

@@ -12,6 +12,15 @@ ROWS = "rows."
 ROWS_INSERTED = "rows.inserted"
 ROWS_UPDATED = "rows.updated"
 ROWS_DELETED = "rows.deleted"
+#: Rows that were there before their table was governed, in the transaction of their entries `rows.baseline`.
+ROWS_TAKEN_IN = "capture.rows_taken_in"
+#: What the ledger says of rows was compared with the rows that are there.
+LEDGER_COMPARED = "ledger.compared"
+SCHEMA_NOTED = "schema.noted"
+FINDING_OPENED = "finding.opened"
+FINDING_TAKEN = "finding.taken"
+FINDING_EXPLAINED = "finding.explained"
+FINDING_CLOSED = "finding.closed"
 CONFIGURATION_CHANGED = "configuration.changed"
 
 #: What verifiers follow. The sequencer makes these entries itself and takes them from nobody.

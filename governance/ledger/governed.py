@@ -1,19 +1,41 @@
-"""Why the tables of the ledger are not governed themselves."""
+"""Findings are governed. Why the other tables of the ledger are not."""
 
-from governance.ledger.governing import leave_out
+from governance.ledger.governing import govern, leave_out
 from governance.ledger.models import (
+    Baseline,
     Captured,
     Checkpoint,
+    Comparison,
     ConfigurationChange,
     Disclosure,
     Entry,
     EntrySubject,
+    Finding,
     LogKey,
     Node,
     Pending,
     SubjectKey,
+    Watch,
 )
 
+govern(
+    Finding,
+    public=[
+        "kind",
+        "cause",
+        "table",
+        "row",
+        "columns",
+        "operation",
+        "database_role",
+        "application",
+        "owner_ref",
+        "closed_by_ref",
+    ],
+    personal=["explanation", "fixed_by"],
+    volatile=["last_seen_at"],
+)
+leave_out(Baseline, Comparison, Watch, because="how far looking came; what is found is a finding")
 leave_out(
     Captured,
     Checkpoint,

@@ -175,3 +175,84 @@ class ConfigurationChange(AbstractLogEntry):  # type: ignore[misc]  # auditlog h
     class Meta(AbstractLogEntry.Meta):  # type: ignore[misc]
         verbose_name = "configuration change"
         verbose_name_plural = "configuration changes"
+
+
+class Baseline(models.Model):
+    """How far the rows that were there before their table was governed have been taken in."""
+
+    table = models.CharField(max_length=63, primary_key=True)
+    #: What was captured of a row when that began; a column that came later has the rows taken in again.
+    columns = models.TextField()
+    #: The key of the last row that was taken in.
+    last_key = models.BigIntegerField(null=True)
+    rows = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+
+
+class Watch(models.Model):
+    """Up to which entry rows were looked at for changes without an action. One row."""
+
+    next_index = models.BigIntegerField()
+    looked_at = models.DateTimeField()
+
+
+class Comparison(models.Model):
+    """One comparison of what the ledger says of rows with the rows that are there, and of the schema with before."""
+
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    #: The size of the ledger that was replayed; rows that waited to be sealed were replayed too.
+    size = models.BigIntegerField()
+    tables = models.IntegerField()
+    rows = models.BigIntegerField()
+    differences = models.BigIntegerField()
+    #: Tables that were not compared, because their rows are not all taken in.
+    left_out = models.IntegerField()
+    schema_sha256 = models.CharField(max_length=64)
+
+
+class FindingKind(models.TextChoices):
+    """What was found."""
+
+    OUT_OF_BAND = "out_of_band", "Changed without an action"
+    DIFFERS = "differs", "Differs from the ledger"
+    SCHEMA = "schema", "Schema was changed"
+    TRIGGER = "trigger", "Capture was switched off"
+
+
+class Finding(models.Model):
+    """Something in the database that no action of Gatehouse explains. Somebody owns it, explains it and closes it."""
+
+    kind = models.CharField(max_length=12, choices=FindingKind.choices)
+    #: One finding for one cause, however often it is seen.
+    cause = models.CharField(max_length=300, unique=True)
+    table = models.CharField(max_length=63)
+    #: The key of the row, or of the first of them; empty when it is about the table.
+    row = models.CharField(max_length=200, blank=True)
+    #: How many rows, and which columns; the values are in the entry.
+    rows = models.IntegerField(default=1)
+    columns = models.CharField(max_length=500, blank=True)
+    operation = models.CharField(max_length=10, blank=True)
+    database_role = models.CharField(max_length=63, blank=True)
+    application = models.CharField(max_length=63, blank=True)
+    #: The first entry that shows it; null when no entry does.
+    entry_index = models.BigIntegerField(null=True)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    #: The permanent reference of the person who looks into it.
+    owner_ref = models.CharField(max_length=120, blank=True)
+    explanation = models.TextField(max_length=2000, blank=True)
+    #: What put it right, for instance a ticket.
+    fixed_by = models.CharField(max_length=200, blank=True)
+    closed_at = models.DateTimeField(null=True)
+    closed_by_ref = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["-id"], condition=models.Q(closed_at=None), name="ledger_finding_open"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(closed_at=None) | ~models.Q(explanation=""), name="closed_findings_are_explained"
+            )
+        ]

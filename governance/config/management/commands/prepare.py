@@ -29,6 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, demo: bool, **options: Any) -> None:
         """Do what is to do, saying each step."""
         self._migrate()
+        call_command("take_in_rows", stdout=self.stdout)
         call_command("createcachetable", verbosity=0)
         self._grant_rights()
         self._collect_static_files()

@@ -13,10 +13,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
+from governance.ledger import replay
 from governance.ledger.standalone import Unverified, VerifierKey, parse_verifier_key
+from governance.ledger.taking_in import waiting_tables
 from governance.ledger.verification import Damaged, Request, verify
 
 HOLDS, DAMAGED, COULD_NOT_LOOK = 0, 1, 2
+_WORDS = {"missing": "the row is gone", "extra": "nothing was recorded of this row", "changed": "differs in "}
 
 
 class Command(BaseCommand):
@@ -42,12 +45,19 @@ class Command(BaseCommand):
             help="a checkpoint that was kept elsewhere",
         )
         parser.add_argument("--key", metavar="VKEY", help="the verifier key to pin, or a file with it")
+        parser.add_argument(
+            "--replay",
+            action="store_true",
+            help="also compare the rows that are there with what the ledger says of them",
+        )
         parser.add_argument("--strict", action="store_true", help="also check that every entry is canonical JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify and leave with the exit code."""
         try:
             self._say_verdict(_request(options))
+            if options["replay"] and self._say_differences():
+                sys.exit(DAMAGED)
         except Damaged as damage:
             where = "" if damage.index is None else f" at entry {damage.index}"
             self.stdout.write(f"DAMAGED{where}: {damage}")
@@ -55,6 +65,21 @@ class Command(BaseCommand):
         except (DatabaseError, OSError, LookupError, Unverified) as error:
             self.stderr.write(f"Could not look: {error}")
             sys.exit(COULD_NOT_LOOK)
+
+    def _say_differences(self) -> int:
+        """Say which rows are not as the ledger has them; return how many."""
+        compared = replay.compare_everything()
+        for table in compared:
+            for one in table.differences:
+                entry = "" if one.entry_index is None else f", last in entry {one.entry_index}"
+                self.stdout.write(f"DIFFERS: {one.table} {one.key}: {_WORDS[one.what]}{', '.join(one.columns)}{entry}")
+            if table.different > len(table.differences):
+                self.stdout.write(f"… and {table.different - len(table.differences):,} more rows of {table.table}")
+        for name in sorted(waiting_tables()):
+            self.stdout.write(f"Not compared: {name}; its rows are not all taken in (manage.py take_in_rows).")
+        rows, different = sum(one.rows for one in compared), sum(one.different for one in compared)
+        self.stdout.write(f"{rows:,} rows of {len(compared)} tables compared, {different:,} differ.")
+        return different
 
     def _say_verdict(self, request: Request) -> None:
         verdict = verify(request)
