@@ -113,6 +113,8 @@ class Counts:
     departments: dict[str, int]
     #: False: there is too much to count while somebody waits, so nothing is said about kinds.
     is_counted: bool = True
+    #: As of an instant: the primary keys of all who were not here then.
+    absent: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
@@ -151,7 +153,7 @@ def matrix(question: Question, *, after: str = "", before: str = "", column_page
     found, back, following = _people(question, after=after, before=before, is_large=not counts.is_counted)
     rows = dict(found)
     _fill(rows, question, [column.id for column in visible])
-    how_many, orphans = _orphans(question, limit=_orphan_rows(question)) if not back else (0, [])
+    how_many, orphans = _orphans(question, counts.absent, limit=_orphan_rows(question)) if not back else (0, [])
     return Matrix(
         columns=tuple(visible),
         orphans=tuple(orphans),
@@ -171,7 +173,7 @@ def everything(question: Question) -> tuple[list[Column], list[Row]]:
     every = columns(question.applications)
     rows = dict(_read_people(question, limit=None))
     _fill(rows, question, [column.id for column in every])
-    _, orphans = _orphans(question, limit=None)
+    _, orphans = _orphans(question, _departments(question, is_narrowed=False)[1], limit=None)
     return every, [*orphans, *(row for row in rows.values() if row.access)]
 
 
@@ -193,14 +195,23 @@ def counted(question: Question) -> Counts:
         about_people=bool(question.text) or question.department is not None,
         about_data=bool(question.data_class),
     )
-    if _cost(statement, question.parameters()) > MOST_COST:
-        people = dict(_rows(sql.departments(question.is_past, is_narrowed=False), question.parameters()))
-        return Counts({}, _reaching(question), people, is_counted=False)
-    for application_id, kind, number in _rows(statement, question.parameters()):
+    is_counted = _cost(statement, question.parameters(absent=[])) <= MOST_COST
+    departments, absent = _departments(question, is_narrowed=is_counted and question.is_narrowed)
+    if not is_counted:
+        return Counts({}, _reaching(question), departments, is_counted=False, absent=absent)
+    for application_id, kind, number in _rows(statement, question.parameters(absent=list(absent))):
         by_kind[kind] = by_kind.get(kind, 0) + number
         by_application.setdefault(application_id, {})[kind] = number
-    departments = dict(_rows(sql.departments(question.is_past, question.is_narrowed), question.parameters()))
-    return Counts(by_kind, by_application, departments)
+    return Counts(by_kind, by_application, departments, absent=absent)
+
+
+def _departments(question: Question, *, is_narrowed: bool) -> tuple[dict[str, int], tuple[int, ...]]:
+    """Return how many people each department has, and as of an instant who was not here. One statement."""
+    if not question.is_past:
+        return dict(_rows(sql.departments(is_narrowed), question.parameters())), ()
+    found = _rows(sql.departments_then(is_narrowed), question.parameters())
+    absent = next((keys for _, _, keys in found if keys), ())
+    return {name: number for name, number, _ in found if name is not None}, tuple(absent)
 
 
 def _cost(statement: str, parameters: dict[str, Any]) -> float:
@@ -267,14 +278,14 @@ def _fill(rows: dict[int, Row], question: Question, application_ids: Collection[
         rows[person_id].add(Access(*access))
 
 
-def _orphans(question: Question, *, limit: int | None) -> tuple[int, list[Row]]:
+def _orphans(question: Question, absent: Collection[int], *, limit: int | None) -> tuple[int, list[Row]]:
     """Return how many there are, and the accounts nobody present stands behind: a row for each name."""
     if not _wants_orphans(question):
         return 0, []
     found: dict[str, Row] = {}
     total = 0
     for how_many, key, *known, account_id, application_id, role, is_privileged, risk, since, end, source, id_ in _rows(
-        sql.orphans(question.is_past), question.parameters(limit=limit)
+        sql.orphans(question.is_past), question.parameters(limit=limit, absent=list(absent))
     ):
         total = how_many
         name, title, ref, left_at = known

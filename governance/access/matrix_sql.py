@@ -10,17 +10,23 @@ _PEOPLE_NOW = """
     SELECT id, ref, display_name, title, department, email, user_name_key
     FROM identity_person WHERE status = 'active'"""
 
-#: As of an instant: what the latest revision says that was in effect then.
-_PEOPLE_THEN = """
+#: The latest revision that was in effect at the instant.
+_SAID_THEN = """
+        SELECT revision.* FROM identity_personrevision revision
+        WHERE revision.person_id = person.id AND revision.effective_at <= %(at)s
+        ORDER BY revision.number DESC LIMIT 1"""
+
+#: As of an instant: what that revision says.
+_PEOPLE_THEN = f"""
     SELECT person.id, person.ref, then_.display_name, then_.title, then_.department, then_.email,
            lower(then_.user_name) AS user_name_key
     FROM identity_person person
-    CROSS JOIN LATERAL (
-        SELECT revision.* FROM identity_personrevision revision
-        WHERE revision.person_id = person.id AND revision.effective_at <= %(at)s
-        ORDER BY revision.number DESC LIMIT 1
+    CROSS JOIN LATERAL ({_SAID_THEN}
     ) then_
-    WHERE then_.status = 'active'"""
+    WHERE then_.status = 'active'"""  # noqa: S608 - made of the constant above
+
+#: Who was not here at the instant, as `departments_then` found them.
+_ABSENT_THEN = "SELECT unnest(%(absent)s::bigint[])"
 
 #: One row for each reason: what should be, what waits, and what was seen without a reason.
 _ACCESS = """
@@ -107,8 +113,9 @@ def counts(is_past: bool, *, about_people: bool, about_data: bool) -> str:
     What is joined depends on what is asked: over everything the tables of access alone are read, which is what makes
     it quick. Only people who are here have grants; a leaver with drift counts among the orphans.
     """
-    joined = "JOIN people ON people.id = access.person_id" if is_past or about_people else ""
-    present = "" if joined else "AND (access.kind <> 'drift' OR access.person_id IN (SELECT id FROM people))"
+    joined = "JOIN people ON people.id = access.person_id" if about_people else ""
+    here = f"access.person_id NOT IN ({_ABSENT_THEN})" if is_past else "access.person_id IN (SELECT id FROM people)"
+    present = "" if joined else f"AND {here}" if is_past else f"AND (access.kind <> 'drift' OR {here})"
     role = "JOIN catalog_entitlement role ON role.id = access.entitlement_id" if about_data else ""
     narrowed = [_IS_NAMED, _IS_IN_DEPARTMENT] if joined else []
     conditions = " AND ".join([*narrowed, *([_REACHES_DATA] if role else [])]) or "true"
@@ -123,12 +130,26 @@ SELECT application_id, 'orphan', count(DISTINCT account_id)
 FROM unowned WHERE %(department)s::text IS NULL GROUP BY 1"""  # noqa: S608
 
 
-def departments(is_past: bool, is_narrowed: bool) -> str:
+def departments(is_narrowed: bool) -> str:
     """Return the statement that counts the people of each department, whatever department is chosen."""
     return f"""
-WITH people AS ({_people(is_past)}), access AS MATERIALIZED ({_ACCESS})
+WITH people AS ({_PEOPLE_NOW}), access AS MATERIALIZED ({_ACCESS})
 SELECT people.department, count(*) FROM people WHERE {_IS_NAMED} {_has_access(is_narrowed)}
 GROUP BY people.department ORDER BY people.department = '', people.department"""  # noqa: S608
+
+
+def departments_then(is_narrowed: bool) -> str:
+    """Return the same for an instant, after a row with the keys of all who were not here, in one pass."""
+    return f"""
+WITH known AS MATERIALIZED (
+    SELECT person.id, then_.display_name, then_.department, then_.email, lower(then_.user_name) AS user_name_key,
+           coalesce(then_.status = 'active', false) AS is_here
+    FROM identity_person person LEFT JOIN LATERAL ({_SAID_THEN}) then_ ON true
+), access AS MATERIALIZED ({_ACCESS})
+SELECT NULL, NULL, array_agg(id) FROM known WHERE NOT is_here
+UNION ALL (
+    SELECT people.department, count(*), NULL FROM known people WHERE is_here AND {_IS_NAMED} {_has_access(is_narrowed)}
+    GROUP BY people.department ORDER BY people.department = '', people.department)"""  # noqa: S608
 
 
 def people(is_past: bool, is_narrowed: bool, *, has_edge: bool, backwards: bool, is_large: bool = False) -> str:
@@ -153,7 +174,7 @@ LIMIT %(limit)s::bigint"""  # noqa: S608
 def orphans(is_past: bool) -> str:
     """Return the statement that reads accounts without a person: powerful ones first, then the oldest."""
     return f"""
-WITH people AS ({_people(is_past)}), unowned AS ({_unowned(is_past)}),
+WITH unowned AS ({_unowned(is_past)}),
 named AS (
     SELECT key, bool_or(is_privileged) AS is_powerful, max(risk) AS most, min(first_seen_at) AS since,
            count(*) OVER () AS how_many
@@ -177,7 +198,7 @@ def _people(is_past: bool) -> str:
 def _unowned(is_past: bool) -> str:
     """Return the accounts nobody present stands behind. Few are away: their accounts are found by person."""
     away = "SELECT id FROM identity_person WHERE left_at IS NOT NULL"
-    then = "SELECT id FROM identity_person WHERE id NOT IN (SELECT id FROM people)"
+    then = "SELECT unnest(%(absent)s::bigint[]) AS id"
     return _UNOWNED.replace("{_ABSENT}", f"({then if is_past else away})")
 
 

@@ -77,6 +77,22 @@ def test_the_past_is_read_as_it_was(ada: Person, analyst: Entitlement) -> None:
     assert (row.name, row.department, len(row.access)) == ("Ada King", "Finance", 0)
 
 
+def test_as_of_an_instant_only_who_was_not_here_then_leaves_an_account_without_a_person(
+    ada: Person, analyst: Entitlement
+) -> None:
+    began = now()
+    with time_machine.travel(began + timedelta(days=1), tick=False):
+        lifecycle.leave(ada, actor=cast.TESTING)
+    with time_machine.travel(began + timedelta(days=2), tick=False):
+        world.holding(world.account(analyst.application, "ada", person=ada, first_seen_at=began), analyst)
+        here, gone = (matrix(Question(at=began + ago, is_past=True)) for ago in (timedelta(0), timedelta(hours=30)))
+
+    assert (here.orphan_count, str(ada.ref) in {row.ref for row in here.people}) == (0, True)
+    assert (gone.orphan_count, str(ada.ref) in {row.ref for row in gone.people}) == (1, False)
+    assert [row.name for row in gone.orphans] == ["Ada Lovelace"]
+    assert (here.counts.by_kind.get("drift"), gone.counts.by_kind.get("drift")) == (1, None)
+
+
 def test_an_account_without_a_person_stands_on_top(ada: Person, analyst: Entitlement) -> None:
     world.holding(world.account(analyst.application, "svc-backup", kind="service"), analyst)
 
