@@ -13,12 +13,13 @@ from governance.core.clock import now
 from governance.identity.models import Person
 
 
-def waits_for(reader: Person) -> Func:
-    """Return the condition that a request waits for this person.
+def waits_for(reader: Person, *, themselves: bool = False) -> Func:
+    """Return the condition that a request waits for this person; `themselves`: not only in the place of another.
 
     The keys are found first, as one array: so few are expected that only their rows are joined with what is shown.
     """
-    waiting = RawSQL(f"ARRAY({_WAITING})", (reader.pk, now()))  # noqa: S611 - a constant; both values are parameters
+    sql = f"{_WAITING} {_THEMSELVES}" if themselves else _WAITING
+    waiting = RawSQL(f"ARRAY({sql})", (reader.pk, now()))  # noqa: S611 - constants; both values are parameters
     return Func(F("pk"), waiting, template="%(expressions)s", arg_joiner=" = ANY", output_field=BooleanField())
 
 
@@ -172,3 +173,4 @@ JOIN stands_in ON stands_in.id = coalesce(handed.to_id, voter.id)
 WHERE voter.id <> ALL(waits.barred)
     AND CASE WHEN waits.is_escalated THEN {_ESCALATED} OR ({_ASKED} AND {_STAYS}) ELSE {_ASKED} END
 """  # noqa: S608 - made of constants
+_THEMSELVES = "AND voter.id = (SELECT me FROM given)"

@@ -5,19 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access import absences, smaller, turns
 from governance.access.models import Absence, Approval, Turn
+from governance.access.narrowing import WHOSE, Narrowing, narrowed
 from governance.access.queries import waiting_for
 from governance.api.doorway import DoorView
-from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, page_of
+from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, choice, instant, page_of, reference
 from governance.api.requests import REQUEST_PAGE, _read, _readable, _shown
 from governance.api.shapes import ApprovalShape, NothingIn, PersonBrief, RequestShape
-from governance.catalog.models import Entitlement
+from governance.catalog.models import Entitlement, Risk
 from governance.core import clock
 from governance.core.errors import Invalid, NotFound
 from governance.identity.models import Person
@@ -90,17 +91,38 @@ class Waiting(ListView):
     """What waits."""
 
     shape = RequestShape
+    filters = frozenset({"application", "person", "risk", "before", "zone", "whose"})
     ordering = "created_at"
 
     @extend_schema(
         operation_id="approvals_list",
         summary="Requests that wait for my answer, the oldest first",
-        parameters=[*PAGE_WORDS],
+        parameters=[
+            OpenApiParameter("application", str, description="Slug of an application"),
+            OpenApiParameter("person", str, description="Reference of who is to get the access, or asks for it"),
+            OpenApiParameter("risk", int, enum=Risk.values, description="Risk of the role, 1 to 4"),
+            OpenApiParameter("before", str, description="Asked before this: an RFC 3339 instant, or a day's end"),
+            OpenApiParameter("zone", str, description="Time zone of days; default: UTC"),
+            OpenApiParameter("whose", str, enum=WHOSE, description="I am asked, or only in somebody's place"),
+            *PAGE_WORDS,
+        ],
         responses=REQUEST_PAGE,
     )
     def get(self, request: Request) -> Response:
         """Return one page of what waits for who came in."""
-        return self.page(waiting_for(self.person).prefetch_related("approvals__approver", "grants"))
+        waiting = narrowed(waiting_for(self.person), _narrowing(request), reader=self.person)
+        return self.page(waiting.prefetch_related("approvals__approver", "grants"))
+
+
+def _narrowing(request: Request) -> Narrowing:
+    risk = choice(request, "risk", [str(one) for one in Risk.values])
+    return Narrowing(
+        application=request.query_params.get("application", ""),
+        person_ref=reference(request, "person"),
+        risk=None if risk is None else int(risk),
+        before=instant(request, "before", clock.now()),
+        whose=choice(request, "whose", list(WHOSE)) or "",
+    )
 
 
 class Decided(ListView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -108,6 +109,15 @@ def choice(request: Request, name: str, values: list[str]) -> str | None:
     if text is not None and text not in values:
         raise Invalid({name: f"Choose one of {', '.join(values)}."})
     return text
+
+
+def reference(request: Request, name: str) -> uuid.UUID | None:
+    """Return the reference a query names. Raises Invalid."""
+    text = request.query_params.get(name)
+    try:
+        return None if text is None else uuid.UUID(text)
+    except ValueError as error:
+        raise Invalid({name: "Write a reference, as other answers give it."}) from error
 
 
 def _moment(text: str) -> datetime | None:

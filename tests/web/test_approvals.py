@@ -10,7 +10,8 @@ from django.db import transaction
 from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
-from governance.access.models import RequestState
+from governance.access import absences
+from governance.access.models import AccessRequest, RequestState
 from governance.access.queries import waiting_for
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import now
@@ -260,3 +261,118 @@ def test_the_number_beside_the_link_is_the_number_in_the_queue(
         request = RequestFactory().get("/")
         request.user = person
         assert counts.open_work(request)["approvals"] == len(waiting_for(person)), person.display_name
+
+
+@pytest.fixture
+def waiting(ada: Person, mallory: Person, grace: Person, linus: Person, analyst: Entitlement) -> dict[str, int]:
+    """Four requests for Linus: one old, one of high risk elsewhere, one of Mallory, one in Grace's place."""
+    cast.make_security_admin(cast.hire("Sasha Admin"))
+    jira = cast.add_application("Jira", owner=linus)
+    old = stories.submit(ada, analyst)
+    AccessRequest.objects.filter(pk=old.pk).update(created_at=now() - timedelta(days=4))
+    root = stories.submit(ada, cast.add_role(jira, "Root", risk=4))
+    other = stories.submit(mallory, analyst)
+    lent = stories.submit(ada, cast.add_role(jira, "Reader", stages=("manager",)))
+    absences.plan_absence(
+        grace,
+        deputy=linus,
+        starts_at=now(),
+        ends_at=now() + timedelta(days=1),
+        reason="Away",
+        actor=cast.acting(grace),
+    )
+    return {"old": old.number, "root": root.number, "other": other.number, "lent": lent.number}
+
+
+NARROWED = [
+    ("", "", {"old", "root", "other", "lent"}),
+    ("app=jira", "application=jira", {"root", "lent"}),
+    ("person=mallory", "person={mallory}", {"other"}),
+    ("person=ada@halden.example", "person={ada}", {"old", "root", "lent"}),
+    ("risk=4", "risk=4", {"root"}),
+    ("age=3", "before={three_days_ago}", {"old"}),
+    ("whose=mine", "whose=mine", {"old", "root", "other"}),
+    ("whose=deputy", "whose=deputy", {"lent"}),
+    ("app=jira&whose=deputy&risk=4", "application=jira&whose=deputy&risk=4", set()),
+]
+
+
+@pytest.mark.parametrize(("page", "api", "expected"), NARROWED, ids=[one[0] or "everything" for one in NARROWED])
+def test_what_waits_is_narrowed_the_same_on_the_page_and_for_scripts(
+    page: str,
+    api: str,
+    expected: set[str],
+    waiting: dict[str, int],
+    ada: Person,
+    mallory: Person,
+    linus: Person,
+    signed_in: SignedIn,
+) -> None:
+    client = signed_in(linus)
+    known = {
+        "ada": ada.ref,
+        "mallory": mallory.ref,
+        "three_days_ago": f"{now() - timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+    shown = client.get(f"/approvals/?{page}").context["found"]
+    listed = client.get(f"/approvals/several/?{page}").context["queue"]
+    answer = client.get(f"/api/v1/approvals/?{api.format(**known)}").json()
+    assert "results" in answer, answer
+
+    numbers = {waiting[name] for name in expected}
+    assert {one.number for one in shown.queue} == numbers
+    assert {one.number for one in listed} == numbers
+    assert {one["number"] for one in answer["results"]} == numbers
+    assert (shown.total, shown.waiting.everything) == (len(expected), 4)
+
+
+def test_the_list_stays_narrowed_from_one_answer_to_the_next(
+    waiting: dict[str, int], linus: Person, signed_in: SignedIn
+) -> None:
+    client = signed_in(linus)
+    page = client.get("/approvals/?app=jira&whose=&nonsense=1").content.decode()
+    here = f"/requests/R-{waiting['root']}/approve/?app=jira"
+
+    part = client.post(here, headers=PART).content.decode()
+    plain = client.post(f"/requests/R-{waiting['lent']}/decline/?app=jira", {"reason": "Use the report."})
+
+    assert f"?item=R-{waiting['root']}&amp;app=jira" in page
+    assert here in page
+    assert f'data-current="{waiting["lent"]}"' in part
+    assert f'id="item-{waiting["old"]}"' not in part
+    assert ">3<span" in part, "the number beside the link counts all that waits"
+    assert plain.url == "/approvals/?app=jira"
+    empty = client.get(plain.url).content.decode()
+    assert "Nothing that waits fits" in empty
+    assert "Show all 2" in empty
+
+
+@pytest.mark.parametrize("nonsense", ["risk=99", "age=x", "whose=%00", "person=%00", "app=a%20b", "item=%ff"])
+def test_a_filter_that_cannot_be_read_narrows_nothing_on_the_page(
+    nonsense: str, waiting: dict[str, int], linus: Person, signed_in: SignedIn
+) -> None:
+    assert len(signed_in(linus).get(f"/approvals/?{nonsense}").context["found"].queue) == 4
+
+
+@pytest.mark.parametrize("nonsense", ["risk=99", "before=x", "whose=x", "person=x", "application=%00"])
+def test_a_filter_that_cannot_be_read_is_refused_by_name_for_scripts(
+    nonsense: str, linus: Person, signed_in: SignedIn
+) -> None:
+    answer = signed_in(linus).get(f"/api/v1/approvals/?{nonsense}")
+
+    assert answer.status_code == 422
+    assert nonsense.split("=", maxsplit=1)[0] in answer.content.decode()
+
+
+@pytest.mark.parametrize("number", [1, 9])
+def test_a_narrowed_list_needs_few_queries_however_many_wait(
+    number: int, ada: Person, linus: Person, signed_in: SignedIn, snowflake: Application,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:  # fmt: skip
+    for one in range(number):
+        stories.submit(ada, cast.add_role(snowflake, f"Role {one}"))
+    client = signed_in(linus)
+
+    with django_assert_max_num_queries(13):
+        client.get("/approvals/?app=snowflake&whose=mine")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 
-from governance.catalog.models import Entitlement
+from governance.access.narrowing import DEPUTY, MINE, Narrowing
+from governance.catalog.models import Entitlement, Risk
 from governance.identity.models import Person
 from governance.web.my_work.forms import Refusable
+
+#: In days: asked at least so long ago.
+AGES = [("", "Any age"), ("1", "Older than a day"), ("3", "Older than 3 days"), ("7", "Older than a week")]
+ASKED = [("", "All that waits for you"), (MINE, "Asked yourself"), (DEPUTY, "In somebody's place")]
 
 
 def _sentence(label: str, hint: str) -> forms.CharField:
@@ -19,6 +26,38 @@ def _sentence(label: str, hint: str) -> forms.CharField:
         widget=forms.Textarea(attrs={"rows": 2}),
         error_messages={"required": "Write a sentence. The others will read it."},
     )
+
+
+class WaitingForm(forms.Form):
+    """Which of what waits is shown; read from the address. What cannot be read narrows nothing."""
+
+    app = forms.SlugField(required=False, max_length=80)
+    person = forms.CharField(required=False, max_length=100)
+    risk = forms.TypedChoiceField(
+        required=False, choices=[("", "Any risk"), *Risk.choices], coerce=int, empty_value=None
+    )
+    age = forms.TypedChoiceField(required=False, choices=AGES, coerce=int, empty_value=None)
+    whose = forms.ChoiceField(required=False, choices=ASKED)
+
+    def narrowing(self, at: datetime) -> Narrowing:
+        """Return what narrows the list."""
+        self.full_clean()
+        said = getattr(self, "cleaned_data", {})
+        days = said.get("age")
+        return Narrowing(
+            application=said.get("app", ""),
+            person=said.get("person", ""),
+            risk=said.get("risk"),
+            before=None if days is None else at - timedelta(days=days),
+            whose=said.get("whose", ""),
+        )
+
+    @property
+    def kept(self) -> str:
+        """Return what narrows as a query, for addresses that lead back to the same list; empty for nothing."""
+        self.full_clean()
+        said = getattr(self, "cleaned_data", {})
+        return urlencode({name: said[name] for name in self.fields if said.get(name) not in (None, "")})
 
 
 class AskBackForm(Refusable):

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.access import deciding
 from governance.access.models import AccessRequest, RequestState
+from governance.access.queries import waiting_for
 from governance.core import clock
 from governance.core.errors import DomainError, Refused
 from governance.web import sessions
@@ -20,7 +21,9 @@ from governance.web.actor import actor_of, person_of
 from governance.web.answers import is_htmx, page
 from governance.web.clock_words import moment
 from governance.web.my_work import approving
+from governance.web.my_work.approval_forms import WaitingForm
 from governance.web.my_work.forms import DecisionForm
+from governance.web.my_work.waiting_list import WaitingList, waiting_list
 from governance.web.roles import employee_page, standing_of
 
 Decide = Callable[[DecisionForm], AccessRequest]
@@ -29,10 +32,11 @@ Decide = Callable[[DecisionForm], AccessRequest]
 @employee_page
 @require_GET
 def approvals(request: HttpRequest) -> HttpResponse:
-    """Show what waits for the reader; `?item=R-2041` opens that one, also from a mail."""
+    """Show what waits for the reader; `?item=R-2041` opens that one, also from a mail. The other words narrow."""
     chosen = re.fullmatch(r"(?:R-)?(\d{1,12})", request.GET.get("item", ""))
     number = int(chosen[1]) if chosen else None
-    found = approving.approvals(person_of(request), standing_of(request), clock.now(), number=number)
+    person, at = person_of(request), clock.now()
+    found = approving.approvals(person, standing_of(request), at, waiting=_waiting(request), number=number)
     shown = {"page": "approvals", "found": found, "facts": found.facts, "form": DecisionForm()}
     return page(request, "my_work/approvals.html", "opened", shown)
 
@@ -66,11 +70,12 @@ def several(request: HttpRequest) -> HttpResponse:
         said = "" if numbers else "Tick at least one."
     text = request.GET.get("set", "")
     set_number = int(text) if re.fullmatch(r"\d{1,12}", text) else None
-    whole = approving.listed(person, set_number=set_number)
+    waiting = _waiting(request)
     shown = {
         "page": "approvals",
-        "queue": whole.queue,
-        "total": whole.total,
+        "waiting": waiting,
+        "queue": waiting.rows if set_number is None else waiting_for(person).filter(request_set__number=set_number),
+        "total": waiting.total,
         "outcomes": outcomes,
         "said": said,
         "set_number": set_number,
@@ -138,25 +143,30 @@ def _decide(request: HttpRequest, found: AccessRequest, decide: Decide) -> HttpR
     return _decided(request, decided)
 
 
+def _waiting(request: HttpRequest) -> WaitingList:
+    return waiting_list(person_of(request), request.GET, clock.now())
+
+
 def _decided(request: HttpRequest, decided: AccessRequest) -> HttpResponse:
     said = _said(decided)
     if not is_htmx(request):
         messages.success(request, said)
-        return redirect("approvals")
-    found = approving.after(person_of(request), clock.now(), decided)
+        return HttpResponseRedirect(f"{reverse('approvals')}{_waiting(request).asking}")
+    found = approving.after(person_of(request), clock.now(), decided, _waiting(request))
     shown = {"page": "approvals", "found": found, "facts": found.facts, "form": DecisionForm(), "said": said}
     return render(request, "my_work/approvals.html#decided", shown)
 
 
 def _refused(request: HttpRequest, found: AccessRequest, form: DecisionForm) -> HttpResponse:
-    whole = approving.showing(found, person_of(request), clock.now())
+    whole = approving.showing(found, person_of(request), clock.now(), _waiting(request))
     shown = {"page": "approvals", "found": whole, "facts": whole.facts, "form": form}
     return page(request, "my_work/approvals.html", "detail", shown, status=422)
 
 
 def ask_for_password(request: HttpRequest, found: AccessRequest) -> HttpResponse:
     """Have the password given again, and come back to exactly this request."""
-    come_back = f"{reverse('approvals')}?item=R-{found.number}"
+    kept = WaitingForm(request.GET).kept
+    come_back = f"{reverse('approvals')}?item=R-{found.number}{f'&{kept}' if kept else ''}"
     address = sessions.confirm_address(come_back)
     if is_htmx(request):
         return HttpResponse(status=204, headers={"HX-Redirect": address})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 
 from governance.access.approvers import Voter, voters
 from governance.access.beside import Before, Beside, Reached, beside
@@ -22,6 +22,7 @@ from governance.policy.duties import DutyConflict
 from governance.policy.recomputing import Recomputed, recompute
 from governance.web.my_work.asking import Length, seconds_of
 from governance.web.my_work.following import ANSWERED, visible_request
+from governance.web.my_work.waiting_list import WaitingList
 from governance.web.roles import Standing
 
 _ASKED_AS = {
@@ -32,8 +33,6 @@ _ASKED_AS = {
     "group": "one of a group",
     "people": "somebody named in it",
 }
-#: So many that wait are listed; the number of all is said.
-LISTED = 100
 DECIDED_LISTED = 50
 
 
@@ -121,10 +120,19 @@ class Facts:
 class Approvals:
     """The whole page. No facts when nothing waits and nothing was chosen."""
 
-    queue: tuple[AccessRequest, ...]
-    total: int
+    waiting: WaitingList
     facts: Facts | None
-    last_answer: Approval | None
+    last_answer: Approval | None = None
+
+    @property
+    def queue(self) -> tuple[AccessRequest, ...]:
+        """Return what is listed."""
+        return self.waiting.rows
+
+    @property
+    def total(self) -> int:
+        """Return how many fit, listed or not."""
+        return self.waiting.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +142,6 @@ class Outcome:
     number: int
     sentence: str
     is_done: bool
-
-
-def listed(person: Person, *, set_number: int | None = None) -> Approvals:
-    """Return what waits for a person, or what of a set does, without the facts of any."""
-    if set_number is None:
-        queue, total = _queue(person)
-        return Approvals(queue, total, None, None)
-    together = tuple(waiting_for(person).filter(request_set__number=set_number))
-    return Approvals(together, len(together), None, None)
 
 
 def is_powerful(request: AccessRequest) -> bool:
@@ -166,33 +165,34 @@ def readable_request(person: Person, standing: Standing, number: int) -> AccessR
         return found
 
 
-def approvals(person: Person, standing: Standing, at: datetime, *, number: int | None = None) -> Approvals:
+def approvals(
+    person: Person, standing: Standing, at: datetime, *, waiting: WaitingList, number: int | None = None
+) -> Approvals:
     """Return what waits for a person, with the facts of the request `number`, else of the oldest.
 
     Raises NotFound for a number they may not see. One that somebody else decided is shown without buttons.
     """
-    queue, total = _queue(person)
+    queue = waiting.rows
     chosen = next((one for one in queue if one.number == number), None)
     if chosen is None and number is not None:
         chosen = readable_request(person, standing, number)
     if chosen is None and queue:
         chosen = queue[0]
     last = None if queue else Approval.objects.filter(approver=person).order_by("-decided_at").first()
-    return Approvals(queue, total, None if chosen is None else facts(chosen, queue, person, at), last)
+    return Approvals(waiting, None if chosen is None else facts(chosen, queue, person, at), last)
 
 
-def after(person: Person, at: datetime, decided: AccessRequest) -> Approvals:
+def after(person: Person, at: datetime, decided: AccessRequest, waiting: WaitingList) -> Approvals:
     """Return the page after a decision: what comes next is the one asked after it, else the oldest."""
-    queue, total = _queue(person)
+    queue = waiting.rows
     later = [one for one in queue if (one.created_at, one.pk) > (decided.created_at, decided.pk)]
     chosen = next(iter(later or queue), None)
-    return Approvals(queue, total, None if chosen is None else facts(chosen, queue, person, at), None)
+    return Approvals(waiting, None if chosen is None else facts(chosen, queue, person, at))
 
 
-def showing(request: AccessRequest, person: Person, at: datetime) -> Approvals:
+def showing(request: AccessRequest, person: Person, at: datetime, waiting: WaitingList) -> Approvals:
     """Return the page with the facts of this request."""
-    queue, total = _queue(person)
-    return Approvals(queue, total, facts(request, queue, person, at), None)
+    return Approvals(waiting, facts(request, waiting.rows, person, at))
 
 
 def facts(request: AccessRequest, queue: Sequence[AccessRequest], person: Person, at: datetime) -> Facts:
@@ -278,13 +278,6 @@ def _of_same_set(request: AccessRequest, queue: Sequence[AccessRequest]) -> froz
     if request.request_set_id is None:
         return frozenset()
     return frozenset(one.pk for one in queue if one.request_set_id == request.request_set_id and one.pk != request.pk)
-
-
-def _queue(person: Person) -> tuple[tuple[AccessRequest, ...], int]:
-    """Return the oldest that wait, and how many wait. One statement, two when there are very many."""
-    waiting: QuerySet[AccessRequest] = waiting_for(person)
-    queue = tuple(waiting[:LISTED])
-    return queue, len(queue) if len(queue) < LISTED else waiting.order_by().count()
 
 
 def _shorter(request: AccessRequest) -> tuple[Length, ...]:
