@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import transaction
@@ -11,13 +12,14 @@ from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
 from governance.access import absences
-from governance.access.models import AccessRequest, RequestState
+from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.access.queries import waiting_for
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import now
 from governance.core.errors import Refused
 from governance.identity.models import Person
 from governance.identity.queries import locked_person
+from governance.ledger.models import Pending
 from governance.lifecycle import actions as lifecycle
 from governance.lifecycle import planning
 from governance.web import counts
@@ -376,3 +378,67 @@ def test_a_narrowed_list_needs_few_queries_however_many_wait(
 
     with django_assert_max_num_queries(13):
         client.get("/approvals/?app=snowflake&whose=mine")
+
+
+def test_how_long_a_session_outlives_the_access_is_said_only_where_it_is_known(
+    ada: Person, linus: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    stories.submit(ada, analyst)
+    client = signed_in(linus)
+
+    unknown = client.get("/approvals/").content.decode()
+    Application.objects.update(catalogue_id="aws-iam-identity-center")
+    known = client.get("/approvals/").content.decode()
+
+    assert "How long a session that is open there goes on when this ends is not known." in unknown
+    assert "A session that is open there when this ends goes on for 12 hours at most." in known
+
+
+def test_team_61_what_the_policy_approved_is_in_every_list_and_report_as_approved_by_it(
+    ada: Person, linus: Person, sam: Person, audrey: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    terms = {"auto_approve": 'department eq "Engineering"', "auto_approve_up_to": timedelta(hours=8)}
+    role = cast.add_role(snowflake, "Reader", terms=terms, stages=("owner",))
+
+    made = stories.submit(ada, role)
+
+    answer = Approval.objects.get(request=made)
+    assert (answer.approver, answer.approved, made.state) == (None, True, RequestState.APPROVED)
+    grant = Grant.objects.get(request=made)
+    for person in (ada, linus, sam, audrey):
+        client = signed_in(person)
+        assert "Approved at once by policy" in client.get(f"/requests/R-{made.number}/").content.decode(), person
+        why = client.get(f"/api/v1/grants/{grant.pk}/why/")
+        assert why.status_code == 200, person
+        assert "olicy" in why.content.decode(), person
+        listed = client.get(f"/api/v1/requests/{made.number}/").json()
+        assert [one["approver"] for one in listed["approvals"]] == [None], person
+    event = Pending.objects.filter(body__event="request.approved").get()
+    assert event.body["data"] == {"by_policy": made.policy_version_id}
+    receipt = signed_in(audrey).get(f"/requests/R-{made.number}/facts/").content.decode()
+    assert "The policy" in receipt
+    assert "approved" in receipt
+
+
+def test_a_mail_link_lands_on_the_request_after_signing_in_and_decides_nothing(
+    ada: Person, linus: Person, snowflake: Application, analyst: Entitlement
+) -> None:
+    linus.set_password("correct horse battery staple")
+    linus.save()
+    stories.submit(ada, analyst)
+    meant = stories.submit(ada, cast.add_role(snowflake, "Administrator", risk=4, stages=("owner",)))
+    client = Client()
+
+    asked = client.get(f"/approvals/?item=R-{meant.number}")
+    form = {
+        "login": linus.email,
+        "password": "correct horse battery staple",
+        "next": parse_qs(urlsplit(asked.url).query)["next"][0],
+    }
+    answer = client.post(urlsplit(asked.url).path, form)
+    page = client.get(answer.url).content.decode()
+
+    assert answer.url == f"/approvals/?item=R-{meant.number}"
+    assert f'data-current="{meant.number}"' in page
+    assert not Approval.objects.exists()
+    assert meant.state == AccessRequest.objects.get(pk=meant.pk).state == RequestState.PENDING

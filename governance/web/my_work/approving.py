@@ -14,6 +14,7 @@ from governance.access.beside import Before, Beside, Reached, beside
 from governance.access.deciding import duties_broken_by, ends_by_leaving, needs_fresh_sign_in
 from governance.access.models import AccessRequest, Approval, GrantCause, Turn
 from governance.access.queries import asked_together, waiting_for
+from governance.catalog.session_bounds import longest_session_after_removal
 from governance.core.clock import is_open_ended
 from governance.core.errors import NotFound
 from governance.identity.models import Person
@@ -99,6 +100,11 @@ class Facts:
     def in_place_of(self) -> Person | None:
         """Return for whom the reader answers: somebody who is away or handed it over."""
         return next((one.on_behalf_of for one in self.voters if one.person.pk == self.reader_id), None)
+
+    @property
+    def session_after(self) -> timedelta | None:
+        """Return how long at most an open session goes on once this has ended. None: not known."""
+        return longest_session_after_removal(self.request.entitlement.application)
 
     @property
     def others(self) -> tuple[Person, ...]:
