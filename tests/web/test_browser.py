@@ -217,6 +217,23 @@ def test_approvals_are_decided_by_keys(company: dict[str, Any], linus: Person, r
     assert one.complaints == []
 
 
+def test_the_list_is_narrowed_by_mouse_and_o_opens_the_other_answers(
+    company: dict[str, Any], linus: Person, reader: Open
+) -> None:
+    one = reader(linus)
+    page = one.open("/approvals/")
+
+    page.get_by_label("Application", exact=True).select_option("snowflake")
+    expect(page.locator("#progress")).to_contain_text(" of ")
+    expect(page.locator("#several-at-once")).to_have_attribute("href", "/approvals/several/?app=snowflake")
+    number = page.locator("#detail").get_attribute("data-current")
+    page.locator("h1").first.click()
+    page.keyboard.press("o")
+
+    page.wait_for_url(f"**/requests/R-{number}/other/")
+    assert one.complaints == []
+
+
 def test_a_held_key_decides_only_once(company: dict[str, Any], linus: Person, reader: Open) -> None:
     page = reader(linus).open("/approvals/")
     before = page.locator(".queue .q").count()
