@@ -23,13 +23,12 @@ from pathlib import Path
 
 import psutil
 
-from house import FOLDER, row  # isort: skip - sets Django up
+from house import FOLDER, migrated, row  # isort: skip - sets Django up
 
 from access_pages import pages  # isort: skip
 from access_reach import matrices, reach  # isort: skip
 from access_world import ACTOR, World, add_due, build, give_to, settle, show  # isort: skip
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection, transaction
 
 from governance.access.sweep import sweep
@@ -278,7 +277,7 @@ def _world(world: World) -> Iterator[None]:
     durable = {"track_commit_timestamp": "on", "max_wal_size": "4GB", "shared_buffers": "1GB"}
     try:
         with postgres.running(settings.ENVIRONMENT.data_dir, settings=durable):
-            call_command("migrate", verbosity=0)
+            migrated()
             build(world)
             yield
             connection.close()

@@ -40,6 +40,7 @@ from governance.identity.models import Connection, Person  # noqa: E402
 from governance.ledger import standalone  # noqa: E402
 from governance.ledger.models import Entry  # noqa: E402
 from governance.ledger.recording import Subject, record  # noqa: E402
+from governance.ledger.rights import grant_rights, roles_exist  # noqa: E402
 from governance.lifecycle import brake  # noqa: E402
 from scim_bridge.connections import open_connection  # noqa: E402
 
@@ -60,6 +61,14 @@ def medians(count: int, *acts: Callable[[], object]) -> list[float]:
     """Return the median rate of each, in interleaved rounds."""
     rounds = [[rate(count, act) for act in acts] for _ in range(ROUNDS)]
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
+
+
+def migrated() -> None:
+    """Have the tables, and what the users of the database that doors sign in as may do with them."""
+    call_command("migrate", verbosity=0)
+    if roles_exist():
+        with transaction.atomic():
+            grant_rights()
 
 
 def row(what: str, figure: str, ratio: str = "") -> None:
@@ -176,7 +185,7 @@ def _pending() -> int:
 def throw_away_database() -> Iterator[None]:
     """Have an embedded database in a folder of its own while the block runs."""
     with postgres.running(settings.ENVIRONMENT.data_dir):
-        call_command("migrate", verbosity=0)
+        migrated()
         call_command("ledger_key", "create", stdout=open(os.devnull, "w"))  # noqa: SIM115, PTH123
         with connection.cursor() as cursor:
             cursor.execute("CREATE TABLE bench_bare (id bigserial PRIMARY KEY, name text UNIQUE)")

@@ -29,6 +29,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.config.settings")
 import django  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import transaction  # noqa: E402
 
 django.setup()
 
@@ -42,6 +43,7 @@ from governance.config import postgres  # noqa: E402
 from governance.core.actor import Actor, Door  # noqa: E402
 from governance.identity.connections.actions import LIMIT_RANGE  # noqa: E402
 from governance.identity.models import Connection  # noqa: E402
+from governance.ledger.rights import grant_rights, roles_exist  # noqa: E402
 from governance.lifecycle import brake  # noqa: E402
 from scim_bridge.connections import open_connection  # noqa: E402
 
@@ -505,6 +507,9 @@ def _make_rules() -> None:
 def _prepare_ours() -> str:
     """Make the tables, the key of the ledger and a connection; return its token."""
     call_command("migrate", verbosity=0)
+    if roles_exist():
+        with transaction.atomic():
+            grant_rights()
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         call_command("ledger_key", "create", stdout=nowhere)
     token = open_connection("bench", dialect="okta", actor=ACTOR)
