@@ -11,13 +11,11 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from django.conf import settings
 from kombu import Exchange, Queue
 
-from governance.config import database_roles, watchdog
+from governance.config import watchdog
 from governance.config.environment import Environment
 from governance.config.schedule import SCHEDULE, TICK_LIFETIME_SECONDS
-from governance.ledger.rights import RUNTIME
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.config.settings")
-os.environ.setdefault(database_roles.VARIABLE, RUNTIME)
 
 # A running batch goes on when the broker goes away: its rows are claimed, and the message that comes back finds nothing
 # to do. Celery announces another default for a later version each time that happens.

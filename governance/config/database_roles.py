@@ -7,6 +7,8 @@ the name in the address is the role, and only processes of this machine's user r
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -89,5 +91,8 @@ def role_of_command(argv: list[str]) -> str:
 
 
 def role_of_this_process() -> str | None:
-    """Return the role that this process was told to use; None when nobody said: a test, a script."""
-    return os.environ.get(VARIABLE) or None
+    """Return the role that this process was told to use; None when nobody said: a test, a script.
+
+    Celery's own program cannot be told before it reads the settings, and is known by its name.
+    """
+    return os.environ.get(VARIABLE) or (RUNTIME if Path(sys.argv[0]).name == "celery" else None)
