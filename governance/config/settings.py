@@ -273,7 +273,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     # Fields of one name with different choices.
-    "ENUM_NAME_OVERRIDES": {"ApproverKindEnum": "governance.catalog.models.ApproverKind"},
+    "ENUM_NAME_OVERRIDES": {
+        "AnchorKindEnum": "governance.anchors.models.AnchorKind",
+        "ApproverKindEnum": "governance.catalog.models.ApproverKind",
+        "FindingKindEnum": "governance.ledger.models.FindingKind",
+    },
 }
 
 LOGGING = {

@@ -36,11 +36,11 @@ _COMPARE = sql.SQL(
     ), words AS (
         SELECT DISTINCT ON (said.key, word.key) said.key AS key, word.key AS name, word.value
         FROM said, jsonb_each(said.new) AS word ORDER BY said.key, word.key, said.at DESC, said.place DESC
-    ), expected AS (
+    ), expected AS MATERIALIZED (
         SELECT newest.key, newest.at,
             coalesce(jsonb_object_agg(words.name, words.value) FILTER (WHERE words.name IS NOT NULL), '{{}}') AS image
         FROM newest LEFT JOIN words USING (key) WHERE newest.is_there GROUP BY newest.key, newest.at
-    ), live AS (
+    ), live AS MATERIALIZED (
         SELECT {key} AS key, {image} AS image FROM {table} AS one
     ), compared AS (
         SELECT coalesce(expected.key, live.key) AS key, expected.at,

@@ -6,9 +6,11 @@ or an independent source names the same people. Only sources are braked: what Ga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Count, Sum
 
 from governance.core.actor import Actor, Door
@@ -200,7 +202,7 @@ def count_people() -> int:
     known = set(SourceBrake.objects.values_list("source", flat=True))
     heard = set(SignalCount.objects.values_list("source", flat=True).distinct()) | {PAGE, API, HR_FILE}
     heard |= {one.source for one in Connection.objects.filter(revoked_at__isnull=True)}
-    SourceBrake.objects.bulk_create([SourceBrake(source=one) for one in sorted(heard - known)], ignore_conflicts=True)
+    _add_brakes(sorted(heard - known))
     by_source, everybody = _active_people()
     for brake in SourceBrake.objects.order_by("source"):
         since = at - timedelta(hours=brake.window_hours)
@@ -209,6 +211,15 @@ def count_people() -> int:
         present = by_source.get(brake.source, 0) if brake.source.startswith("scim:") else everybody
         SourceBrake.objects.filter(pk=brake.pk).update(people=present + left, counted_at=at)
     return len(known | heard)
+
+
+@transaction.atomic
+def _add_brakes(sources: Sequence[str]) -> None:
+    """Have each source a brake with the usual limits, on record."""
+    for source in sources:
+        _, is_new = SourceBrake.objects.get_or_create(source=source)
+        if is_new:
+            record(events.BRAKE_ADDED, actor=Actor.system("brake"), subjects=[Subject("source", source)])
 
 
 def _active_people() -> tuple[dict[str, int], int]:

@@ -11,6 +11,8 @@ HOLD_REFUSED = "hold.refused"
 HOLD_CONFIRMED = "hold.confirmed"
 #: The source took back what it had said.
 HOLD_WITHDRAWN = "hold.withdrawn"
+#: A source is measured from now on, with the usual limits.
+BRAKE_ADDED = "brake.added"
 BRAKE_CHANGED = "brake.changed"
 HANDOVER_MADE = "handover.made"
 HANDOVER_SETTLED = "handover.settled"

@@ -10,7 +10,10 @@ from datetime import datetime, timedelta
 import psutil
 from django.db import connection, transaction
 
+from governance.core.actor import Actor
 from governance.core.clock import now
+from governance.ledger.recording import Subject, record
+from governance.provisioning import events
 from governance.provisioning.models import Operation
 
 #: Longer than one order may take: three times the longest time-out of a connector, and the read-back.
@@ -56,6 +59,7 @@ def claim(*, worker: str, limit: int) -> list[Operation]:
         claimed = [row[0] for row in cursor.fetchall()]
     if not claimed:
         return []
+    _record(events.OPERATIONS_CLAIMED, claimed)
     found = Operation.objects.filter(pk__in=claimed).select_related("person", "entitlement", "application__connector")
     return list(found.order_by("next_attempt_at", "pk"))
 
@@ -98,8 +102,17 @@ def _lives(name: str) -> bool:
         return False
 
 
+@transaction.atomic
 def release(operations: Sequence[Operation], *, worker: str, until: datetime) -> None:
     """Give claimed orders back untried, to be looked at again at `until`."""
     mine = Operation.objects.filter(pk__in=[one.pk for one in operations], claimed_by=worker)
-    mine.filter(state="sending").update(state="waiting")
+    sending = list(mine.filter(state="sending").select_for_update().order_by("pk").values_list("pk", flat=True))
+    if sending:
+        Operation.objects.filter(pk__in=sending).update(state="waiting")
+        _record(events.OPERATIONS_RELEASED, sending)
     mine.update(claimed_by="", claimed_until=None, next_attempt_at=until)
+
+
+def _record(event: str, operations: Sequence[int]) -> None:
+    """Record that orders changed hands, so that the change of their rows has its action."""
+    record(event, actor=Actor.system("delivery"), subjects=[Subject("operation", str(number)) for number in operations])

@@ -1,5 +1,11 @@
 """What is recorded about orders, accounts and connectors."""
 
+#: A worker took orders, all in one entry.
+OPERATIONS_CLAIMED = "operation.claimed"
+#: It gave them back untried.
+OPERATIONS_RELEASED = "operation.released"
+#: An order did not arrive and is tried again later.
+OPERATION_PUT_OFF = "operation.put_off"
 OPERATION_DELIVERED = "operation.delivered"
 OPERATION_VERIFIED = "operation.verified"
 OPERATION_FAILED = "operation.failed"

@@ -55,7 +55,7 @@ def not_sent(operation: Operation, outcome: Transient | Permanent, *, worker: st
         return None
     wait = outcome.retry_after_seconds if isinstance(outcome, Transient) else None
     attempts = operation.attempts + 1
-    _settle(
+    is_mine = _settle(
         operation,
         worker,
         state=OperationState.WAITING,
@@ -66,6 +66,8 @@ def not_sent(operation: Operation, outcome: Transient | Permanent, *, worker: st
         last_error=outcome.cause[:500],
         next_step=outcome.next_step[:300],
     )
+    if is_mine:
+        _record(events.OPERATION_PUT_OFF, operation, {"attempts": attempts})
     return _note_trouble(operation, outcome, at=at)
 
 

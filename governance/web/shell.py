@@ -89,6 +89,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
         (
             Link("evidence", "Evidence", "file-check-2", "/evidence/", frozenset({ADMIN, AUDITOR}), "e"),
             Link("ledger", "Ledger", "scroll-text", "/ledger/", frozenset({ADMIN, AUDITOR}), "l"),
+            Link("findings", "Findings", "triangle-alert", "/ledger/findings/", frozenset({ADMIN, AUDITOR})),
         ),
     ),
 )

@@ -21,6 +21,7 @@ from governance.catalog.policy_terms import PolicyTerms
 from governance.core.clock import now
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person
+from governance.ledger.models import Finding
 from governance.lifecycle import holding
 from governance.lifecycle.brake import Reading
 from governance.lifecycle.models import Hold
@@ -222,6 +223,11 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/<uuid:ref>/retry/": (ASSURE, POST),
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
     "ledger/": (ASSURE, GET),
+    "ledger/findings/": (ASSURE, GET),
+    "ledger/findings/<int:finding_id>/": (ASSURE, GET),
+    "ledger/findings/<int:finding_id>/take/": (ADMIN, POST),
+    "ledger/findings/<int:finding_id>/explain/": (ADMIN, POST),
+    "ledger/findings/<int:finding_id>/close/": (ADMIN, POST),
     "ledger/<int:index>/": (ASSURE, GET),
     "ledger/<int:index>/proof/": (ASSURE, GET),
     "kit/": (ADMIN, GET),
@@ -291,10 +297,16 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "leavers/<uuid:ref>": f"leavers/{ada.ref}",
         "holds/<uuid:ref>": f"holds/{_held(ada).ref}",
         "<int:handover_id>": "1",
+        "<int:finding_id>": str(_found().pk),
         "<slug:kind>": "git",
         "<int:level>": "0",
         "<path:path>": "000",
     }
+
+
+def _found() -> Finding:
+    at = now()
+    return Finding.objects.create(kind="differs", cause="differs:x", table="x", first_seen_at=at, last_seen_at=at)
 
 
 def _held(person: Person) -> Hold:

@@ -69,7 +69,7 @@ def test_an_account_is_created_gets_the_group_and_is_read_back(
     account = Account.objects.get(person=ada)
     assert (account.user_name, account.is_active, account.linked_by) == (ada.user_name, True, "created")
     assert Holding.objects.get(account=account).gone_at is None
-    assert recorded() == ["operation.delivered", "operation.verified"]
+    assert recorded() == ["operation.claimed", "operation.delivered", "operation.verified"]
 
 
 def test_an_account_that_is_there_is_adopted_not_doubled(
@@ -210,7 +210,8 @@ def test_a_worker_killed_between_the_call_and_the_settlement_does_nothing_twice(
     assert state_of(operation) == OperationState.VERIFIED
     assert peer.members(analyst.target_ref) == [ada.user_name]
     assert len(peer.users()) == 1
-    assert recorded() == ["operation.delivered", "operation.verified"]
+    claims = ["operation.claimed"] * 2
+    assert recorded() == [*claims, "operation.delivered", "operation.verified"]
 
 
 def _die(*_: object, **__: object) -> None:

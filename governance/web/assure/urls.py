@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.web.assure import anchors, evidence, ledger
+from governance.web.assure import anchors, evidence, findings, ledger
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
@@ -16,6 +16,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ledger/anchors/<uuid:ref>/", anchors.one, name="anchor"),
     path("ledger/anchors/<uuid:ref>/now/", anchors.keep_now, name="anchor_now"),
     path("ledger/anchors/<uuid:ref>/end/", anchors.end, name="anchor_end"),
+    path("ledger/findings/", findings.findings, name="findings"),
+    path("ledger/findings/<int:finding_id>/", findings.finding, name="finding"),
+    path("ledger/findings/<int:finding_id>/take/", findings.take, name="finding_take"),
+    path("ledger/findings/<int:finding_id>/explain/", findings.explain, name="finding_explain"),
+    path("ledger/findings/<int:finding_id>/close/", findings.close, name="finding_close"),
     path("ledger/<int:index>/", ledger.entry, name="ledger_entry"),
     path("ledger/<int:index>/proof/", ledger.proof, name="ledger_proof"),
 ]

@@ -55,7 +55,13 @@ def link_word(how: str) -> str:
 @register.filter
 def door_word(door: str) -> str:
     """Return through which door something came, in words."""
-    known = {"web": "on a page", "api": "by script", "scim": "from the directory", "clock": "by the clock"}
+    known = {
+        "web": "on a page",
+        "api": "by script",
+        "scim": "from the directory",
+        "clock": "by the clock",
+        "database": "in the database itself",
+    }
     return known.get(door, "on the server")
 
 
