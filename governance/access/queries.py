@@ -183,3 +183,11 @@ WITH taken AS (
 SELECT asked, percentile_cont(0.5) WITHIN GROUP (ORDER BY span), percentile_cont(0.95) WITHIN GROUP (ORDER BY span)
 FROM taken GROUP BY asked HAVING count(*) >= 3
 """
+
+
+def is_asked_about(reader: Person, grant: Grant) -> bool:
+    """Tell whether a request of the same person in the same application waits for this reader."""
+    asked = AccessRequest.objects.filter(
+        waits_for(reader), person_id=grant.person_id, entitlement__application_id=grant.application_id
+    )
+    return asked.exists()

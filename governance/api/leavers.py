@@ -62,6 +62,7 @@ class RemovalShape(serializers.Serializer[Any]):
     sent_after = serializers.FloatField(allow_null=True)
     read_back_after = serializers.FloatField(allow_null=True)
     by_hand = serializers.BooleanField()
+    grant_id = serializers.IntegerField(allow_null=True)
     cause = serializers.CharField()
     next_step = serializers.CharField()
 

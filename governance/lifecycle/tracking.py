@@ -37,6 +37,8 @@ class Removal:
     next_step: str
     #: A person said that it was done by hand; nothing can read it back.
     by_hand: bool
+    #: The grant that the order takes back; None for one without.
+    grant_id: int | None
 
 
 @dataclass(slots=True)
@@ -173,6 +175,7 @@ def _present(person: Person, within: Collection[int] | None) -> Any:
 
 
 def _removal(order: Operation, *, since: datetime) -> Removal:
+    kind, _, number = order.origin.partition(":")
     return Removal(
         role=order.entitlement.name,
         state=order.state,
@@ -182,6 +185,7 @@ def _removal(order: Operation, *, since: datetime) -> Removal:
         cause=order.last_error,
         next_step=order.next_step,
         by_hand=order.confirmed_by_id is not None,
+        grant_id=int(number) if kind == "grant" and number.isdigit() else None,
     )
 
 

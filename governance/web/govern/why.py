@@ -9,9 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from governance.access import why as access
-from governance.access.models import Grant, GrantCause
+from governance.access.break_glass import WITH_GLASS, reviewers
+from governance.access.models import BreakGlass, Grant, GrantCause
+from governance.access.queries import is_asked_about
 from governance.core.clock import is_open_ended, now
 from governance.core.errors import NotAllowed
+from governance.identity.models import Person
 from governance.provisioning.models import Operation
 from governance.web.actor import person_of
 from governance.web.govern.lines import Names, line_of
@@ -71,15 +74,28 @@ def _kind(found: access.Why) -> str:
 
 
 def require_sight(request: HttpRequest, grant: Grant) -> None:
-    """Raise NotAllowed unless it is one's own, one's report's, or in an application within reach."""
+    """Raise NotAllowed unless it is one's own, one's report's, in an application within reach, or asked about.
+
+    Whoever is asked about a request sees what the person has there already, and so may know why.
+    """
     person = person_of(request)
     if person.pk in (grant.person_id, grant.person.manager_id):
         return
-    if not reach_of(request).sees(grant.application_id):
-        raise NotAllowed(
-            f"Why somebody has access is shown to themselves, their manager, the owners of {grant.application.name},"
-            " security administrators and auditors."
-        )
+    if reach_of(request).sees(grant.application_id) or is_asked_about(person, grant) or _reviews(person, grant):
+        return
+    raise NotAllowed(
+        f"Why somebody has access is shown to themselves, their manager, the owners of {grant.application.name},"
+        " whoever is asked about a request of theirs there, security administrators and auditors."
+    )
+
+
+def _reviews(person: Person, grant: Grant) -> bool:
+    """Tell whether the grant was an emergency that this person is to review."""
+    if grant.cause != GrantCause.BREAK_GLASS:
+        return False
+    return any(
+        one.pk == person.pk for one in reviewers(BreakGlass.objects.select_related(*WITH_GLASS).get(grant=grant))
+    )
 
 
 def order_of(order: Operation | None) -> Order | None:
