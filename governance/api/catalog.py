@@ -120,12 +120,12 @@ class RetireApplication(DoorView):
     @extend_schema(summary="What retiring an application would do now", responses=RetiringShape)
     def get(self, request: Request, slug: str) -> Response:
         """Return the look; nothing is changed."""
-        return Response(_look_document(retiring.look_at_application(_own_application(self, slug))))
+        return Response(_look_document(retiring.look_at_application(own_application(self, slug))))
 
     @extend_schema(summary="Retire an application with its roles", request=RetireIn, responses=ApplicationShape)
     def post(self, request: Request, slug: str) -> Response:
         """Retire it for good; every access there is ended by the workers."""
-        found = _own_application(self, slug)
+        found = own_application(self, slug)
         retiring.retire_application(found, seen=_seen(request), actor=self.actor)
         return Response(ApplicationShape(visible_applications(self).get(pk=found.pk)).data)
 
@@ -165,17 +165,17 @@ class RetireEntitlement(DoorView):
     @extend_schema(summary="What retiring a role would do now", responses=RetiringShape)
     def get(self, request: Request, application: str, slug: str) -> Response:
         """Return the look; nothing is changed."""
-        return Response(_look_document(retiring.look_at_role(_own_role(self, application, slug))))
+        return Response(_look_document(retiring.look_at_role(own_role(self, application, slug))))
 
     @extend_schema(summary="Retire a role", request=RetireIn, responses=EntitlementShape)
     def post(self, request: Request, application: str, slug: str) -> Response:
         """Retire it for good; every access by it is ended by the workers."""
-        found = _own_role(self, application, slug)
+        found = own_role(self, application, slug)
         retiring.retire_role(found, seen=_seen(request), actor=self.actor)
         return Response(EntitlementShape(_visible(self).get(pk=found.pk)).data)
 
 
-def _own_application(view: DoorView, slug: str) -> Application:
+def own_application(view: DoorView, slug: str) -> Application:
     """Return an application that whoever came in may change. Raises NotFound and NotAllowed."""
     found = visible_applications(view).filter(slug=slug).first()
     if found is None:
@@ -185,8 +185,9 @@ def _own_application(view: DoorView, slug: str) -> Application:
     return found
 
 
-def _own_role(view: DoorView, application: str, slug: str) -> Entitlement:
-    owner_of = _own_application(view, application)
+def own_role(view: DoorView, application: str, slug: str) -> Entitlement:
+    """Return a role that whoever came in may change. Raises NotFound and NotAllowed."""
+    owner_of = own_application(view, application)
     found = owner_of.entitlements.select_related("application", "policy").filter(slug=slug).first()
     if found is None:
         raise NotFound(f"There is no {slug} in {application}.")

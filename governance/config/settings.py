@@ -276,6 +276,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AnchorKindEnum": "governance.anchors.models.AnchorKind",
         "ApproverKindEnum": "governance.catalog.models.ApproverKind",
+        "DutyEffectEnum": "governance.catalog.models.SodEffect",
+        "RuleEffectEnum": "governance.catalog.models.RuleEffect",
+        "EntitlementKindEnum": "governance.catalog.models.EntitlementKind",
         "FindingKindEnum": "governance.ledger.models.FindingKind",
     },
 }

@@ -33,6 +33,10 @@ class Script:
         """Send what changes, and return the answer."""
         return self._client.patch(f"/api/v1/{path}", body, content_type="application/json")
 
+    def put(self, path: str, body: Any) -> Any:
+        """Send what it says from now on, and return the answer."""
+        return self._client.put(f"/api/v1/{path}", body, content_type="application/json")
+
     def delete(self, path: str) -> Any:
         """End something, and return the answer."""
         return self._client.delete(f"/api/v1/{path}")

@@ -19,10 +19,11 @@ from governance.identity.models import Person, ServiceToken
 from governance.identity.queries import locked_person
 from governance.identity.roles import issue_token
 from governance.lifecycle import actions as lifecycle
-from tests.api.conftest import As
+from tests.api.conftest import As, Script
 from tests.cast import TESTING
 
 REF = "3f8b6a4e-1111-4222-8333-444455556666"
+ROLE = {"application": "snowflake", "name": "New", "sentence": "Do.", "target_ref": "new", "risk": 1}
 NOT_ADMIN = {"mallory": 403, "linus": 403, "audrey": 403}
 #: Name of the address → method, path, body, and who of the cast is refused for their role (403) or may not know (404).
 EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
@@ -57,9 +58,32 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
         ("get", "applications/", {}, {}),
         ("post", "applications/", {"catalogue_id": "gitlab"}, {"mallory": 403, "linus": 403, "audrey": 403}),
     ],
-    "application": [("get", "applications/snowflake/", {}, {})],
-    "entitlements": [("get", "entitlements/", {}, {})],
-    "entitlement": [("get", "entitlements/snowflake/analyst/", {}, {})],
+    "application": [
+        ("get", "applications/snowflake/", {}, {}),
+        ("patch", "applications/snowflake/", {}, {"mallory": 404, "audrey": 404}),
+    ],
+    "application_owners": [
+        ("put", "applications/snowflake/owners/", {"owners": []}, {"mallory": 403, "linus": 403, "audrey": 403})
+    ],
+    "entitlements": [
+        ("get", "entitlements/", {}, {}),
+        ("post", "entitlements/", ROLE, {"mallory": 404, "audrey": 404}),
+    ],
+    "entitlement": [
+        ("get", "entitlements/snowflake/analyst/", {}, {}),
+        ("patch", "entitlements/snowflake/analyst/", {}, {"mallory": 404, "audrey": 404}),
+    ],
+    "duties": [("get", "duties/", {}, {"mallory": 403, "linus": 403}), ("post", "duties/", {}, NOT_ADMIN)],
+    "duty_rule": [
+        ("get", "duties/pair/", {}, {"mallory": 403, "linus": 403}),
+        ("put", "duties/pair/", {}, NOT_ADMIN),
+        ("delete", "duties/pair/", {}, NOT_ADMIN),
+    ],
+    "duty_exceptions": [
+        ("get", "duties/pair/exceptions/", {}, {"mallory": 403, "linus": 403}),
+        ("post", "duties/pair/exceptions/", {}, NOT_ADMIN),
+    ],
+    "duty_exception_end": [("post", "duty-exceptions/1/end/", {}, NOT_ADMIN)],
     "retire_application": [
         ("get", "applications/snowflake/retire/", {}, {"mallory": 404, "grace": 404, "audrey": 404}),
         ("post", "applications/snowflake/retire/", {}, {"mallory": 404, "grace": 404, "audrey": 404}),
@@ -191,15 +215,18 @@ def test_every_address_is_in_the_table() -> None:
 def test_who_is_nobody_or_of_the_wrong_role_is_refused(
     method: str, path: str, body: dict[str, Any], refused: dict[str, int], as_: As, request: pytest.FixtureRequest
 ) -> None:
-    signed_out = getattr(as_(None), method)(path, **({} if method == "get" else {"body": body}))
+    signed_out = _send(as_(None), method, path, body)
     assert signed_out.status_code == 401
     assert signed_out.headers["WWW-Authenticate"].startswith("Bearer")
     assert signed_out.headers["Content-Type"] == "application/problem+json"
 
     for name, status in refused.items():
-        script = as_(request.getfixturevalue(name))
-        answer = script.get(path) if method == "get" else script.post(path, body)
+        answer = _send(as_(request.getfixturevalue(name)), method, path, body)
         assert answer.status_code == status, (name, answer.content)
+
+
+def _send(script: Script, method: str, path: str, body: dict[str, Any]) -> Any:
+    return getattr(script, method)(path, **({} if method in ("get", "delete") else {"body": body}))
 
 
 @pytest.mark.django_db

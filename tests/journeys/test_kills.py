@@ -107,7 +107,9 @@ class Scene:
                 FROM ledger_entry JOIN ledger_entrysubject s ON s.entry_id = ledger_entry.index
                 WHERE (s.kind = 'request' AND s.ref = %(number)s::text)
                     OR (s.kind = 'grant' AND s.ref IN (SELECT id::text FROM grants))
-                    OR (s.kind = 'operation' AND s.ref IN (SELECT id::text FROM operations))
+                    -- How often an order was taken, given back or put off depends on who was killed when.
+                    OR (s.kind = 'operation' AND s.ref IN (SELECT id::text FROM operations)
+                        AND event NOT IN ('operation.claimed', 'operation.released', 'operation.put_off'))
                 """,
                 {"number": correlated_with},
             )
