@@ -40,20 +40,24 @@ def call_off_ineligible(beginning: Sequence[Grant], *, at: datetime, actor: Acto
 def _reasons(asked: Sequence[Grant], people: Mapping[int, Person], at: datetime) -> dict[int, list[Reason]]:
     """Return why some of these must not begin, by grant. Three statements, however many."""
     roles = Entitlement.objects.select_related("application").in_bulk({grant.entitlement_id for grant in asked})
-    conditions = _conditions({role.policy_id for role in roles.values()}, at)
-    texts = sorted(set(conditions.values()))
+    terms = _terms({role.policy_id for role in roles.values()}, at)
+    texts = sorted({text for both in terms.values() for text in both})
     met = selected_among(texts, list(people))
     found: dict[int, list[Reason]] = {}
     for grant in asked:
         role, person = roles[grant.entitlement_id], people[grant.person_id]
-        condition = conditions.get(role.policy_id)
-        selects = condition is not None and met.get(person.pk, [False] * len(texts))[texts.index(condition)]
-        if reasons := _reasons_of(role, person, is_selected=selects, at=at):
+        holds = dict(zip(texts, met.get(person.pk, [False] * len(texts)), strict=True))
+        may_request, auto_deny = terms.get(role.policy_id, (None, ""))
+        selects = may_request is not None and holds[may_request]
+        declines = bool(auto_deny) and holds[auto_deny]
+        if reasons := _reasons_of(role, person, is_selected=selects, is_declined=declines, at=at):
             found[grant.pk] = reasons
     return found
 
 
-def _reasons_of(role: Entitlement, person: Person, *, is_selected: bool, at: datetime) -> list[Reason]:
+def _reasons_of(
+    role: Entitlement, person: Person, *, is_selected: bool, is_declined: bool, at: datetime
+) -> list[Reason]:
     name = f"{role.name} in {role.application.name}"
     reasons = []
     if role.retired_at is not None or role.application.retired_at is not None:
@@ -64,14 +68,16 @@ def _reasons_of(role: Entitlement, person: Person, *, is_selected: bool, at: dat
         reasons.append(Reason("beyond_leaving", f"{person.display_name} leaves before this begins."))
     elif not is_selected:
         reasons.append(Reason("not_eligible", f"The policy no longer lets {person.display_name} have {name}."))
+    elif is_declined:
+        reasons.append(Reason("declined_by_policy", f"The policy now declines {name} for {person.display_name}."))
     return reasons
 
 
-def _conditions(policy_ids: set[int], at: datetime) -> Mapping[int, str]:
-    """Return who may ask under each policy as it is in force now."""
+def _terms(policy_ids: set[int], at: datetime) -> Mapping[int, tuple[str, str]]:
+    """Return who may ask and who is declined at once under each policy as it is in force now."""
     versions = AccessPolicyVersion.objects.filter(policy_id__in=policy_ids, effective_at__lte=at)
     latest = versions.order_by("policy_id", "-number").distinct("policy_id")
-    return dict(latest.values_list("policy_id", "may_request"))
+    return {policy: (may, deny) for policy, may, deny in latest.values_list("policy_id", "may_request", "auto_deny")}
 
 
 def _write(called_off: Sequence[Grant], why: Mapping[int, list[Reason]], *, at: datetime, actor: Actor) -> None:

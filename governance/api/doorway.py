@@ -32,6 +32,7 @@ class DoorView(APIView):
     """A view of this door: everybody is somebody, and acts as themselves all through the request.
 
     `needs` names the roles of which one is needed for anything but reading, `reads` for reading; empty: anybody.
+    Whoever answers for an application is an owner, whether or not they have the role.
     """
 
     authentication_classes = (BearerTokens, SessionAuthentication)
@@ -47,7 +48,7 @@ class DoorView(APIView):
         super().initial(request, *args, **kwargs)
         check_words(request, self.filters)
         wanted = self.reads if request.method in _SAFE else self.needs
-        if wanted and not wanted & self.roles:
+        if wanted and not wanted & self.roles and not (RoleName.OWNER in wanted and self.owned):
             names = " or ".join(RoleName(role).label.lower() for role in sorted(wanted))
             raise NotAllowed(f"This is for: {names}.")
         self._acting = contextlib.ExitStack()

@@ -69,7 +69,7 @@ _REQUEST = "/requests/R-{number}/"
 _DECIDE = "/approvals/?item=R-{number}"
 _CELL = "/matrix/{person_ref}/{application_slug}/"
 _GLASS = "/break-glass/{glass}/"
-_PROPOSAL = "/policies/"
+_PROPOSAL = "/policy-proposals/{proposal}/"
 _LEAVER = "/leavers/{person_ref}/"
 
 KINDS = {

@@ -208,6 +208,25 @@ def test_jit_groups_145_what_is_booked_does_not_begin_when_the_policy_no_longer_
     assert not Operation.objects.exists()
 
 
+def test_what_is_booked_does_not_begin_when_the_policy_would_decline_it_by_then(
+    noon: time_machine.Traveller, ada: Person, linus: Person, snowflake: Application
+) -> None:
+    role = add_role(snowflake, terms={"auto_deny": 'department eq "Marketing"'})
+    grant, other = _booked(noon, ada, linus, role), add_role(snowflake, "Writer")
+    stays = _booked(noon, ada, linus, other)
+    noon.shift(DAY)
+    move(ada, department="Marketing")
+
+    noon.move_to(NOON + 3 * DAY)
+    sweep()
+
+    grant.refresh_from_db()
+    stays.refresh_from_db()
+    assert [one["code"] for one in grant.called_off.reasons] == ["declined_by_policy"]
+    assert grant.called_off.reasons[0]["sentence"].startswith("The policy now declines Analyst in Snowflake for Ada")
+    assert (stays.end_cause, Operation.objects.count()) == ("", 1)
+
+
 def test_what_is_booked_begins_when_all_still_holds(
     noon: time_machine.Traveller, ada: Person, linus: Person, snowflake: Application
 ) -> None:

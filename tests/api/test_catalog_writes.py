@@ -132,3 +132,17 @@ def test_an_exception_is_granted_for_a_time_and_ended_before(
     assert SodException.objects.count() == 1
     assert script.post(f"duties/{slug}/exceptions/", {**said, "person": str(sam.ref)}).status_code in (409, 422)
     assert script.post(f"duty-exceptions/{made.json()['id']}/end/").status_code == 409
+
+
+def test_whoever_answers_for_an_application_is_an_owner_without_having_the_role(
+    linus: Person, mallory: Person, analyst: Entitlement, as_: As
+) -> None:
+    said = {
+        "name": "For analysts",
+        "sentence": "All an analyst needs.",
+        "roles": [{"application": "snowflake", "entitlement": "analyst"}],
+    }
+
+    assert not linus.role_assignments.exists()
+    assert as_(linus).post("packages/", said).status_code == 201
+    assert as_(mallory).post("packages/", said).status_code == 403
