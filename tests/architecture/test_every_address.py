@@ -138,6 +138,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "catalogue/<slug:catalogue_id>/add/": (ADMIN, POST),
     "applications/<slug:slug>/": (GOVERN, GET),
     "applications/<slug:slug>/roles/": (GOVERN, GET),
+    "applications/<slug:slug>/edit/": (CHANGE, BOTH),
     "applications/<slug:slug>/new-role/": (CHANGE, BOTH),
     "applications/<slug:slug>/roles/<slug:role>/": (CHANGE, BOTH),
     "applications/<slug:slug>/roles/<slug:role>/retire/": (CHANGE, BOTH),

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from governance.access import catalog_changes, retiring
+from governance.catalog import actions as catalog
 from governance.catalog.models import AccessPolicy, Application, DataClass, EntitlementKind, Risk
 from governance.core.errors import Conflict, Invalid, Refused
 from governance.identity.models import Person, RoleName, Status
@@ -52,6 +53,40 @@ class ChangeRoleForm(RoleForm):
 
     kind = None  # type: ignore[assignment]  # how Django takes a field out of a form
     target_ref = None  # type: ignore[assignment]
+
+
+class ApplicationForm(forms.Form):
+    """What an application says of itself."""
+
+    name = forms.CharField(max_length=120)
+    description = forms.CharField(max_length=300, required=False, help_text="What people here use it for.")
+    risk = forms.TypedChoiceField(choices=Risk.choices, coerce=int)
+    data_classes = forms.MultipleChoiceField(
+        choices=DataClass.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Data it holds",
+        help_text="What each role reaches is said by the role.",
+    )
+
+
+@needs(RoleName.OWNER, RoleName.SECURITY_ADMIN)
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change what an application says of itself."""
+    found = _in_use(request, slug)
+    known = model_to_dict(found, fields=["name", "description", "risk", "data_classes"])
+    form = ApplicationForm(request.POST if request.method == "POST" else None, initial=known)
+    if request.method == "POST" and form.is_valid():
+        try:
+            changed = catalog.change_application(found, **form.cleaned_data, actor=actor_of(request))
+        except Invalid as error:
+            add_errors(form, error)
+        else:
+            messages.success(
+                request, f"{form.cleaned_data['name']} was saved." if changed else "Nothing was different."
+            )
+            return redirect("application", found.slug)
+    return _form(request, found, form, f"Change {found.name}", "Save application")
 
 
 @needs(RoleName.SECURITY_ADMIN)

@@ -77,6 +77,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("catalogue/<slug:catalogue_id>/add/", applications.add, name="application_added"),
     path("applications/<slug:slug>/", application.access, name="application"),
     path("applications/<slug:slug>/roles/", application.roles, name="application_roles"),
+    path("applications/<slug:slug>/edit/", application_writes.edit, name="application_edit"),
     path("applications/<slug:slug>/new-role/", application_writes.new_role, name="role_add"),
     path("applications/<slug:slug>/roles/<slug:role>/", application_writes.edit_role, name="role_edit"),
     path("applications/<slug:slug>/roles/<slug:role>/retire/", retiring.role, name="role_retire"),

@@ -326,3 +326,19 @@ def test_hostile_words_stay_text_on_the_pages_of_an_application(
         page = client.get(path).content.decode()
         assert "<img" not in page, path
         assert "&amp;lt;" not in page, path
+
+
+def test_an_owner_says_what_data_an_application_holds_and_sees_it_in_its_history(
+    linus: Person, sam: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    client = signed_in(linus)
+    said = {"name": "Snowflake", "description": "Our warehouse.", "risk": "4", "data_classes": ["phi", "pii"]}
+
+    assert client.post("/applications/snowflake/edit/", {**said, "risk": "9"}).status_code == 422
+    assert client.post("/applications/snowflake/edit/", said).status_code == 302
+
+    snowflake.refresh_from_db()
+    assert (snowflake.risk, snowflake.data_classes) == (4, ["phi", "pii"])
+    assert 'value="phi" checked' in client.get("/applications/snowflake/edit/").content.decode().replace(
+        ' id="id_data_classes_1"', ""
+    ).replace(' id="id_data_classes_0"', "")
