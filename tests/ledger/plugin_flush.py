@@ -6,6 +6,9 @@ that refuse it are switched off; the product has no such way. Wired by `pytest_p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import connections, transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
 
@@ -19,15 +22,21 @@ _REFUSING = """
 _real_flush = DatabaseOperations.execute_sql_flush
 
 
-def _flush(operations: DatabaseOperations, statements: list[str]) -> None:
-    database = connections[operations.connection.alias]
-    with transaction.atomic(using=database.alias), database.cursor() as cursor:
+@contextmanager
+def truncating(alias: str = "default") -> Iterator[None]:
+    """Have nothing refuse TRUNCATE while the block runs, in a transaction."""
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         cursor.execute(_REFUSING)
         refusing = cursor.fetchall()
         # One round trip: there are as many as tables.
         cursor.execute("; ".join(disable for disable, _ in refusing) or "SELECT")
-        _real_flush(operations, statements)
+        yield
         cursor.execute("; ".join(enable for _, enable in refusing) or "SELECT")
+
+
+def _flush(operations: DatabaseOperations, statements: list[str]) -> None:
+    with truncating(operations.connection.alias):
+        _real_flush(operations, statements)
 
 
 def pytest_configure() -> None:

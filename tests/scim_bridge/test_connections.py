@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from governance.identity.connections.dialects import DIALECTS as LABELS
 from governance.identity.models import Connection, ServiceToken
 from scim_bridge.dialects.policies import DIALECTS
+from tests.ledger.plugin_flush import truncating
 from tests.scim_bridge.conftest import Provider
 
 
@@ -90,6 +91,7 @@ def test_the_rows_of_the_old_tables_move_with_their_ids_and_back() -> None:
     with database.cursor() as cursor:
         cursor.execute("SELECT id, name, dialect, created_at FROM scim_bridge_connection ORDER BY id")
         assert cursor.fetchall() == before
+    with truncating(), database.cursor() as cursor:
         cursor.execute("TRUNCATE identity_connection CASCADE")
     _migrate("0003_tables_gone")
 
