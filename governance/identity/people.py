@@ -45,15 +45,18 @@ def find_former(profile: Profile, *, source: str) -> Person | None:
 
     They left, or were deleted by their directory while the brake held it, and never lost anything.
     """
-    found = row(_FORMER, [key(profile.user_name), profile.external_id, source])
-    return Person.objects.get(pk=found[0]) if found else None
+    name = key(profile.user_name)
+    found = row(_FORMER, [name, name, profile.external_id, source])
+    return Person.objects.get(pk=found[0]) if found and not found[1] else None
 
 
+#: Whoever is listed under the name is waited for as well: their directory may just be deleting them.
 _FORMER = """
-SELECT id FROM identity_person
-WHERE NOT is_listed
-    AND (user_name_key = %s OR (external_id = %s AND external_id <> '' AND source = %s))
-ORDER BY left_at DESC LIMIT 1 FOR NO KEY UPDATE
+SELECT id, is_listed FROM identity_person
+WHERE (is_listed AND user_name_key = %s)
+    OR (NOT is_listed AND user_name_key = %s)
+    OR (NOT is_listed AND external_id = %s AND external_id <> '' AND source = %s)
+ORDER BY is_listed DESC, left_at DESC LIMIT 1 FOR NO KEY UPDATE
 """
 
 
