@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from house import FOLDER, migrated, row  # isort: skip - sets Django up
+from house import FOLDER, KEPT_FOLDER, migrated, row  # isort: skip - sets Django up
 
 from access_pages import pages  # isort: skip
 from access_reach import matrices, reach  # isort: skip
@@ -273,16 +273,18 @@ def _process(*arguments: str) -> Iterator[None]:
 
 @contextmanager
 def _world(world: World) -> Iterator[None]:
-    """Have a database of its own with this company in it, and remove it afterwards."""
+    """Have a database of its own with this company in it, and remove it afterwards unless its folder was named."""
     durable = {"track_commit_timestamp": "on", "max_wal_size": "4GB", "shared_buffers": "1GB"}
     try:
         with postgres.running(settings.ENVIRONMENT.data_dir, settings=durable):
             migrated()
-            build(world)
+            if not Person.objects.exists():
+                build(world)
             yield
             connection.close()
     finally:
-        shutil.rmtree(FOLDER, ignore_errors=True)
+        if not KEPT_FOLDER:
+            shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 def reached(world: World) -> dict[str, float]:

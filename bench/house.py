@@ -17,7 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-FOLDER = tempfile.mkdtemp(prefix="gatehouse-bench-")
+#: Thrown away, unless somebody names a folder to keep a company in between runs.
+KEPT_FOLDER = os.environ.get("BENCH_FOLDER", "")
+FOLDER = KEPT_FOLDER or tempfile.mkdtemp(prefix="gatehouse-bench-")
 os.environ["DATA_DIR"] = FOLDER
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.config.settings")
 

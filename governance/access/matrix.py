@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection
 
 from governance.access import matrix_sql as sql
+from governance.core import statements
 
 #: Rows of people and columns of applications on one page.
 PAGE_ROWS = 50
@@ -113,8 +114,6 @@ class Counts:
     departments: dict[str, int]
     #: False: there is too much to count while somebody waits, so nothing is said about kinds.
     is_counted: bool = True
-    #: As of an instant: the primary keys of all who were not here then.
-    absent: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
@@ -139,21 +138,46 @@ class Matrix:
     next: str
 
 
+@dataclass(frozen=True, slots=True)
+class _People:
+    """A page of people, how many each department has, and as of an instant the keys of all who were not here."""
+
+    rows: list[tuple[int, Row]]
+    departments: dict[str, int]
+    absent: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """Where a page begins: at a reference of a person, going up or down from there."""
+
+    ref: str = ""
+    backwards: bool = False
+
+
 def matrix(question: Question, *, after: str = "", before: str = "", column_page: int = 1) -> Matrix:
     """Return one page. `after` and `before` are references of people at the edge of the present page.
 
-    Seven statements. An unknown reference starts at the beginning.
+    Seven statements. An unknown reference starts at the beginning,
+    and so does one with nobody behind it.
     """
-    counts = counted(question)
+    edge = _Edge(after or before, bool(before and not after))
+    statement = _counting(question)
+    is_counted = _cost(statement, question.parameters(absent=[])) <= MOST_COST
+    people = _people(question, limit=PAGE_ROWS + 1, edge=edge, is_counted=is_counted)
+    if edge.ref and not people.rows:
+        edge = _Edge()
+        people = _people(question, limit=PAGE_ROWS + 1, edge=edge, is_counted=is_counted)
+    counts = _counted(question, people, statement if is_counted else "")
     every = columns(question.applications)
     shown = _columns_with_hits(every, counts, question)
     pages = max(1, -(-len(shown) // PAGE_COLUMNS))
     place = min(max(column_page, 1), pages) - 1
     visible = shown[place * PAGE_COLUMNS : (place + 1) * PAGE_COLUMNS]
-    found, back, following = _people(question, after=after, before=before, is_large=not counts.is_counted)
+    found, back, following = _page(people.rows, edge)
     rows = dict(found)
     _fill(rows, question, [column.id for column in visible])
-    how_many, orphans = _orphans(question, counts.absent, limit=_orphan_rows(question)) if not back else (0, [])
+    how_many, orphans = _orphans(question, people.absent, limit=_orphan_rows(question)) if not back else (0, [])
     return Matrix(
         columns=tuple(visible),
         orphans=tuple(orphans),
@@ -171,47 +195,66 @@ def matrix(question: Question, *, after: str = "", before: str = "", column_page
 def everything(question: Question) -> tuple[list[Column], list[Row]]:
     """Return all rows under the filters with all their access, people without a person first. For the export."""
     every = columns(question.applications)
-    rows = dict(_read_people(question, limit=None))
+    people = _people(question, limit=None, edge=_Edge(), is_counted=True)
+    rows = dict(people.rows)
     _fill(rows, question, [column.id for column in every])
-    _, orphans = _orphans(question, _departments(question, is_narrowed=False)[1], limit=None)
+    _, orphans = _orphans(question, people.absent, limit=None)
     return every, [*orphans, *(row for row in rows.values() if row.access)]
 
 
 def columns(applications: Collection[int] | None) -> list[Column]:
     """Return the applications in force within reach, the most harmful first."""
     wanted = {"applications": None if applications is None else list(applications)}
-    return [Column(*row) for row in _rows(sql.COLUMNS, wanted)]
+    return [Column(*row) for row in statements.rows(sql.COLUMNS, wanted)]
 
 
-def counted(question: Question) -> Counts:
-    """Return how much access of each kind each application has, and how many people each department. Three statements.
-
-    Where counting would keep somebody waiting, people are counted only and nothing is said about kinds.
-    """
-    by_kind: dict[str, int] = {}
-    by_application: dict[int, dict[str, int]] = {}
-    statement = sql.counts(
+def _counting(question: Question) -> str:
+    """Return the statement that counts access of each kind in each application."""
+    return sql.counts(
         question.is_past,
         about_people=bool(question.text) or question.department is not None,
         about_data=bool(question.data_class),
     )
-    is_counted = _cost(statement, question.parameters(absent=[])) <= MOST_COST
-    departments, absent = _departments(question, is_narrowed=is_counted and question.is_narrowed)
-    if not is_counted:
-        return Counts({}, _reaching(question), departments, is_counted=False, absent=absent)
-    for application_id, kind, number in _rows(statement, question.parameters(absent=list(absent))):
+
+
+def _counted(question: Question, people: _People, statement: str) -> Counts:
+    """Return how much access of each kind each application has, and how many people each department.
+
+    Where counting would keep somebody waiting there is no statement, and nothing is said about kinds.
+    """
+    if not statement:
+        return Counts({}, _reaching(question), people.departments, is_counted=False)
+    by_kind: dict[str, int] = {}
+    by_application: dict[int, dict[str, int]] = {}
+    for application_id, kind, number in _rows(statement, question.parameters(absent=list(people.absent))):
         by_kind[kind] = by_kind.get(kind, 0) + number
         by_application.setdefault(application_id, {})[kind] = number
-    return Counts(by_kind, by_application, departments, absent=absent)
+    return Counts(by_kind, by_application, people.departments)
 
 
-def _departments(question: Question, *, is_narrowed: bool) -> tuple[dict[str, int], tuple[int, ...]]:
-    """Return how many people each department has, and as of an instant who was not here. One statement."""
+def _people(question: Question, *, limit: int | None, edge: _Edge, is_counted: bool) -> _People:
+    """Return a page of people with what else is said of people: one statement as of an instant, and two of now."""
+    shape = {
+        "is_narrowed": question.is_narrowed,
+        "has_edge": bool(edge.ref),
+        "backwards": edge.backwards,
+        "is_large": not is_counted,
+    }
+    wanted = question.parameters(edge=edge.ref or None, limit=limit)
+    ask = _rows if question.is_narrowed else statements.rows
     if not question.is_past:
-        return dict(_rows(sql.departments(is_narrowed), question.parameters())), ()
-    found = _rows(sql.departments_then(is_narrowed), question.parameters())
-    absent = next((keys for _, _, keys in found if keys), ())
-    return {name: number for name, number, _ in found if name is not None}, tuple(absent)
+        departments = _rows(sql.departments(question.is_narrowed and is_counted), question.parameters())
+        return _People([_row_of(*row) for row in ask(sql.people(**shape), wanted)], dict(departments))
+    found = _rows(sql.past(**shape), wanted)
+    return _People(
+        rows=[_row_of(*row[1:6]) for row in found if row[0] == "person"],
+        departments={row[5]: row[6] for row in found if row[0] == "department"},
+        absent=next((tuple(row[7]) for row in found if row[7]), ()),
+    )
+
+
+def _row_of(id_: int, ref: object, name: str, title: str, department: str) -> tuple[int, Row]:
+    return id_, Row(name=name, title=title, department=department, ref=str(ref))
 
 
 def _cost(statement: str, parameters: dict[str, Any]) -> float:
@@ -244,37 +287,21 @@ def _row_count(counts: Counts, question: Question) -> int | None:
     return sum(counts.departments.values())
 
 
-def _people(question: Question, *, after: str, before: str, is_large: bool) -> tuple[list[tuple[int, Row]], str, str]:
-    """Return a page of people with the references for Back and Next."""
-    edge, backwards = after or before, bool(before and not after)
-    found = _read_people(question, limit=PAGE_ROWS + 1, edge=edge, backwards=backwards, is_large=is_large)
-    has_more = len(found) > PAGE_ROWS
-    found = found[:PAGE_ROWS]
-    if before and not after:
-        found.reverse()
-        return found, found[0][1].ref if has_more else "", found[-1][1].ref if found else ""
-    back = found[0][1].ref if after and found else ""
-    return found, back, found[-1][1].ref if has_more else ""
-
-
-def _read_people(
-    question: Question, *, limit: int | None, edge: str = "", backwards: bool = False, is_large: bool = False
-) -> list[tuple[int, Row]]:
-    statement = sql.people(
-        question.is_past, question.is_narrowed, has_edge=bool(edge), backwards=backwards, is_large=is_large
-    )
-    read = _rows(statement, question.parameters(edge=edge or None, limit=limit))
-    return [
-        (id_, Row(name=name, title=title, department=department, ref=str(ref)))
-        for id_, ref, name, title, department in read
-    ]
+def _page(found: list[tuple[int, Row]], edge: _Edge) -> tuple[list[tuple[int, Row]], str, str]:
+    """Return a page of people, of which one more was read, with the references for Back and Next."""
+    has_more, shown = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
+    if edge.backwards:
+        shown.reverse()
+        return shown, shown[0][1].ref if has_more else "", shown[-1][1].ref if shown else ""
+    back = shown[0][1].ref if edge.ref and shown else ""
+    return shown, back, shown[-1][1].ref if has_more else ""
 
 
 def _fill(rows: dict[int, Row], question: Question, application_ids: Collection[int]) -> None:
     if not rows or not application_ids:
         return
     wanted = question.parameters(people=list(rows), shown=list(application_ids))
-    for person_id, *access in _rows(sql.ACCESS, wanted):
+    for person_id, *access in statements.rows(sql.ACCESS, wanted):
         rows[person_id].add(Access(*access))
 
 
@@ -304,6 +331,7 @@ def _wants_orphans(question: Question) -> bool:
 
 
 def _rows(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement that is planned for its filters anew; what is not filtered is prepared (`core.statements`)."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +11,8 @@ from django.db.models import F, Q, QuerySet
 from governance.access import end_questions
 from governance.access.approvers import deciders
 from governance.access.models import AccessRequest, Approval, EndQuestion, Grant, RequestSet
-from governance.access.waiting_sql import waits_for
+from governance.access.waiting_sql import waiting, waits_for
+from governance.core.any_of import any_of, found_first
 from governance.core.clock import now
 from governance.core.errors import NotFound
 from governance.core.statements import rows
@@ -44,6 +46,11 @@ def covering(at: datetime) -> Q:
 def grants_at(at: datetime) -> QuerySet[Grant]:
     """Return the grants that cover an instant, past or present, with all a page says about them."""
     return Grant.objects.filter(covering(at)).select_related(*WITH_GRANT)
+
+
+def few_grants(found: QuerySet[Grant]) -> QuerySet[Grant]:
+    """Return the same grants, found before they are joined with what a page says: quicker in any order for few."""
+    return Grant.objects.filter(found_first(found)).select_related(*WITH_GRANT)
 
 
 def access_of(person: Person, *, at: datetime) -> list[Grant]:
@@ -140,9 +147,13 @@ def requests_of(person: Person, *, state: str | None = None) -> QuerySet[AccessR
 
 
 def waiting_for(approver: Person) -> QuerySet[AccessRequest]:
-    """Return the requests that wait for this person's decision, the oldest first. One statement, however many."""
-    found = AccessRequest.objects.filter(waits_for(approver))
-    return found.select_related(*WITH_REQUEST).order_by("created_at", "id")
+    """Return the requests that wait for this person's decision now, the oldest first. Two statements, however many."""
+    return waiting_among(waiting(approver))
+
+
+def waiting_among(keys: Collection[int]) -> QuerySet[AccessRequest]:
+    """Return these requests, the oldest first."""
+    return AccessRequest.objects.filter(any_of(keys)).select_related(*WITH_REQUEST).order_by("created_at", "id")
 
 
 def decided_by(approver: Person, *, limit: int = 20) -> list[Approval]:

@@ -113,7 +113,7 @@ MIGRATION_MODULES = {"auditlog": None}
 AUTH_USER_MODEL = "identity.Person"
 # auth.W004: a user name is unique among listed people (person_user_name_is_taken_once), not among those who left.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["governance.web.accounts.backend.SessionBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql.base import ServerBindingCursor  # type: ignore[attr-defined]  # not in the stubs
+from django.db.models import QuerySet
 
 from governance.core.prepared import prepared
 
@@ -47,6 +48,15 @@ def row(sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
     """Run a statement and return the first row it gives back."""
     found = rows(sql, parameters)
     return found[0] if found else None
+
+
+def values(found: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """Run the statement of a queryset, prepared, and return its columns as PostgreSQL gave them.
+
+    For statements that are asked over and over in the same shape, such as counts. Django's own conversions do not
+    take place, so ask for plain values.
+    """
+    return rows(*found.query.sql_with_params())
 
 
 def as_json(value: object) -> str:

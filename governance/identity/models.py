@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import ExpressionWrapper, F, Q
 from django.utils.crypto import salted_hmac
 
 from governance.identity.profiles import key
@@ -107,6 +107,15 @@ class Person(AbstractBaseUser):
             models.Index(fields=["manager_hint"], name="person_manager_hint", condition=~Q(manager_hint="")),
             models.Index(fields=["employee_number"], name="person_employee_number", condition=~Q(employee_number="")),
             models.Index(fields=["department", "display_name", "id"], name="person_department_name"),
+            # The order of the matrix: who has no department comes last.
+            models.Index(
+                ExpressionWrapper(Q(department=""), output_field=models.BooleanField()),
+                "department",
+                "display_name",
+                "id",
+                condition=Q(status="active"),
+                name="person_place_in_matrix",
+            ),
             models.Index(fields=["display_name", "id"], name="person_display_name"),
             models.Index(fields=["created_at", "id"], name="person_created"),
             models.Index(fields=["modified_at", "id"], name="person_modified"),

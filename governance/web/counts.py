@@ -1,4 +1,4 @@
-"""How much open work stands behind each link of the navigation: one statement for each page."""
+"""How much open work stands behind each link of the navigation: two statements for each page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
 from governance.access.models import BreakGlass, EndQuestion, Grant, GrantCause, RuleRun
-from governance.access.queries import waiting_for
+from governance.access.waiting_sql import Waiting, waiting
 from governance.catalog.models import ApplicationOwner
 from governance.catalog.policy_proposals import waiting_for_a_second_person
-from governance.core import clock
+from governance.core import clock, statements
 from governance.core.clock import OPEN_END
 from governance.identity.models import Person
 from governance.lifecycle.holds_queries import open_holds
@@ -25,7 +25,7 @@ from governance.web.roles import Standing, standing_of
 
 
 def open_work(request: HttpRequest) -> dict[str, int]:
-    """Return the number of open things for each page. One query for each request."""
+    """Return the number of open things for each page. Two statements for each request, both prepared."""
     known: dict[str, int] | None = getattr(request, "gatehouse_open_work", None)
     if known is None:
         known = _counted(request)
@@ -33,10 +33,22 @@ def open_work(request: HttpRequest) -> dict[str, int]:
     return known
 
 
+def waiting_for_reader(request: HttpRequest) -> Waiting:
+    """Return the requests that wait for the reader, asked once for each request of the browser.
+
+    So ask when the page is made, after what the reader decided by it. A statement of its own: PostgreSQL plans it once
+    and for all as long as it stands alone, and planning takes several times longer than running it.
+    """
+    known: Waiting | None = getattr(request, "gatehouse_waiting", None)
+    if known is None:
+        known = waiting(person_of(request))
+        request.gatehouse_waiting = known  # type: ignore[attr-defined]
+    return known
+
+
 def _counted(request: HttpRequest) -> dict[str, int]:
     person, standing = person_of(request), standing_of(request)
     counted: dict[str, QuerySet[Any]] = {
-        "approvals": waiting_for(person).select_related(None),
         "mine": Grant.objects.filter(
             person=person, starts_at__lte=clock.now(), ends_at__gt=clock.now(), ends_at__lt=OPEN_END
         ).exclude(cause=GrantCause.BIRTHRIGHT),
@@ -56,8 +68,8 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         counted["policies"] = waiting_for_a_second_person(person)
         counted["parked_rules"] = RuleRun.objects.filter(parked_at__isnull=False, finished_at__isnull=True)
     columns = [_count(found) for found in counted.values()]
-    numbers = Person.objects.filter(pk=person.pk).values_list(*columns).get()
-    work = dict(zip(counted, numbers, strict=True))
+    (numbers,) = statements.values(Person.objects.filter(pk=person.pk).values_list(*columns))
+    work = dict(zip(counted, numbers, strict=True)) | {"approvals": len(waiting_for_reader(request))}
     return work | {"connections": work.get("conflicts", 0) + work.get("failing", 0)}
 
 

@@ -11,16 +11,25 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 
-from django.db.models import CharField, Value
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import CharField
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.views.decorators.http import require_http_methods
 
-from governance.catalog.models import ApplicationOwner
 from governance.core.errors import DomainError, NotAllowed
-from governance.identity.models import RoleAssignment, RoleName
+from governance.identity.models import Person, RoleName
 from governance.web import errors
 from governance.web.actor import person_of
+
+#: The roles of each person that is read: those assigned, and owner for whoever owns an application.
+HELD_ROLES = RawSQL(
+    """ARRAY(SELECT role FROM identity_roleassignment WHERE person_id = identity_person.id
+        UNION SELECT 'owner' FROM catalog_applicationowner WHERE person_id = identity_person.id)""",
+    (),
+    output_field=ArrayField(CharField()),
+)
 
 #: What browsers send to pages. Anything else is refused before a view could take it for one of these.
 _pages_only = require_http_methods(["GET", "HEAD", "POST"])
@@ -56,10 +65,10 @@ class Standing:
 
 
 def standing_of(request: HttpRequest) -> Standing:
-    """Return the standing of the signed-in person. One query for each request."""
+    """Return the standing of the signed-in person, which came with them (`accounts.backend`)."""
     known: Standing | None = getattr(request, "gatehouse_standing", None)
     if known is None:
-        known = Standing(_roles(person_of(request).pk))
+        known = Standing(_roles(person_of(request)))
         request.gatehouse_standing = known  # type: ignore[attr-defined]
     return known
 
@@ -102,11 +111,11 @@ def _guarded(view: View[Parameters], roles: frozenset[RoleName]) -> View[Paramet
     return pages_only
 
 
-def _roles(person_id: int) -> frozenset[str]:
-    assigned = RoleAssignment.objects.filter(person_id=person_id).values_list("role")
-    owner = Value(RoleName.OWNER.value, output_field=CharField())
-    owning = ApplicationOwner.objects.filter(person_id=person_id).values_list(owner)
-    return frozenset(role for (role,) in assigned.union(owning))
+def _roles(person: Person) -> frozenset[str]:
+    known: list[str] | None = getattr(person, "held_roles", None)
+    if known is None:
+        known = Person.objects.filter(pk=person.pk).values_list(HELD_ROLES, flat=True).get()
+    return frozenset(known)
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponseRedirect:

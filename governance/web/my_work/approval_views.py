@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,10 +14,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from governance.access import deciding
 from governance.access.models import AccessRequest, RequestState
-from governance.access.queries import waiting_for
+from governance.access.queries import waiting_among
 from governance.core import clock
 from governance.core.errors import DomainError, Refused
-from governance.web import sessions
+from governance.web import counts, sessions
 from governance.web.actor import actor_of, person_of
 from governance.web.answers import is_htmx, page
 from governance.web.clock_words import moment
@@ -62,7 +63,7 @@ def several(request: HttpRequest) -> HttpResponse:
 
     With `?set=` only what of a set waits for the reader, all of it ticked.
     """
-    person, outcomes, said = person_of(request), [], ""
+    outcomes, said = [], ""
     if request.method == "POST":
         numbers = [int(text) for text in request.POST.getlist("number") if re.fullmatch(r"\d{1,12}", text)]
         approves, reason = request.POST.get("verdict") == "approve", request.POST.get("reason", "")
@@ -74,7 +75,7 @@ def several(request: HttpRequest) -> HttpResponse:
     shown = {
         "page": "approvals",
         "waiting": waiting,
-        "queue": waiting.rows if set_number is None else waiting_for(person).filter(request_set__number=set_number),
+        "queue": waiting.rows if set_number is None else _of_set(request, set_number),
         "total": waiting.total,
         "outcomes": outcomes,
         "said": said,
@@ -144,7 +145,12 @@ def _decide(request: HttpRequest, found: AccessRequest, decide: Decide) -> HttpR
 
 
 def _waiting(request: HttpRequest) -> WaitingList:
-    return waiting_list(person_of(request), request.GET, clock.now())
+    waiting = counts.waiting_for_reader(request)
+    return waiting_list(person_of(request), request.GET, clock.now(), waiting=waiting)
+
+
+def _of_set(request: HttpRequest, number: int) -> QuerySet[AccessRequest]:
+    return waiting_among(counts.waiting_for_reader(request)).filter(request_set__number=number)
 
 
 def _decided(request: HttpRequest, decided: AccessRequest) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from governance.access import glass_queries, grants, queries, requests
 from governance.access.models import AccessRequest, Grant, RequestState
-from governance.access.queries import waiting_for
+from governance.access.queries import waiting_among
 from governance.core import clock
 from governance.core.errors import NotFound, Refused
 from governance.identity.models import Person
@@ -44,7 +44,8 @@ def home(request: HttpRequest) -> HttpResponse:
     if not (standing.is_owner or standing.is_security_admin or open_work["approvals"] or any(to_answer.values())):
         return _catalogue(request, "home", at)
     now, waiting = catalogues.yours(person, at)
-    found = {"page": "home", "now": now, "waiting": waiting, "queue": waiting_for(person)[:10], "open_work": open_work}
+    queue = waiting_among(counts.waiting_for_reader(request))[:10]
+    found = {"page": "home", "now": now, "waiting": waiting, "queue": queue, "open_work": open_work}
     # An auditor decides nothing about them and has a home of their own.
     found["held"] = waiting_holds() if standing.is_security_admin and open_work.get("holds") else []
     return render(request, "my_work/home.html", found | to_answer)

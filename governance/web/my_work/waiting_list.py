@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count
 from django.http import QueryDict
 
 from governance.access.models import AccessRequest
 from governance.access.narrowing import Narrowing, narrowed
-from governance.access.queries import waiting_for
+from governance.access.queries import waiting_among
+from governance.access.waiting_sql import Waiting
 from governance.identity.models import Person
 from governance.web.my_work.approval_forms import WaitingForm
 
 #: So many that wait are listed; the number of all is said.
-LISTED = 100
+LISTED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,15 @@ class WaitingList:
         return bool(self.form.kept)
 
 
-def waiting_list(person: Person, said: QueryDict, at: datetime) -> WaitingList:
-    """Return what waits for a person. One statement; one more when it is narrowed or very long, or both two."""
+def waiting_list(person: Person, said: QueryDict, at: datetime, *, waiting: Waiting) -> WaitingList:
+    """Return what waits for a person. One statement; one more when it is narrowed and very long."""
     form = WaitingForm(said)
     by = form.narrowing(at)
-    waiting = narrowed(waiting_for(person), by, reader=person)
-    rows = tuple(waiting[:LISTED])
-    is_whole = len(rows) < LISTED
-    if by == Narrowing() and is_whole:
-        names = {one.entitlement.application.slug: one.entitlement.application.name for one in rows}
-        return WaitingList(rows, len(rows), len(rows), _by_name(names), form)
-    total = len(rows) if is_whole else waiting.order_by().count()
-    application = ("entitlement__application__slug", "entitlement__application__name")
-    grouped = waiting_for(person).order_by().values_list(*application).annotate(number=Count("pk"))
-    counted = {(slug, name): number for slug, name, number in grouped}
-    return WaitingList(rows, total, sum(counted.values()), _by_name(dict(counted.keys())), form)
+    fitting = narrowed(waiting_among(waiting), by, reader=person)
+    rows = tuple(fitting[:LISTED])
+    is_everything, is_whole = by == Narrowing(), len(rows) < LISTED
+    total = len(waiting) if is_everything else len(rows) if is_whole else fitting.order_by().count()
+    return WaitingList(rows, total, len(waiting), _by_name(dict(waiting.values())), form)
 
 
 def _by_name(names: dict[str, str]) -> tuple[tuple[str, str], ...]:
