@@ -83,11 +83,21 @@ class Preview(PolicyView):
     def post(self, request: Request, slug: str) -> Response:
         """Return whom the draft would affect."""
         base = _last(slug)
-        said = PolicyDraftIn(data=request.data)
-        said.is_valid(raise_exception=True)
-        draft = draft_terms(said.validated_data["terms"], terms_of(base))
-        check_terms(base.policy.name, draft)
-        return Response(PolicyPreviewShape(preview(draft, terms_of(base), slug)).data)
+        return Response(PolicyPreviewShape(preview(_draft(request, base), terms_of(base), slug)).data)
+
+
+class DraftReplay(PolicyView):
+    """The last 90 days under a draft."""
+
+    @extend_schema(
+        operation_id="policy_draft_replay",
+        summary="How the requests of the last 90 days would have gone under a draft. Changes nothing",
+        request=PolicyDraftIn,
+        responses=PolicyReplayShape,
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Return how they would have gone."""
+        return Response(PolicyReplayShape(replay(_draft(request, _last(slug)), slug, at=now())).data)
 
 
 class Proposals(PolicyView, ListView):
@@ -228,3 +238,12 @@ def _narrowed(request: Request) -> QuerySet[PolicyProposal]:
     if state is not None:
         rows = rows.filter(state=state)
     return rows.filter(slug=slug) if slug is not None else rows
+
+
+def _draft(request: Request, base: AccessPolicyVersion) -> PolicyTerms:
+    """Return the terms of a draft: what it leaves out stays as in the version. Raises Invalid naming the field."""
+    said = PolicyDraftIn(data=request.data)
+    said.is_valid(raise_exception=True)
+    draft = draft_terms(said.validated_data["terms"], terms_of(base))
+    check_terms(base.policy.name, draft)
+    return draft

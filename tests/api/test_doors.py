@@ -95,6 +95,7 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "policies": [("get", "policies/", {}, {"mallory": 403, "grace": 403})],
     "policy": [("get", "policies/standard/", {}, {"mallory": 403})],
     "policy_preview": [("post", "policies/standard/preview/", {}, {"mallory": 403})],
+    "policy_draft_replay": [("post", "policies/standard/replay/", {}, {"mallory": 403})],
     "policy_proposals": [
         ("get", "policy-proposals/", {}, {"mallory": 403, "grace": 403}),
         (

@@ -100,6 +100,8 @@ def test_effect_and_replay_of_a_proposal_are_read(sam: Person, tess: Person, rol
     effect = script.get(f"policy-proposals/{made['id']}/effect/").json()
     again = script.get(f"policy-proposals/{made['id']}/replay/").json()
 
+    drafted = script.post(f"policies/{role.policy.slug}/replay/", {"terms": said["terms"]}).json()
+    assert drafted | {"since": ""} == again | {"since": ""}
     assert {one["display_name"] for one in effect["no_longer"]["people"]} == {"Sam Okoro"} | {
         one["display_name"] for one in effect["no_longer"]["people"]
     }

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from governance.access import policy_changes
 from governance.access.preview import Affected, Preview, everybody, preview
-from governance.access.replay import AT_ONCE, MOST, replay
+from governance.access.replay import AT_ONCE, MOST, Replay, replay
 from governance.catalog.models import AccessPolicyVersion, PolicyProposal
 from governance.catalog.policy_proposals import has_second_person, last_version, may_propose, proposal
 from governance.catalog.policy_terms import PolicyTerms, check_terms, terms_from_json, terms_of
@@ -169,7 +169,8 @@ def _write(request: HttpRequest, base: AccessPolicyVersion | None) -> HttpRespon
     is_looked_at = do == "propose" and request.POST.get("shown") == fingerprint
     if terms is not None and is_looked_at and (written := _propose(request, editor, terms, base)):
         return _proposed(request, written)
-    return _edit(request, base, editor, terms=terms, seen=seen, fingerprint=fingerprint)
+    again = _replay(terms, base) if terms is not None and base is not None else None
+    return _edit(request, base, editor, terms=terms, seen=seen, again=again, fingerprint=fingerprint)
 
 
 def _opened(request: HttpRequest, base: AccessPolicyVersion | None) -> Editor:
@@ -195,6 +196,10 @@ def _terms(editor: Editor) -> PolicyTerms | None:
 
 def _preview(terms: PolicyTerms, base: AccessPolicyVersion | None) -> Preview:
     return preview(terms, terms_of(base) if base else None, base.policy.slug if base else "")
+
+
+def _replay(terms: PolicyTerms, base: AccessPolicyVersion) -> Replay:
+    return replay(terms, base.policy.slug, at=now(), most=AT_ONCE)
 
 
 def _propose(
@@ -236,6 +241,7 @@ def _edit(
     *,
     terms: PolicyTerms | None = None,
     seen: Preview | None = None,
+    again: Replay | None = None,
     fingerprint: str = "",
     part: PartForm | None = None,
 ) -> HttpResponse:
@@ -246,6 +252,7 @@ def _edit(
         "base_number": request.POST.get("base", "") or (base.number if base else ""),
         "editor": editor,
         "preview": seen,
+        "replay": again,
         "changes": differences,
         "fingerprint": fingerprint,
         "part": part or PartForm(),

@@ -458,3 +458,16 @@ def test_pages_about_policies_ask_twelve_times_at_most(
         assert client.get(path.format(slug=policy.slug, pk=written.pk)).status_code == 200
 
     assert len(asked) <= 12, [one["sql"][:90] for one in asked]
+
+
+def test_the_last_90_days_are_decided_again_before_a_change_is_proposed(
+    sam: Person, tess: Person, signed_in: SignedIn
+) -> None:
+    policies.save_policy("Lab", SAFE, actor=TESTING)
+
+    seen = signed_in(sam).post("/policies/lab/change/", POLICY | {"base": "1", "do": "look"})
+
+    assert seen.status_code == 200
+    assert (seen.context["replay"].total, seen.context["replay"].different) == (0, 0)
+    assert "The last 90 days under it" in seen.content.decode()
+    assert not PolicyProposal.objects.exists()
