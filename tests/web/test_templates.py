@@ -89,3 +89,20 @@ def test_every_icon_that_templates_name_is_in_the_sprite() -> None:
     }
 
     assert named - known == set()
+
+
+_JARGON = re.compile(
+    r"\b(entitlements?|provision\w*|deprovision\w*|principals?|JIT|SoD|UAR|certif\w+)\b", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("folder", ["my_work", "account", "notices"])
+def test_pages_for_employees_and_reviewers_speak_plainly(folder: str) -> None:
+    """Keycloak 41351 and midPoint's user stories: governance that talks as its own code does."""
+    said = {
+        name(path): _JARGON.findall(re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}|<[^>]*>", " ", path.read_text(), flags=re.DOTALL))
+        for path in (ROOT / "templates" / folder).rglob("*.*")
+    }
+
+    assert said
+    assert {name: words for name, words in said.items() if words} == {}
