@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
 
 from governance.core.errors import NotFound
 from governance.ledger.events import KEY_ROTATED
@@ -120,7 +120,23 @@ def sealed_entries(start: int, end: int, *, events: Collection[str]) -> list[Sea
 
 def entry(index: int) -> ProvenEntry:
     """Return the entry with its proof against the latest head. Raises NotFound."""
-    row = Entry.objects.filter(index=index).first()
+    return _proven(Entry.objects.filter(index=index).first(), index)
+
+
+def entry_and_beside(index: int, limit: int = 20) -> tuple[ProvenEntry, tuple[SealedEntry, ...], bool]:
+    """Return the entry with its proof, up to `limit` others of its transaction, newest first, and if there are more.
+
+    An entry of version 1 does not say its transaction: then there are no others. Raises NotFound.
+    """
+    one = Entry.objects.filter(index=index)
+    same = Entry.objects.filter(transaction=Subquery(one.values("transaction"))).exclude(index=index)
+    found = one.union(same.order_by("-index")[: limit + 1], all=True)
+    rows = sorted(found, key=lambda row: (row.index != index, -row.index))
+    proven = _proven(rows[0] if rows else None, index)
+    return proven, tuple(_sealed(row) for row in rows[1 : limit + 1]), len(rows) > limit + 1
+
+
+def _proven(row: Entry | None, index: int) -> ProvenEntry:
     head = latest_checkpoint()
     if row is None or head is None or index >= head.size:
         raise NotFound(f"There is no entry {index} in the ledger.")

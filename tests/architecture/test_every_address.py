@@ -224,6 +224,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/<uuid:ref>/retry/": (ASSURE, POST),
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
     "ledger/": (ASSURE, GET),
+    "ledger/known/": (ASSURE, GET),
     "ledger/findings/": (ASSURE, GET),
     "ledger/findings/<int:finding_id>/": (ASSURE, GET),
     "ledger/findings/<int:finding_id>/take/": (ADMIN, POST),

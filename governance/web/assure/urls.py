@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.web.assure import anchors, evidence, findings, ledger
+from governance.web.assure import anchors, entry, evidence, findings, ledger
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/<uuid:ref>/retry/", evidence.retry, name="bundle_retry"),
     path("evidence/<uuid:ref>/download/", evidence.download, name="bundle_download"),
     path("ledger/", ledger.ledger, name="ledger"),
+    path("ledger/known/", ledger.known, name="ledger_known"),
     path("ledger/anchors/", anchors.anchors, name="anchors"),
     path("ledger/anchors/new/<slug:kind>/", anchors.new, name="anchor_new"),
     path("ledger/anchors/<uuid:ref>/", anchors.one, name="anchor"),
@@ -21,6 +22,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ledger/findings/<int:finding_id>/take/", findings.take, name="finding_take"),
     path("ledger/findings/<int:finding_id>/explain/", findings.explain, name="finding_explain"),
     path("ledger/findings/<int:finding_id>/close/", findings.close, name="finding_close"),
-    path("ledger/<int:index>/", ledger.entry, name="ledger_entry"),
-    path("ledger/<int:index>/proof/", ledger.proof, name="ledger_proof"),
+    path("ledger/<int:index>/", entry.entry, name="ledger_entry"),
+    path("ledger/<int:index>/proof/", entry.proof, name="ledger_proof"),
 ]

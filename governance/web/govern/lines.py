@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from governance.catalog.models import Application, Entitlement
@@ -163,6 +163,8 @@ class Names:
     """Names of what entries refer to, by kind and reference."""
 
     by_kind: dict[str, dict[str, str]]
+    #: What addresses of applications are made of, by reference.
+    slugs: dict[str, str] = field(default_factory=dict)
 
     def of(self, kind: str, ref: str) -> str:
         """Return the name, or the reference when there is none."""
@@ -206,15 +208,17 @@ def names_for(entries: Sequence[SealedEntry]) -> Names:
             wanted["person"].add(entry.actor_ref)
         for subject in entry.subjects:
             wanted[subject.kind].add(subject.ref)
+    applications = _applications(wanted["application"])
     return Names(
         {
             "person": names_by_ref(wanted["person"]),
             "entitlement": _roles(wanted["entitlement"]),
-            "application": _applications(wanted["application"]),
+            "application": {ref: name for ref, (name, _) in applications.items()},
             "request": {ref: f"R-{ref}" for ref in wanted["request"]},
             "policy": {ref: ref for ref in wanted["policy"]},
             "rule": {ref: ref for ref in wanted["rule"]},
-        }
+        },
+        {ref: slug for ref, (_, slug) in applications.items()},
     )
 
 
@@ -241,7 +245,8 @@ def _roles(refs: set[str]) -> dict[str, str]:
     return {str(pk): f"{name} in {application}" for pk, name, application in found}
 
 
-def _applications(refs: set[str]) -> dict[str, str]:
+def _applications(refs: set[str]) -> dict[str, tuple[str, str]]:
+    """Return the name and the slug of each application, by reference."""
     ids = {int(ref) for ref in refs if ref.isdigit()}
-    found = Application.objects.filter(pk__in=ids).values_list("pk", "name") if ids else []
-    return {str(pk): name for pk, name in found}
+    found = Application.objects.filter(pk__in=ids).values_list("pk", "name", "slug") if ids else []
+    return {str(pk): (name, slug) for pk, name, slug in found}

@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from governance.anchors.models import Anchor, AnchorReceipt
 from governance.catalog.models import Entitlement
 from governance.core.clock import now
 from governance.identity.models import Person
+from governance.ledger import queries
 from governance.ledger.models import Disclosure, Entry
 from governance.ledger.notes import Signer
 from governance.web.govern.lines import SENTENCES
@@ -79,7 +81,9 @@ def test_the_log_is_narrowed(
     assert ("wants Analyst" in page) is there
 
 
-@pytest.mark.parametrize("query", ["about=Nobody Known", "since=soon", "event=DROP TABLE", "chain=xyz"])
+@pytest.mark.parametrize(
+    "query", ["about=Nobody Known", "since=soon", "event=DROP TABLE", "chain=xyz", "transaction=0"]
+)
 def test_a_filter_that_cannot_be_read_is_said(query: str, audrey: Person, seal: Seal, signed_in: SignedIn) -> None:
     seal()
 
@@ -173,9 +177,10 @@ def test_the_ledger_stays_within_twelve_statements(
         stories.give(ada, analyst)
     seal()
     client = signed_in(audrey)
+    address = path.format(index=entry_of("grant.started").index)
 
     with django_assert_max_num_queries(12):
-        assert client.get(path.format(index=entry_of("grant.started").index)).status_code == 200
+        assert client.get(address).status_code == 200
 
 
 def test_every_event_that_rooms_record_has_a_sentence() -> None:
@@ -208,3 +213,92 @@ def test_an_entry_about_a_grant_opens_how_it_came_about(
     page = signed_in(audrey).get(f"/ledger/{index}/").content.decode()
 
     assert f'href="/grants/{grant.pk}/"' in page
+
+
+def test_one_transaction_is_shown_together_with_the_rows_it_changed(
+    ada: Person, audrey: Person, analyst: Entitlement, seal: Seal, signed_in: SignedIn
+) -> None:
+    stories.give(ada, analyst)
+    seal()
+    started = entry_of("grant.started")
+    client = signed_in(audrey)
+
+    page = client.get(f"/ledger/{started.index}/").content.decode()
+    together = client.get(f"/ledger/?transaction={started.transaction}", headers=HTMX).content.decode()
+
+    assert "Rows were added to a table" in page
+    assert "of <code>access_grant</code>" in page
+    assert f"/ledger/?transaction={started.transaction}" in page
+    assert "grant.started" in together
+    assert "rows.inserted" in together
+
+
+def test_an_entry_of_rows_shows_each_column_before_and_after(
+    ada: Person, audrey: Person, analyst: Entitlement, seal: Seal, signed_in: SignedIn
+) -> None:
+    grant = stories.give(ada, analyst)
+    seal()
+    rows = Entry.objects.filter(
+        transaction=entry_of("grant.started").transaction, subjects__kind="table", subjects__ref="access_grant"
+    ).first()
+    assert rows is not None
+
+    page = signed_in(audrey).get(f"/ledger/{rows.index}/").content.decode()
+
+    assert f"Row {grant.pk} of <code>access_grant</code>" in page
+    assert "<code>entitlement_id</code>" in page
+
+
+def test_an_entry_leads_to_what_it_is_about(
+    ada: Person, audrey: Person, analyst: Entitlement, seal: Seal, signed_in: SignedIn
+) -> None:
+    request = stories.submit(ada, analyst)
+    seal()
+    client = signed_in(audrey)
+
+    page = client.get(f"/ledger/{entry_of('request.submitted').index}/").content.decode()
+
+    for address in (f"/requests/R-{request.number}/", f"/people/{ada.ref}/", "/applications/snowflake/"):
+        assert f'href="{address}"' in page
+        assert client.get(address).status_code == 200, address
+
+
+def test_an_entry_names_the_anchors_that_keep_a_head_over_it(
+    audrey: Person, analyst: Entitlement, seal: Seal, signed_in: SignedIn
+) -> None:
+    seal()
+    stories.give(audrey, analyst)
+    older = queries.latest_checkpoint()
+    assert older is not None
+    seal()
+    anchor = Anchor.objects.create(kind="mail", name="Audit mailbox", every_seconds=60, created_at=now(), next_at=now())
+    AnchorReceipt.objects.create(anchor=anchor, size=older.size, root=older.root, note=older.note, at=now())
+    client = signed_in(audrey)
+
+    covered = client.get(f"/ledger/{older.size - 1}/").content.decode()
+    beyond = client.get(f"/ledger/{older.size}/").content.decode()
+
+    assert f'href="/ledger/anchors/{anchor.ref}/"' in covered
+    assert "Audit mailbox" in covered
+    assert "No anchor keeps a head that covers this entry" in beyond
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("about=lovel", "ada@halden.example"), ("by=ADA@", "ada@halden.example"), ("about=snow", "Snowflake")],
+)
+def test_names_are_offered_while_one_types(
+    query: str, expected: str, ada: Person, audrey: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    page = signed_in(audrey).get(f"/ledger/known/?{query}").content.decode()
+
+    assert f'<option value="{expected}">' in page
+
+
+@pytest.mark.parametrize("query", ["", "about=a", "about=zzzzzz"])
+def test_nothing_is_offered_for_nothing(query: str, audrey: Person, signed_in: SignedIn) -> None:
+    assert "<option" not in signed_in(audrey).get(f"/ledger/known/?{query}").content.decode()
+
+
+def test_who_may_not_read_the_ledger_is_offered_no_names(ada: Person, signed_in: SignedIn) -> None:
+    assert signed_in(ada).get("/ledger/known/?about=lovel").status_code == 403
