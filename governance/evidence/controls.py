@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from governance.core.errors import Invalid
-from governance.evidence.reports.base import Report
-from governance.evidence.reports.registry import BY_ID, COVER_ID
+from governance.evidence.frameworks import EDITIONS, INTENTS, MAPPING
+from governance.evidence.reports.base import Report, Unbuilt
+from governance.evidence.reports.registry import BY_ID, COVER_ID, UNBUILT
 
 REVIEW_NOTE = "Mapping not yet reviewed by a practitioner."
+_UNBUILT_BY_ID = {one.id: one for one in UNBUILT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class Control:
     id: str
     intent: str
     reports: tuple[str, ...]
+
+    @property
+    def unbuilt(self) -> tuple[Unbuilt, ...]:
+        """Return the reports that would speak to it and cannot be given."""
+        return tuple(_UNBUILT_BY_ID[report] for report in self.reports if report in _UNBUILT_BY_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,42 +44,29 @@ class Framework:
     def reports(self) -> tuple[Report, ...]:
         """Return the reports of its pack, in order. The cover is in every pack and not among them."""
         wanted = {report for control in self.controls for report in control.reports} - {COVER_ID}
-        return tuple(BY_ID[report] for report in sorted(wanted))
+        return tuple(BY_ID[report] for report in sorted(wanted & BY_ID.keys()))
+
+    @property
+    def unbuilt(self) -> tuple[Unbuilt, ...]:
+        """Return what auditors of this framework ask for and is not there, in order."""
+        found = {one.id: one for control in self.controls for one in control.unbuilt}
+        return tuple(found[report] for report in sorted(found))
+
+    def control(self, control_id: str) -> Control | None:
+        """Return a control by its id, or none."""
+        return next((one for one in self.controls if one.id == control_id), None)
 
 
-_SOC2 = Framework(
-    slug="soc2",
-    name="SOC 2",
-    edition="TSC 2017, points of focus revised 2022",
-    controls=(
-        Control("CC1.3", "It is clear who may authorise access, and they did.", ("R03",)),
-        Control("CC2.1", "What is used as evidence is complete, accurate and traceable to its source.", ("R00",)),
-        Control("CC4.1", "Controls are looked at, and what was looked at can be looked at again.", ("R00",)),
-        Control("CC6.1", "Only those who should can reach protected systems.", ("R01",)),
-        Control("CC6.2", "People are authorised before they get in, and removed when they go.", ("R01", "R03", "R05")),
-        Control(
-            "CC6.3", "Access follows role and need, changes with them, and nobody decides alone.", ("R01", "R03", "R05")
-        ),
-    ),
-)
+def _framework(slug: str) -> Framework:
+    name, edition = EDITIONS[slug]
+    controls = tuple(
+        Control(control_id, intent, tuple(report for report, ids in MAPPING[slug].items() if control_id in ids))
+        for control_id, intent in INTENTS[slug].items()
+    )
+    return Framework(slug, name, edition, controls)
 
-_HIPAA = Framework(
-    slug="hipaa",
-    name="HIPAA",
-    edition="45 CFR part 164",
-    controls=(
-        Control("164.308(a)(3)(ii)(A)", "Somebody entitled to authorises work with patient data.", ("R03",)),
-        Control("164.308(a)(3)(ii)(B)", "Access is appropriate to the person before it is given.", ("R03",)),
-        Control("164.308(a)(3)(ii)(C)", "Access ends when the work ends.", ("R05",)),
-        Control("164.308(a)(4)(ii)(B)", "There is a way to grant access, and it was followed.", ("R03",)),
-        Control("164.308(a)(4)(ii)(C)", "Access is established, reviewed and changed on record.", ("R01", "R03")),
-        Control("164.312(a)(1)", "Only those with rights reach systems with patient data.", ("R01",)),
-        Control("164.312(a)(2)(i)", "Everybody who can get in is a person who can be named.", ("R01",)),
-        Control("164.316(b)(1)", "Actions and their records are kept in written form.", ("R00",)),
-    ),
-)
 
-FRAMEWORKS: dict[str, Framework] = {framework.slug: framework for framework in (_SOC2, _HIPAA)}
+FRAMEWORKS: dict[str, Framework] = {slug: _framework(slug) for slug in EDITIONS}
 
 
 def framework_named(slug: str) -> Framework:

@@ -38,6 +38,7 @@ DICTIONARY = {
         {"code": "by_hand", "meaning": "Worked by hand: what is said about it is somebody's word."},
         {"code": "never_read", "meaning": "A connector is there, and no complete reading yet."},
         {"code": "stale", "meaning": "The last complete reading is older than freshness_hours at known_at."},
+        {"code": "not_built", "meaning": "A report the framework asks for that this version cannot give, and why."},
         {"code": "failed_runs", "meaning": "Readings that began in the window and did not complete."},
     ],
 }
@@ -55,7 +56,9 @@ class Told:
 
 def gaps(question: Question, sources: Sequence[Source]) -> list[tuple[str, str, str]]:
     """Return every hole in the coverage: code, application and a sentence."""
-    return [(code, source.slug, said) for source in sources for code, said in _gaps_of(question, source)]
+    holes = [(code, source.slug, said) for source in sources for code, said in _gaps_of(question, source)]
+    unbuilt = framework_named(question.framework).unbuilt
+    return holes + [("not_built", one.id, f"{one.id} {one.title}: {one.why}") for one in unbuilt]
 
 
 def cover(

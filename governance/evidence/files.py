@@ -164,6 +164,7 @@ def _report_line(told: Told) -> dict[str, object]:
         "file": told.file.path,
         "rows_file": told.rows_file.path,
         "subject": {"column": column, "kind": kind},
+        **({"or_subject": dict(zip(("column", "kind"), report.or_subject, strict=True))} if report.or_subject else {}),
         "totals": {
             "rows": totals.rows,
             "exceptions": totals.exceptions,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import QueryCanceled
 
 from governance.evidence.reports import sources
 from governance.evidence.reports.base import Report
@@ -20,6 +21,8 @@ from governance.evidence.reports.base import Report
 ROW_DIGEST_LENGTH = 16
 
 
+#: A preview counts for so long at most.
+LONGEST_COUNT_MILLISECONDS = 20_000
 #: The values of the named parameters of a query.
 Parameters = Mapping[str, str | int | datetime]
 
@@ -133,11 +136,28 @@ def read_roll_forward(parameters: Parameters) -> RollForward:
     return RollForward(*_fetch(sources.ROLL_FORWARD, parameters)[0])
 
 
-def preview(report: Report, parameters: Parameters) -> tuple[int, int]:
-    """Return how many rows and how many exceptions the report has."""
-    counted = f"SELECT count(*), count(*) FILTER (WHERE counted.exceptions <> '') FROM (\n{report.body}\n) AS counted"
-    rows, exceptions = _fetch(counted, parameters)[0]
-    return rows, exceptions
+def preview(reports: Sequence[Report], parameters: Parameters) -> dict[str, tuple[int, int]]:
+    """Return how many rows and how many exceptions each report has, by its id, all in one statement.
+
+    Empty when counting takes longer than somebody waits for a page.
+    """
+    counted = " UNION ALL ".join(_counted(one) for one in reports)
+    limits = f"SET LOCAL statement_timeout = {LONGEST_COUNT_MILLISECONDS}; SET LOCAL jit = off"
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"{limits}; {counted}", parameters)
+            while cursor.nextset():
+                pass
+            return {id_: (rows, exceptions) for id_, rows, exceptions in cursor.fetchall()}
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        return {}
+
+
+def _counted(report: Report) -> str:
+    flagged = "count(*) FILTER (WHERE counted.exceptions <> '')"
+    return f"SELECT '{report.id}', count(*), {flagged} FROM (\n{report.body}\n) AS counted"
 
 
 def write(folder: Path, path: str, content: bytes) -> Written:
@@ -162,7 +182,7 @@ def _fetch(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
 def _add(totals: Totals, report: Report, row: Mapping[str, str]) -> None:
     totals.rows += 1
     totals.exceptions += row["exceptions"] != ""
-    if row[report.person]:
+    if report.person and row[report.person]:
         totals.people.add(row[report.person])
     if report.system and row[report.system]:
         totals.systems.add(row[report.system])

@@ -14,7 +14,9 @@ from governance.core.actor import Actor, Door
 from governance.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from governance.evidence import actions, queries
 from governance.evidence.controls import FRAMEWORKS, REVIEW_NOTE, framework_pack
+from governance.evidence.frameworks import INTENTS, MAPPING
 from governance.evidence.models import BundleState, EvidenceBundle
+from governance.evidence.reports.registry import REPORTS
 from governance.identity.models import Person
 from governance.ledger.models import Pending
 from tests.cast import TESTING, acting
@@ -66,7 +68,7 @@ def test_a_machine_that_acts_for_nobody_may_not_ask() -> None:
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"framework": "pci"}, "framework"),
+        ({"framework": "iso9000"}, "framework"),
         ({"first": "2026-04-01"}, "to"),
         ({"last": "2026-06-02"}, "to"),
         ({"first": "1 March"}, "from"),
@@ -113,14 +115,11 @@ def test_a_preview_counts_before_anything_is_built(world: World) -> None:
     with CaptureQueriesContext(connection) as statements:
         shown = queries.preview_of("soc2", **MARCH)
 
-    assert {one.report.id: (one.rows, one.exceptions) for one in shown.reports} == {
-        "R01": (1, 1),
-        "R03": (1, 1),
-        "R05": (1, 1),
-    }
+    counted = {one.report.id: (one.rows, one.exceptions) for one in shown.reports}
+    assert (counted["R01"], counted["R03"], counted["R05"], counted["R06"]) == ((1, 1), (1, 1), (1, 1), (0, 0))
     assert (shown.opening, shown.started, shown.ended, shown.closing) == (0, 1, 0, 1)
-    assert [gap.code for gap in shown.gaps] == ["never_read"]
-    assert len(statements) == 6
+    assert [gap.code for gap in shown.gaps] == ["never_read", *["not_built"] * 4]
+    assert len(statements) == 6, [one["sql"][:60] for one in statements]
     assert not EvidenceBundle.objects.exists()
 
 
@@ -133,13 +132,18 @@ def test_each_control_is_shown_with_the_reports_that_speak_to_it(world: World) -
     controls = queries.controls_of(queries.preview_of("soc2", **MARCH))
 
     by_id = {one.control.id: [shown.report.id for shown in one.reports] for one in controls}
-    assert by_id["CC6.2"] == ["R01", "R03", "R05"]
+    assert by_id["CC6.2"] == ["R01", "R02", "R03", "R04", "R05", "R09", "R15"]
+    reviews = next(one.control for one in controls if one.control.id == "CC1.5")
+    assert [one.id for one in reviews.unbuilt] == ["R12", "R13"]
     assert "not yet reviewed" in queries.mapping_note()
 
 
 @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
-def test_the_pack_of_a_framework_has_the_three_reports(framework: str) -> None:
-    assert [report.id for report in framework_pack(framework)] == ["R01", "R03", "R05"]
+def test_the_pack_of_a_framework_has_every_report_and_says_which_cannot_be_given(framework: str) -> None:
+    assert [report.id for report in framework_pack(framework)] == [report.id for report in REPORTS]
+    assert [one.id for one in FRAMEWORKS[framework].unbuilt] == ["R12", "R13", "R18", "R21"]
+    assert all(control.reports for control in FRAMEWORKS[framework].controls)
+    assert all(set(ids) <= INTENTS[framework].keys() for ids in MAPPING[framework].values())
     assert REVIEW_NOTE.endswith("by a practitioner.")
 
 

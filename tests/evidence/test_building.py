@@ -18,6 +18,7 @@ from governance.access.models import Grant
 from governance.core.errors import DomainError
 from governance.evidence import actions, building, files, ledger_files, tasks
 from governance.evidence.models import BundleState, EvidenceBundle, ExportedManifest
+from governance.evidence.reports.registry import REPORTS
 from governance.evidence.verifier import checking
 from governance.evidence.verifier.container import open_bundle
 from governance.ledger.models import Entry, EntrySubject
@@ -50,11 +51,13 @@ def manifest_of(bundle: EvidenceBundle) -> dict[str, Any]:
     return json.loads(open_bundle(story.file_of(bundle)).text("manifest.json"))
 
 
-def test_a_bundle_holds_the_three_reports_and_verifies(signer: Signer) -> None:
+def test_a_bundle_holds_every_report_and_verifies(signer: Signer) -> None:
     bundle = story.build(story.ask_for(), signer)
 
     assert bundle.state == BundleState.READY
-    assert {name: one["rows"] for name, one in bundle.summary["reports"].items()} == {"R01": 1, "R03": 5, "R05": 1}
+    rows = {name: one["rows"] for name, one in bundle.summary["reports"].items()}
+    assert rows.keys() == {report.id for report in REPORTS}
+    assert {name: rows[name] for name in ("R01", "R03", "R05")} == {"R01": 1, "R03": 5, "R05": 1}
     assert checking.verify(open_bundle(story.file_of(bundle)), signer.verifier_key, None)
     assert hashlib.sha256(story.file_of(bundle).read_bytes()).hexdigest() == bundle.sha256
     assert not building.folder_of(bundle).exists()
@@ -289,8 +292,9 @@ def test_a_source_that_was_never_read_is_a_gap_and_not_an_absence(signer: Signer
     bundle = story.build(story.ask_for(), signer)
 
     cover = open_bundle(story.file_of(bundle)).text("reports/R00_cover_and_sources.csv")
-    assert [gap["code"] for gap in bundle.summary["gaps"]] == ["not_connected"]
+    assert [gap["code"] for gap in bundle.summary["gaps"]] == ["not_connected", *["not_built"] * 4]
     assert "gap,not_connected snowflake," in cover
+    assert "gap,not_built R12," in cover
     assert "roll_forward,difference,0" in cover
 
 

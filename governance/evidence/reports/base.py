@@ -79,7 +79,8 @@ SUPPORT = (
 class Report:
     """A report: `body` is the query that finds the rows; columns and order are said here and put around it.
 
-    `subject` names the column with the reference and the kind of ledger subject the supporting entries are about.
+    `subject` names the column with the reference and the kind of ledger subject the supporting entries are about. Of
+    the kind `entry`, the column is the index of the entry that the row is.
     `person` and `system` name the columns that the control totals count distinct values of.
     """
 
@@ -91,8 +92,10 @@ class Report:
     body: str
     order: tuple[str, ...]
     subject: tuple[str, str]
-    person: str = "person_ref"
+    person: str | None = "person_ref"
     system: str | None = "application"
+    #: What the entries of a row are about that has nothing in the first column.
+    or_subject: tuple[str, str] | None = None
 
     @property
     def sql(self) -> str:
@@ -131,6 +134,15 @@ class Report:
             "exceptions": [{"code": code, "meaning": meaning} for code, meaning in self.exceptions],
             "format": FORMAT_NOTES,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A report that auditors ask for and that cannot be given, with the reason: it is stated as a gap."""
+
+    id: str
+    title: str
+    why: str
 
 
 FORMAT_NOTES: Sequence[str] = (

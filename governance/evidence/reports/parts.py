@@ -103,14 +103,20 @@ decided AS (
     GROUP BY approval.request_id
 )"""
 
-#: The first and last ledger entry about each grant.
-GRANT_SUPPORT = """
-grant_support AS (
+
+def support(kind: str) -> str:
+    """Return the sub-query `<kind>_support`: the first and last ledger entry about each subject of a kind."""
+    return f"""
+{kind}_support AS (
     SELECT subject.ref, min(subject.entry_id) AS first_entry, max(subject.entry_id) AS last_entry
     FROM ledger_entrysubject AS subject
-    WHERE subject.kind = 'grant' AND subject.entry_id < %(ledger_size)s
+    WHERE subject.kind = '{kind}' AND subject.entry_id < %(ledger_size)s
     GROUP BY subject.ref
 )"""
+
+
+#: The first and last ledger entry about each grant.
+GRANT_SUPPORT = support("grant")
 
 #: What was seen on accounts, as known at the cut: a disappearance noticed later had not happened yet.
 SEEN = """
@@ -126,3 +132,17 @@ seen AS NOT MATERIALIZED (
 def with_parts(*parts: str) -> str:
     """Return the WITH clause over these sub-queries, in this order."""
     return "WITH" + ",".join(parts)
+
+
+def entries(name: str, *events: str) -> str:
+    """Return a sub-query of the sealed entries of these events, each with its subjects as text and its data."""
+    wanted = ", ".join(f"'{event}'" for event in events)
+    return f"""
+{name} AS (
+    SELECT entry.index, entry.event, entry.at, entry.actor_kind, entry.actor_ref, entry.door, entry.correlation_id,
+        entry.body::jsonb -> 'data' AS data,
+        (SELECT string_agg(subject.kind || ':' || subject.ref, ' ' ORDER BY subject.position)
+        FROM ledger_entrysubject AS subject WHERE subject.entry_id = entry.index) AS subjects
+    FROM ledger_entry AS entry
+    WHERE entry.index < %(ledger_size)s AND entry.event IN ({wanted})
+)"""

@@ -264,7 +264,7 @@ def check_reports(bundle: Bundle, manifest: Said, entries: dict[int, Said]) -> N
 
 def _check_report(bundle: Bundle, manifest: Said, report: Said, entries: dict[int, Said]) -> None:
     totals = {"rows": 0, "exceptions": 0, "without_entry": 0, "entry_sum": 0}
-    name, column, kind = report["file"], report["subject"]["column"], report["subject"]["kind"]
+    name = report["file"]
     for row in csv.DictReader(bundle.stream(name)):
         totals["rows"] += 1
         if row["row_no"] != str(totals["rows"]):
@@ -278,12 +278,28 @@ def _check_report(bundle: Bundle, manifest: Said, report: Said, entries: dict[in
                 if manifest["ledger"]["entries_left_out"]:
                     continue
                 raise DoesNotHold(f"{name}, row {totals['rows']}", f"entry {index} is not in {ENTRIES}")
-            if {"kind": kind, "ref": row[column]} not in entries[index]["subjects"]:
-                raise DoesNotHold(f"{name}, row {totals['rows']}", f"entry {index} is not about {kind} {row[column]}")
+            what = _not_about(report, row, index, entries[index])
+            if what:
+                raise DoesNotHold(f"{name}, row {totals['rows']}", f"entry {index} is not {what}")
     for total, value in totals.items():
         if report["totals"][total] != value:
             raise DoesNotHold(name, f"its {total} is {value}, the manifest says {report['totals'][total]}")
     bundle.notes.append(f"{report['id']} {report['title']}: {totals['rows']} rows, {totals['exceptions']} exceptions.")
+
+
+def _not_about(report: Said, row: dict[str, str], index: int, entry: Said) -> str:
+    """Return what an entry should be and is not: about what the row is about, or what the row says of it."""
+    subject = report["subject"]
+    if not row[subject["column"]] and "or_subject" in report:
+        subject = report["or_subject"]
+    kind, ref = subject["kind"], row[subject["column"]]
+    if kind != "entry":
+        return "" if {"kind": kind, "ref": ref} in entry["subjects"] else f"about {kind} {ref}"
+    told = {"event": entry["event"], "at": entry["at"], "actor_ref": entry["actor"]["ref"]}
+    differing = [name for name, value in told.items() if name in row and row[name].lstrip("'") != value.lstrip("'")]
+    if ref != str(index):
+        return f"entry {ref}"
+    return f"what the row says of its {differing[0]}" if differing else ""
 
 
 def check_sums(bundle: Bundle) -> None:

@@ -1,0 +1,143 @@
+"""R06: everybody whose department, title or kind changed in the window, and what became of their access."""
+
+from __future__ import annotations
+
+from governance.evidence.reports import parts
+from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, instant, number, text
+
+#: Within so many days after a move, access of before is taken away, given by rule, or approved again.
+SETTLED_AFTER_DAYS = 14
+
+_MOVE = """
+said AS (
+    SELECT revision.*,
+        lag(revision.department) OVER before AS old_department, lag(revision.title) OVER before AS old_title,
+        lag(revision.person_type) OVER before AS old_type,
+        lag(revision.status) OVER before AS old_status
+    FROM person_revision AS revision
+    WINDOW before AS (PARTITION BY revision.person_id ORDER BY revision.number)
+),
+move AS (
+    SELECT said.* FROM said
+    WHERE said.status = 'active' AND said.old_status = 'active'
+        AND (said.department, said.title, said.person_type) IS DISTINCT FROM
+            (said.old_department, said.old_title, said.old_type)
+        AND said.effective_at >= %(starts_at)s AND said.effective_at < %(ends_at)s
+        AND said.effective_at <= %(known_at)s
+)"""
+
+#: Each grant that was open when they moved, and how it stands at the end of the time to settle, or of what is known.
+_KEPT = f"""
+kept AS (
+    SELECT
+        move.id, application.slug || '/' || entitlement.slug AS named, held.cause,
+        least(move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS}), %(known_at)s) AS settled_at,
+        known.ends_at,
+        EXISTS (
+            SELECT FROM access_grant AS other JOIN known AS other_known ON other_known.grant_id = other.id
+            WHERE other.person_id = held.person_id AND other.entitlement_id = held.entitlement_id
+                AND other.cause = 'birthright' AND other_known.ends_at > move.effective_at
+                AND other_known.starts_at <= move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS})
+                AND other_known.ends_at > other_known.starts_at
+                AND other_known.ends_at > least(
+                    move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS}), %(known_at)s)
+        ) AS by_rule,
+        EXISTS (
+            SELECT FROM access_accessrequest AS request JOIN decided ON decided.request_id = request.id
+            WHERE request.person_id = held.person_id AND request.entitlement_id = held.entitlement_id
+                AND decided.said_yes > 0 AND decided.decided_at >= move.effective_at
+                AND decided.decided_at <= move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS})
+        ) AS approved_again
+    FROM move
+    JOIN access_grant AS held ON held.person_id = move.person_id
+    JOIN known ON known.grant_id = held.id
+    JOIN catalog_application AS application ON application.id = held.application_id
+    JOIN catalog_entitlement AS entitlement ON entitlement.id = held.entitlement_id
+    WHERE known.starts_at < move.effective_at AND known.ends_at >= move.effective_at
+),
+outcome AS (
+    SELECT
+        id, count(DISTINCT named) AS held,
+        count(DISTINCT named) FILTER (WHERE ends_at <= settled_at) AS removed,
+        count(DISTINCT named) FILTER (WHERE ends_at > settled_at AND by_rule) AS by_rule,
+        count(DISTINCT named) FILTER (WHERE ends_at > settled_at AND NOT by_rule AND approved_again) AS approved_again,
+        string_agg(DISTINCT named, ' ' ORDER BY named)
+            FILTER (WHERE ends_at > settled_at AND NOT by_rule AND NOT approved_again) AS unsettled
+    FROM kept
+    GROUP BY id
+)"""
+
+_RUNNING = f"%(known_at)s < move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS})"
+_EXCEPTIONS = exceptions_sql(
+    ("kept_without_reason", f"outcome.unsettled IS NOT NULL AND NOT ({_RUNNING})"),
+    ("late_notice", "move.recorded_at > move.effective_at + interval '1 hour'"),
+)
+
+BODY = f"""{
+    parts.with_parts(
+        parts.GRANT_REVISION,
+        parts.KNOWN,
+        parts.PERSON_REVISION,
+        parts.PROFILE,
+        parts.DECIDED,
+        _MOVE,
+        _KEPT,
+        parts.support("person"),
+    )
+}
+SELECT
+    'person:' || move.ref || ':' || lpad(move.number::text, 6, '0') AS row_id,
+    move.ref AS person_ref, move.display_name AS person_name, move.user_name,
+    move.effective_at, move.recorded_at,
+    move.old_department, move.department, move.old_title, move.title,
+    move.old_type, move.person_type,
+    coalesce(outcome.held, 0) AS held, coalesce(outcome.removed, 0) AS removed,
+    coalesce(outcome.by_rule, 0) AS by_rule, coalesce(outcome.approved_again, 0) AS approved_again,
+    outcome.unsettled, CASE WHEN {_RUNNING} THEN 'running' ELSE 'over' END AS settling,
+    {_EXCEPTIONS} AS exceptions, person_support.first_entry, person_support.last_entry
+FROM move
+LEFT JOIN outcome ON outcome.id = move.id
+LEFT JOIN person_support ON person_support.ref = move.ref
+"""
+
+REPORT = Report(
+    id="R06",
+    title="Movers",
+    population=(
+        "Every change of department, title or kind of a person at work that took effect in the window, as known at "
+        f"known_at. Of each entitlement held at that moment: whether it had ended {SETTLED_AFTER_DAYS} days later, was "
+        "given by a birthright rule, or was approved again; what is none of these is unsettled."
+    ),
+    exceptions=(
+        (
+            "kept_without_reason",
+            f"After {SETTLED_AFTER_DAYS} days access of before is still there, neither by rule nor approved again.",
+        ),
+        ("late_notice", "The move was written down more than an hour after it took effect."),
+    ),
+    columns=(
+        text("row_id", "Stable id of the row: the person and the number of the revision that says so."),
+        text("person_ref", "The person's permanent reference."),
+        text("person_name", "Name shown after the move."),
+        text("user_name", "User name after the move."),
+        instant("effective_at", "When the move took effect."),
+        instant("recorded_at", "When it was written down."),
+        text("old_department", "Department before."),
+        text("department", "Department after."),
+        text("old_title", "Title before."),
+        text("title", "Title after."),
+        text("old_type", "Kind of person before."),
+        text("person_type", "Kind of person after."),
+        number("held", "Entitlements held at that moment."),
+        number("removed", "Of these: ended within the time to settle."),
+        number("by_rule", "Of these: still there, and a birthright rule gives them."),
+        number("approved_again", "Of these: still there, and approved after the move."),
+        text("unsettled", "The others, as application/entitlement."),
+        text("settling", f"running: the {SETTLED_AFTER_DAYS} days are not over at known_at; over."),
+        *SUPPORT,
+    ),
+    body=BODY,
+    order=("person_ref", "row_id"),
+    subject=("person_ref", "person"),
+    system=None,
+)

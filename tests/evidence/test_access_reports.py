@@ -1,0 +1,256 @@
+"""R02, R07 to R11 and R23, against what is told by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from governance.access.models import BreakGlass, BreakGlassReview
+from governance.catalog.sod import SodTerms, grant_sod_exception, save_sod_rule
+from governance.core.actor import Actor, ActorKind, Door
+from governance.core.clock import OPEN_END
+from governance.identity import roles
+from governance.ledger.sequencer import seal_pending
+from governance.provisioning.models import SyncRun
+from tests.cast import TESTING
+from tests.evidence.conftest import Rows, World, day, question, rows_of
+
+Report = Callable[..., Rows]
+SNOWFLAKE, GITHUB = "snowflake/analyst", "github/developer"
+HOUR = timedelta(hours=1)
+
+
+def only(rows: Rows) -> dict[str, str]:
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+def numbers(row: dict[str, str], *names: str) -> list[int]:
+    return [int(row[name]) for name in names]
+
+
+ROLLED = ("opening", "started", "ended", "closing", "difference")
+
+
+class TestRollForward(TestCase):
+    """Against a walk through the days, whatever the grants."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.tuples(st.integers(-20, 50), st.integers(0, 40), st.booleans()), max_size=12))
+    def test_the_roll_forward_of_each_application_is_what_a_walk_through_the_days_counts(
+        self, told: list[tuple[int, int, bool]]
+    ) -> None:
+        world, walked = World(), Counter[str]()
+        first = day(3, 1)
+        for number, (begins, lasts, is_open) in enumerate(told):
+            starts_at = first + timedelta(days=begins)
+            ends_at = OPEN_END if is_open else starts_at + timedelta(days=lasts)
+            world.grant(f"p{number}", SNOWFLAKE, starts_at, ends_at)
+            if starts_at == ends_at:
+                continue
+            held = [first + timedelta(days=each) for each in range(-1, 31)]
+            covered = [starts_at <= at < ends_at for at in held]
+            walked["opening"] += starts_at < first <= ends_at
+            walked["closing"] += starts_at < day(4, 1) and ends_at >= day(4, 1)
+            walked["started"] += any(not before and after for before, after in pairwise(covered))
+            walked["ended"] += first <= ends_at < day(4, 1)
+        if not told:
+            return
+
+        row = only(rows_of("R02", question()))
+
+        assert numbers(row, *ROLLED) == [walked[name] for name in ROLLED[:4]] + [0]
+        assert "does_not_balance" not in row["exceptions"]
+
+
+def test_what_the_application_returned_is_held_against_what_is_kept(world: World, report: Report) -> None:
+    world.grant("ada", SNOWFLAKE, day(2, 1))
+    world.see("ada", SNOWFLAKE, day(2, 2))
+    world.see(None, SNOWFLAKE, day(2, 2))
+    SyncRun.objects.create(
+        application=world.role(SNOWFLAKE).application, started_at=day(3, 30), finished_at=day(3, 30, 1), pages=1,
+        received=3, holdings_received=2, digest="d", is_complete=True,
+    )  # fmt: skip
+
+    row = only(report("R02"))
+
+    assert numbers(row, "accesses", "seen", "unexplained") == [1, 2, 1]
+    assert numbers(row, "accounts_at_source", "accounts_kept", "accounts_difference") == [3, 2, 1]
+    assert row["exceptions"] == "accounts_differ seen_without_grant"
+
+
+def test_an_application_that_was_not_read_is_no_silence(world: World, report: Report) -> None:
+    world.role(SNOWFLAKE)
+
+    row = only(report("R02"))
+
+    assert (row["exceptions"], row["accounts_kept"], row["read_at"]) == ("not_read", "", "")
+
+
+@pytest.fixture
+def sealed(world: World, signer: Any) -> Callable[[], int]:
+    """Seal what is recorded and return the size."""
+
+    def seal() -> int:
+        while seal_pending(signer=signer):
+            pass
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT max(size) FROM ledger_checkpoint")
+            return int(cursor.fetchone()[0])
+
+    return seal
+
+
+def test_powerful_access_is_listed_with_why_and_standing_access_needs_a_reason(world: World, report: Report) -> None:
+    world.role("aws/admin", is_privileged=True)
+    world.grant("ada", "aws/admin", day(2, 1))
+    asked = world.request("grace", "aws/admin", day(3, 1))
+    world.approve(asked, "linus", day(3, 2))
+    world.grant("grace", "aws/admin", day(3, 3), day(5, 1), cause="request", request=asked)
+    world.grant("grace", SNOWFLAKE, day(3, 3))
+
+    rows = {row["person_name"]: row for row in report("R07")}
+
+    assert {name: row["standing"] for name, row in rows.items()} == {"Ada": "standing", "Grace": "temporary"}
+    assert rows["Ada"]["exceptions"] == "standing_without_justification no_owner"
+    assert rows["Grace"]["justification"] == f"R-{asked.number} Fix an incident"
+    assert rows["Grace"]["exceptions"] == "no_owner"
+
+
+def test_who_administers_gatehouse_is_privileged_access_too(
+    world: World, report: Report, sealed: Callable[[], int], time_machine: Any
+) -> None:
+    ada = world.person("ada")
+    time_machine.move_to(day(3, 5), tick=False)
+    own = Actor(ActorKind.PERSON, str(ada.ref), Door.WEB, person_id=ada.pk)
+    roles.assign_role(ada, "security_admin", actor=own)
+    time_machine.move_to(day(4, 20), tick=False)
+    roles.remove_role(ada, "security_admin", actor=TESTING)
+    size = sealed()
+
+    held = only(report("R07", ledger_size=size))
+    changed = only(report("R08", ledger_size=size))
+
+    assert (held["application"], held["entitlement"], held["person_name"]) == ("gatehouse", "security_admin", "Ada")
+    assert (changed["change"], changed["exceptions"]) == ("assigned", "given_to_oneself")
+    assert report("R08", ledger_size=0) == []
+
+
+def test_temporary_access_over_the_edge_of_the_window_is_in_it_with_its_overrun(world: World, report: Report) -> None:
+    asked = world.request("ada", SNOWFLAKE, day(2, 27))
+    world.approve(asked, "linus", day(2, 27, 1))
+    grant = world.grant("ada", SNOWFLAKE, day(2, 28), day(3, 2), cause="request", request=asked)
+    world.change(grant, "extended", day(3, 1), day(3, 5))
+    world.take("ada", SNOWFLAKE, day(3, 5), verified_at=day(3, 5, 2))
+    world.grant("grace", SNOWFLAKE, day(1, 1), day(2, 1), cause="request")
+    world.grant("linus", SNOWFLAKE, day(3, 1))
+
+    row = only(report("R09"))
+
+    assert (row["planned_end"], row["ends_at"]) == ("2026-03-02T00:00:00.000000Z", "2026-03-05T00:00:00.000000Z")
+    assert (row["extensions"], row["overrun_minutes"], row["end_cause"]) == ("1", "120.000", "expired")
+    assert row["exceptions"] == "extension_without_approval overrun"
+
+
+def test_an_approved_extension_and_a_prompt_removal_are_no_exception(world: World, report: Report) -> None:
+    asked = world.request("ada", SNOWFLAKE, day(3, 1))
+    world.approve(asked, "linus", day(3, 1))
+    grant = world.grant("ada", SNOWFLAKE, day(3, 1, 1), day(3, 2), cause="request", request=asked)
+    longer = world.request("ada", SNOWFLAKE, day(3, 1, 12), extends=grant)
+    world.approve(longer, "linus", day(3, 1, 13))
+    world.change(grant, "extended", day(3, 1, 13), day(3, 3))
+    world.take("ada", SNOWFLAKE, day(3, 3), verified_at=day(3, 3, 0, 1))
+
+    assert only(report("R09"))["exceptions"] == ""
+
+
+def test_access_that_runs_has_no_overrun_and_who_approves_their_own_is_found(world: World, report: Report) -> None:
+    asked = world.request("ada", SNOWFLAKE, day(3, 1))
+    world.approve(asked, "ada", day(3, 1))
+    world.grant("ada", SNOWFLAKE, day(3, 1, 1), day(8, 1), cause="request", request=asked)
+
+    row = only(report("R09"))
+    decision = only(report("R10"))
+
+    assert (row["overrun_minutes"], row["end_cause"], row["exceptions"]) == ("", "", "approved_by_beneficiary")
+    assert (decision["what"], decision["exceptions"]) == (
+        "one person, two parts", "approver_is_beneficiary approver_is_requester",
+    )  # fmt: skip
+
+
+def test_who_holds_both_sides_of_a_rule_is_listed_until_an_exception_allows_it(
+    world: World, report: Report, time_machine: Any
+) -> None:
+    ada, linus, grace = (world.person(name) for name in ("ada", "linus", "grace"))
+    time_machine.move_to(day(1, 5), tick=False)
+    terms = SodTerms("Pay and order", "Fraud.", [world.role("erp/pay")], linus, [world.role("erp/order")])
+    version = save_sod_rule(terms, actor=TESTING)
+    world.grant("ada", "erp/pay", day(2, 1))
+    world.see("ada", "erp/order", day(2, 10))
+    world.grant("grace", "erp/pay", day(2, 1))
+
+    row = only(report("R10"))
+
+    assert (row["first_access"], row["second_access"]) == ("erp/pay", "erp/order")
+    assert (row["since"], row["exceptions"]) == ("2026-02-10T00:00:00.000000Z", "conflict_without_exception")
+    time_machine.move_to(day(3, 20), tick=False)
+    grant_sod_exception(
+        version.rule, ada, reason="Until the new hire.", owner=linus, ends_at=day(5, 1), granted_by=grace, actor=TESTING
+    )
+    allowed = only(report("R10"))
+    assert (allowed["exceptions"], allowed["exception_by"]) == ("", str(grace.ref))
+
+
+@pytest.mark.parametrize(
+    ("reviewer", "written", "exceptions", "verdict"),
+    [
+        (None, None, "no_review", "overdue"),
+        ("linus", day(3, 6), "", "justified"),
+        ("linus", day(3, 9), "late_review", "justified"),
+        ("ada", day(3, 6), "reviewed_by_user", "justified"),
+    ],
+    ids=["never", "in time", "late", "by the user"],
+)
+def test_emergency_access_is_listed_with_its_review(
+    reviewer: str | None, written: Any, exceptions: str, verdict: str, world: World, report: Report
+) -> None:
+    grant = world.grant("ada", SNOWFLAKE, day(3, 5), day(3, 5, 4), cause="break_glass")
+    used = BreakGlass.objects.create(
+        person=world.person("ada"), entitlement=grant.entitlement, grant=grant, reason="Down.", duties=[],
+        policy_version=grant.entitlement.policy.versions.get(), opened_at=day(3, 5), review_due_at=day(3, 6, 12),
+        correlation_id="1" * 32,
+    )  # fmt: skip
+    if reviewer:
+        BreakGlassReview.objects.create(
+            break_glass=used, reviewer=world.person(reviewer), is_justified=True, done="Repaired it.",
+            follow_up="None.", written_at=written, correlation_id="2" * 32,
+        )  # fmt: skip
+
+    row = only(report("R11"))
+
+    assert (row["exceptions"], row["verdict"]) == (exceptions, verdict)
+    assert report("R11", known_at=day(3, 5, 1))[0]["verdict"] == "waiting"
+
+
+def test_exposure_is_whoever_could_at_any_moment_of_the_window_by_grant_or_only_seen(
+    world: World, report: Report
+) -> None:
+    world.role(SNOWFLAKE, data_classes=["phi"])
+    world.grant("ada", SNOWFLAKE, day(2, 1), day(3, 2))
+    world.see("ada", SNOWFLAKE, day(2, 1), day(3, 2))
+    world.grant("grace", SNOWFLAKE, day(1, 1), day(3, 1))
+    world.see("mallory", SNOWFLAKE, day(3, 31), None)
+    world.grant("linus", SNOWFLAKE, day(4, 1))
+
+    rows = {(row["person_name"], row["path"]): row["exceptions"] for row in report("R23")}
+
+    assert rows == {("Ada", "manual"): "", ("Mallory", "seen, not granted"): "not_granted"}
