@@ -15,8 +15,9 @@ from governance.api.doorway import DoorView
 from governance.api.reading import PAGE_WORDS, ListView, page_of
 from governance.api.shapes import BundleIn, BundleShape, NothingIn
 from governance.core.errors import Invalid
-from governance.evidence import actions, queries
+from governance.evidence import actions, looking, queries
 from governance.evidence.models import EvidenceBundle
+from governance.evidence.reports.registry import REPORTS, UNBUILT
 from governance.identity.models import RoleName
 
 READERS = frozenset({RoleName.AUDITOR, RoleName.SECURITY_ADMIN})
@@ -55,6 +56,54 @@ class Preview(EvidenceView):
             for one in shown.reports
         ]
         return Response({"framework": said["framework"], "reports": reports, "note": queries.mapping_note()})
+
+
+class Reports(EvidenceView):
+    """The reports there are."""
+
+    @extend_schema(
+        operation_id="evidence_reports",
+        summary="Every report with its data dictionary, and what cannot be given",
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """Return the dictionaries."""
+        reports = [{**report.dictionary(), "filters": list(looking.filters_of(report))} for report in REPORTS]
+        unbuilt = [{"report": one.id, "title": one.title, "why": one.why} for one in UNBUILT]
+        return Response({"reports": reports, "not_built": unbuilt})
+
+
+class OneReport(EvidenceView):
+    """The rows of a report as of now: narrowed, paged by their ordinal, or a sample."""
+
+    @extend_schema(
+        operation_id="evidence_report",
+        summary="The rows of a report over a period as of now; with `seed` and `n` a sample anybody can take again",
+        parameters=[
+            *(OpenApiParameter(name, str, required=True) for name in ("first_day", "last_day")),
+            OpenApiParameter("zone", str),
+            OpenApiParameter("seed", str),
+            OpenApiParameter("n", int, description="rows of the sample; 25"),
+            OpenApiParameter("after", int, description="the ordinal (row_no) to go on behind"),
+            OpenApiParameter("exceptions", str, enum=["only"]),
+            *(OpenApiParameter(name, str) for name in looking.FILTERS),
+        ],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request, report_id: str) -> Response:
+        """Return up to fifty rows, or the sample."""
+        report, said = looking.report_named(report_id.upper()), request.query_params
+        try:
+            question = queries.question_of(**{**_said(said), "framework": "soc2"})
+        except Invalid as error:
+            raise _renamed(error) from error
+        sample = looking.Sample(said["seed"], _number(said, "n", 25)) if said.get("seed") else None
+        filters = {name: said[name] for name in said if name not in _WORDS and said[name]}
+        by = looking.Narrowed(filters, said.get("exceptions") == "only", sample)
+        seen = looking.look(report, question, by, after=_number(said, "after", 0))
+        known = {"known_at": question.known_at, "ledger_size": question.ledger_size, "version": report.version}
+        counted = {"total": seen.total, "exceptions": seen.exceptions, "rows": list(seen.rows)}
+        return Response({"report": report.id, **known, **counted})
 
 
 class Bundles(ListView):
@@ -124,3 +173,14 @@ def _said(words: Any) -> dict[str, Any]:
 
 def _renamed(error: Invalid) -> Invalid:
     return Invalid({_NAMES.get(name, name): lines for name, lines in error.fields.items()})
+
+
+#: The words of the address that are no filters of a report.
+_WORDS = frozenset({"first_day", "last_day", "zone", "seed", "n", "after", "exceptions"})
+
+
+def _number(said: Any, name: str, default: int) -> int:
+    text = said.get(name, "")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise Invalid({name: "Give a whole number."})
+    return int(text) if text else default

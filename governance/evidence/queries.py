@@ -89,9 +89,32 @@ def preview_of(
 
     Raises Invalid as `request_bundle` does.
     """
+    question = question_of(
+        framework,
+        first=first,
+        last=last,
+        zone=zone,
+        leaver_sla_hours=leaver_sla_hours,
+        freshness_hours=freshness_hours,
+        at=at,
+    )
+    return _preview(question)
+
+
+def question_of(
+    framework: str,
+    *,
+    first: object,
+    last: object,
+    zone: str = "UTC",
+    leaver_sla_hours: int = LEAVER_SLA_HOURS,
+    freshness_hours: int = FRESHNESS_HOURS,
+    at: datetime | None = None,
+) -> Question:
+    """Return the question with all that is known and sealed now. Raises Invalid as `request_bundle` does."""
     known_at = at or now()
     head = latest_checkpoint()
-    question = Question(
+    return Question(
         framework=framework_named(framework).slug,
         period=period(first, last, zone, now=known_at),
         known_at=known_at,
@@ -99,7 +122,11 @@ def preview_of(
         leaver_sla_hours=leaver_sla_hours,
         freshness_hours=freshness_hours,
     )
-    return _preview(question)
+
+
+def gaps_of(question: Question) -> tuple[Gap, ...]:
+    """Return every hole in the coverage of a question. One statement."""
+    return tuple(Gap(*gap) for gap in cover.gaps(question, read_sources(question.parameters())))
 
 
 def controls_of(shown: Preview) -> tuple[MappedControl, ...]:

@@ -142,17 +142,23 @@ def preview(reports: Sequence[Report], parameters: Parameters) -> dict[str, tupl
     Empty when counting takes longer than somebody waits for a page.
     """
     counted = " UNION ALL ".join(_counted(one) for one in reports)
+    found = within_patience(counted, parameters) or []
+    return {id_: (rows, exceptions) for id_, rows, exceptions in found}
+
+
+def within_patience(statement: str, parameters: Mapping[str, str | int | datetime]) -> list[tuple[Any, ...]] | None:
+    """Return the rows of a statement, or none when it takes longer than somebody waits for a page."""
     limits = f"SET LOCAL statement_timeout = {LONGEST_COUNT_MILLISECONDS}; SET LOCAL jit = off"
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"{limits}; {counted}", parameters)
+            cursor.execute(f"{limits}; {statement}", parameters)
             while cursor.nextset():
                 pass
-            return {id_: (rows, exceptions) for id_, rows, exceptions in cursor.fetchall()}
+            return list(cursor.fetchall())
     except OperationalError as error:
         if not isinstance(error.__cause__, QueryCanceled):
             raise
-        return {}
+        return None
 
 
 def _counted(report: Report) -> str:

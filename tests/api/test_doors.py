@@ -196,6 +196,8 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "rule_retire": [("post", "rules/nothing/retire/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "rule_previews": [("post", "rule-previews/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "rule_suggestions": [("get", "rule-suggestions/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
+    "evidence_reports": [("get", "evidence/reports/", {}, {"mallory": 403, "linus": 403})],
+    "evidence_report": [("get", "evidence/reports/r03/", {}, {"mallory": 403, "linus": 403})],
     "evidence_preview": [("get", "evidence/preview/", {}, {"mallory": 403, "linus": 403})],
     "bundles": [
         ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),

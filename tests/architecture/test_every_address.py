@@ -220,6 +220,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "rules/<slug:slug>/versions/<int:number>/call-off/": (ADMIN, POST),
     "evidence/": (ASSURE, GET),
     "evidence/build/": (ASSURE, POST),
+    "evidence/reports/<slug:report_id>/": (ASSURE, GET),
     "evidence/<uuid:ref>/": (ASSURE, GET),
     "evidence/<uuid:ref>/retry/": (ASSURE, POST),
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
@@ -274,6 +275,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
     provider = connections.open_connection("okta", actor=TESTING)
     exchange = provider.exchanges.create(at=now(), method="GET", path="/Users", status=200, milliseconds=4.0)
     return {
+        "<slug:report_id>": "r03",
         "<slug:slug>": "snowflake",
         "<slug:role>": "analyst",
         "<slug:catalogue_id>": "gitlab",

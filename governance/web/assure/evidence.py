@@ -50,11 +50,11 @@ class PeriodForm(forms.Form):
 def evidence(request: HttpRequest) -> HttpResponse:
     """Show what a bundle would hold, and the bundles there are."""
     is_asked = bool(request.GET.get("from") or request.GET.get("to"))
-    form = PeriodForm(request.GET if is_asked else None, initial=_start(request))
+    form = PeriodForm(request.GET if is_asked else None, initial=start(request))
     context = _context(request, form) | {"preview": None, "controls": ()}
     if is_asked and form.is_valid():
         try:
-            preview = queries.preview_of(**_asked(form))
+            preview = queries.preview_of(**asked(form))
         except Invalid as error:
             add_errors(form, error)
         else:
@@ -69,7 +69,7 @@ def build(request: HttpRequest) -> HttpResponse:
     form = PeriodForm(request.POST)
     if form.is_valid():
         try:
-            made = actions.request_bundle(**_asked(form), actor=actor_of(request))
+            made = actions.request_bundle(**asked(form), actor=actor_of(request))
         except Invalid as error:
             add_errors(form, error)
         else:
@@ -107,7 +107,8 @@ def download(request: HttpRequest, ref: str) -> HttpResponse:
     return cast("HttpResponse", file)
 
 
-def _asked(form: PeriodForm) -> dict[str, Any]:
+def asked(form: PeriodForm) -> dict[str, Any]:
+    """Return what a valid form asks, as the room of evidence names it."""
     said = form.cleaned_data
     return {"framework": said["framework"], "first": said["from"], "last": said["to"], "zone": said["zone"]}
 
@@ -138,7 +139,8 @@ def _card(made: EvidenceBundle) -> dict[str, Any]:
     }
 
 
-def _start(request: HttpRequest) -> dict[str, Any]:
+def start(request: HttpRequest) -> dict[str, Any]:
+    """Return what the form begins with: the quarter before this one, in the reader's zone."""
     first, last = last_quarter(timezone.localdate(now()))
     chosen = request.GET.get("framework", "")
     framework = chosen if chosen in FRAMEWORKS else next(iter(FRAMEWORKS))

@@ -2,11 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.web.assure import anchors, entry, evidence, findings, ledger
+from governance.web.assure import anchors, entry, evidence, findings, ledger, reports
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
     path("evidence/build/", evidence.build, name="evidence_build"),
+    path("evidence/reports/<slug:report_id>/", reports.report, name="evidence_report"),
     path("evidence/<uuid:ref>/", evidence.bundle, name="bundle"),
     path("evidence/<uuid:ref>/retry/", evidence.retry, name="bundle_retry"),
     path("evidence/<uuid:ref>/download/", evidence.download, name="bundle_download"),

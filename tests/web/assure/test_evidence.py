@@ -86,7 +86,7 @@ def test_the_preview_counts_before_anything_is_built(
         page = client.get("/evidence/", asked(to=str(now().date()), zone="UTC")).content.decode()
 
     assert "CC6.1" in page
-    assert "Access changes: 1 row" in page
+    assert "Access changes</a>: 1 row" in page
     assert "The period is not over." in page
     assert not EvidenceBundle.objects.exists()
 
@@ -187,3 +187,28 @@ def test_hostile_words_stay_text_among_evidence(audrey: Person, signed_in: Signe
     page = signed_in(audrey).get("/evidence/", asked(zone=stories.HOSTILE)).content.decode()
 
     assert "<img" not in page
+
+
+def test_a_report_is_looked_at_narrowed_and_sampled_before_anything_is_built(
+    ada: Person, audrey: Person, analyst: Entitlement, seal: Callable[[], int], signed_in: SignedIn,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:  # fmt: skip
+    stories.give(ada, analyst)
+    seal()
+    client = signed_in(audrey)
+    period = asked(to=str(now().date()), zone="UTC")
+
+    with django_assert_max_num_queries(12):
+        page = client.get("/evidence/reports/r03/", period)
+    assert page.status_code == 200
+    assert "Ada Lovelace" in page.content.decode()
+    assert "started" in page.content.decode()
+
+    sampled = client.get("/evidence/reports/r03/", period | {"seed": "7", "n": "1"}).content.decode()
+    assert "chosen by the seed “7”" in sampled
+    nothing = client.get("/evidence/reports/r03/", period | {"application": "other"}).content.decode()
+    assert "found no row" in nothing
+    wrong = client.get("/evidence/reports/r03/", period | {"seed": "7", "n": "9999"})
+    assert wrong.status_code == 422
+    assert client.get("/evidence/reports/r99/").status_code == 404
+    assert "Sample with the seed" in client.get("/evidence/reports/r05/").content.decode()

@@ -1,0 +1,112 @@
+"""Looking at one report before, or instead of, building a bundle: its rows, narrowed, counted, or a sample of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from governance.core.errors import Conflict, Invalid, NotFound
+from governance.evidence.questions import Question
+from governance.evidence.reading import within_patience
+from governance.evidence.reports.base import Report
+from governance.evidence.reports.registry import BY_ID
+
+#: Columns that rows can be narrowed by, where a report has them.
+FILTERS = (
+    "application", "entitlement", "department", "person_type", "privileged", "cause", "change", "verdict", "source",
+    "what", "event", "person_ref",
+)  # fmt: skip
+SHOWN = 50
+MOST_SAMPLED = 500
+LONGEST_SEED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """So many rows, chosen by a seed: anybody with the rows and the seed chooses the same ones.
+
+    The rows in the order of SHA-256(seed || row_id), both in UTF-8, from the lowest, `number` of them.
+    """
+
+    seed: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What is looked at of a report. `filters` are column to value; `sample` is taken after them."""
+
+    filters: Mapping[str, str] = field(default_factory=dict)
+    exceptions_only: bool = False
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Rows of a report as its CSV has them: the first ones, or the sample. `total` and `exceptions` are of all."""
+
+    report: Report
+    rows: tuple[dict[str, str], ...]
+    total: int
+    exceptions: int
+
+
+def report_named(report_id: str) -> Report:
+    """Return a report. Raises NotFound."""
+    if report_id not in BY_ID:
+        raise NotFound(f"There is no report {report_id}.")
+    return BY_ID[report_id]
+
+
+def filters_of(report: Report) -> tuple[str, ...]:
+    """Return the columns by which the rows of a report can be narrowed, in the order of its columns."""
+    return tuple(column.name for column in report.columns if column.name in FILTERS)
+
+
+def look(report: Report, question: Question, by: Narrowed, *, limit: int = SHOWN, after: int = 0) -> Look:
+    """Return up to `limit` rows behind the ordinal `after`, or the sample. One statement.
+
+    Raises Invalid naming a filter the report does not have, `seed` or `n`, and Conflict when it takes too long.
+    """
+    _check(report, by)
+    conditions = [f"every.{name} = %(filter_{name})s" for name in by.filters]
+    if by.exceptions_only:
+        conditions.append("every.exceptions IS NOT NULL")
+    parameters = {f"filter_{name}": value for name, value in by.filters.items()}
+    parameters |= {"seed": by.sample.seed if by.sample else "", "after": str(after)}
+    order = "sha256(convert_to(%(seed)s || every.row_id, 'UTF8'))" if by.sample else "every.row_no"
+    beyond = "true" if by.sample else "counted.row_no > %(after)s::bigint"
+    number = by.sample.number if by.sample else limit
+    statement = f"""
+SELECT * FROM (
+    SELECT every.*, count(*) OVER () AS all_rows, count(every.exceptions) OVER () AS all_exceptions, {order} AS place
+    FROM ({report.sql}) AS every WHERE {" AND ".join(conditions) or "true"}
+) AS counted WHERE {beyond} ORDER BY counted.place LIMIT {number:d}"""
+    return _read(report, statement, {**question.parameters(), **parameters})
+
+
+def _check(report: Report, by: Narrowed) -> None:
+    known = filters_of(report)
+    problems = {
+        name: f"{report.id} cannot be narrowed by it. It can by: {', '.join(known) or 'nothing'}."
+        for name in by.filters
+        if name not in known
+    }
+    if by.sample and not 0 < by.sample.number <= MOST_SAMPLED:
+        problems["n"] = f"Take 1 to {MOST_SAMPLED} rows."
+    if by.sample and not 0 < len(by.sample.seed) <= LONGEST_SEED:
+        problems["seed"] = f"Give a seed of 1 to {LONGEST_SEED} characters."
+    if problems:
+        raise Invalid(problems)
+
+
+def _read(report: Report, statement: str, parameters: Mapping[str, str | int | datetime]) -> Look:
+    found = within_patience(statement, parameters)
+    if found is None:
+        raise Conflict("There is more than can be read while you wait. Have the bundle built: it holds all of it.")
+    rows = tuple(
+        dict(zip(report.header, ("" if cell is None else str(cell) for cell in row), strict=False)) for row in found
+    )
+    total, exceptions = (found[0][-3], found[0][-2]) if found else (0, 0)
+    return Look(report, rows, total, exceptions)
