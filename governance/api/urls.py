@@ -26,6 +26,7 @@ from governance.api import (
     requests,
     risk,
     rules,
+    streams,
     tickets,
     webhooks,
     why,
@@ -35,6 +36,11 @@ app_name = "api"
 #: Imported for what it registers with the schema.
 SCHEMES = (openapi.BearerScheme,)
 urlpatterns = [
+    path("ledger/stream/", streams.LedgerStream.as_view(), name="ledger_stream"),
+    path("streams/", streams.Streams.as_view(), name="streams"),
+    path("streams/<uuid:ref>/", streams.OneStream.as_view(), name="stream"),
+    path("streams/<uuid:ref>/test/", streams.StreamTest.as_view(), name="stream_test"),
+    path("streams/<uuid:ref>/secret/", streams.StreamSecret.as_view(), name="stream_secret"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("me/", people.Me.as_view(), name="me"),
     path("people/", people.People.as_view(), name="people"),

@@ -22,6 +22,7 @@ from governance.config.schema import unapplied_migrations
 from governance.ledger.queries import sealing_lag_seconds
 from governance.lifecycle.planning import leaving_lag_seconds
 from governance.notices.reading import reading_lag_seconds
+from governance.streams.queries import standings
 
 #: The answer comes within a second, whatever hangs.
 _PATIENCE_SECONDS = 0.8
@@ -100,6 +101,7 @@ def _check_database() -> list[Check]:
             _lag("notices", "sealed entry waits to be told", reading_lag_seconds, LARGEST_READING_LAG_SECONDS),
             _lag("leaving", "planned leave is due", leaving_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
             _check_anchors(),
+            _check_streams(),
         ]
     finally:
         connection.close()
@@ -111,6 +113,16 @@ def _check_anchors() -> Check:
         return Check("anchors", ok=False, sentence=f"{len(found.late)} of {found.live} anchors keep no new head.")
     said = f"{found.live} anchors keep up." if found.live else "No head of the ledger is kept elsewhere."
     return Check("anchors", ok=True, sentence=said)
+
+
+def _check_streams() -> Check:
+    found = standings()
+    late = [one for one in found if one.is_late]
+    if late:
+        return Check("streams", ok=False, sentence=f"{len(late)} of {len(found)} streams do not get what was sealed.")
+    longest = max((one.lag_seconds for one in found), default=0.0)
+    said = f"Streams: {len(found)}, the furthest behind by {longest:.0f} s." if found else "Nothing is streamed."
+    return Check("streams", ok=True, sentence=said)
 
 
 def _lag(name: str, what: str, measure: Callable[[], float], largest: float) -> Check:

@@ -53,6 +53,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "forget-notices": _every(3600, "notices.forget"),
     # Heads of the ledger go to their anchors some minutes apart, and soon after a failure. One query when idle.
     "keep-heads": _every(20, "anchors.keep_due"),
+    # Sealing wakes it too: a SIEM has an entry within seconds. The tick finds retries that came due. Two queries.
+    "send-streams": _every(1, "streams.send_due"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.
     "build-due-evidence": _every(2, "evidence.build_due"),
 }

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "governance.evidence",
     "governance.notices",
     "governance.anchors",
+    "governance.streams",
     "governance.demo",
     "governance.web",
     "governance.api",
@@ -275,6 +276,7 @@ SPECTACULAR_SETTINGS = {
     # Fields of one name with different choices.
     "ENUM_NAME_OVERRIDES": {
         "AnchorKindEnum": "governance.anchors.models.AnchorKind",
+        "DestinationKindEnum": "governance.streams.models.DestinationKind",
         "ApproverKindEnum": "governance.catalog.models.ApproverKind",
         "DutyEffectEnum": "governance.catalog.models.SodEffect",
         "RuleEffectEnum": "governance.catalog.models.RuleEffect",

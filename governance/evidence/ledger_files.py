@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,7 @@ def write_support(folder: Path, indexes: Collection[int], pinned: Head, key: str
     """Write the entries that support rows with their proofs against the pinned head, and what checks them."""
     kept = sorted(indexes)[:MOST_ENTRIES]
     files = [
-        write(folder, "ledger/log_key.txt", f"{key_in_force(pinned.size, key)}\n".encode()),
+        write(folder, "ledger/log_key.txt", f"{key}\n".encode()),
         write(folder, "ledger/pinned_checkpoint", pinned.note.encode()),
         *_write_entries(folder, kept, pinned),
     ]
@@ -47,32 +46,11 @@ def write_support(folder: Path, indexes: Collection[int], pinned: Head, key: str
     return Support(tuple(files), len(kept), len(indexes) - len(kept))
 
 
-def key_in_force(size: int, current: str) -> str:
-    """Return the key that signed the head of a size, so that the same question has the same answer after a rotation."""
-    for rotation in queries.key_rotations():
-        named = json.loads(rotation.entry.body)["data"]
-        if rotation.entry.index >= size:
-            return str(named["previous"])
-        current = str(named["verifier_key"])
-    return current
-
-
-def _keys(size: int) -> bytes:
-    """Return every change of keys up to a size, each with the proof that it was made under the key before."""
-    said = [
-        {"index": one.entry.index, "body": one.entry.body, "proof": one.proof_file}
-        for one in queries.key_rotations()
-        if one.entry.index < size
-    ]
-    return canonical({"rotations": said}).encode()
-
-
 def write_proof_of_manifest(folder: Path, proven: ProvenEntry, pinned: Head) -> list[Written]:
     """Write what shows that the log knows the manifest, and that the pinned log is the beginning of that log."""
     path = queries.consistency_proof(pinned.size, proven.head.size)
     return [
         write(folder, "ledger/checkpoint", proven.head.note.encode()),
-        write(folder, "ledger/keys.json", _keys(proven.head.size)),
         write(folder, "ledger/consistency.txt", "".join(f"{_base64(node)}\n" for node in path).encode()),
         write(folder, "ledger/manifest_entry.json", proven.entry.body.encode()),
         write(folder, "ledger/proofs/manifest.tlog-proof", proven.proof_file.encode()),

@@ -45,7 +45,6 @@ ledger/pinned_checkpoint     the signed head of the log the reports are pinned t
 ledger/manifest_entry.json   the log's entry evidence.exported, which holds the SHA-256 of manifest.json
 ledger/proofs/manifest.tlog-proof   that this entry is in the log (c2sp.org/tlog-proof)
 ledger/checkpoint            the signed head that proof leads to (c2sp.org/tlog-checkpoint)
-ledger/keys.json             the changes of the log's key, each with the proof that the key before it named it
 ledger/consistency.txt       that the pinned log is the beginning of the log of that head (RFC 6962)
 SHA256SUMS                   for sha256sum -c
 """

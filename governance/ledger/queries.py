@@ -118,6 +118,11 @@ def sealed_entries(start: int, end: int, *, events: Collection[str]) -> list[Sea
     return [_sealed(row) for row in found.order_by("index")]
 
 
+def entries_from(start: int, limit: int) -> list[SealedEntry]:
+    """Return up to `limit` sealed entries from index `start` on, in their order. Their numbers have no gaps."""
+    return [_sealed(row) for row in Entry.objects.filter(index__gte=start).order_by("index")[:limit]]
+
+
 def entry(index: int) -> ProvenEntry:
     """Return the entry with its proof against the latest head. Raises NotFound."""
     return _proven(Entry.objects.filter(index=index).first(), index)

@@ -11,6 +11,7 @@ from threading import Event
 from django.db import InterfaceError, OperationalError, connection
 
 from governance.ledger.key_ring import CannotSign, KeyRing, SigningKey
+from governance.ledger.sealing import wake_readers
 from governance.ledger.sequencer import (
     BATCH,
     SequencerElsewhere,
@@ -74,4 +75,6 @@ class SequencerLoop:
             return SECONDS_BETWEEN_LOOKS
         start = time.monotonic()
         sealed = seal_pending(signer=self.signer)
+        if sealed:
+            wake_readers()
         return 0.0 if sealed >= BATCH else max(0.0, start + SECONDS_BETWEEN_HEADS - time.monotonic())

@@ -237,6 +237,11 @@ def _hold_opened(seen: Happening) -> Iterator[Told]:
         yield Told(person_id, "hold.opened", facts={"source": seen.refs.get("source", "")})
 
 
+def _stream_stopped(seen: Happening) -> Iterator[Told]:
+    for person_id in seen.security_ids:
+        yield Told(person_id, "stream.stopped", facts={"stream_ref": seen.refs.get("stream", "")})
+
+
 def _handed_on(seen: Happening) -> Iterator[Told]:
     """Tell an heir once for each leaver, and security once of what has none. New owners are told as such."""
     heir = seen.named[-1] if len(seen.named) > 1 else None
@@ -350,6 +355,7 @@ DECIDERS: dict[str, Decider] = {
     "break_glass.overdue": _glass_overdue,
     "break_glass.reviewed": _glass_reviewed,
     "hold.opened": _hold_opened,
+    "stream.stopped": _stream_stopped,
     "handover.made": _handed_on,
     "policy.proposed": _proposed,
     "policy.proposal_approved": _proposal_answered,

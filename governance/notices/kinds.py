@@ -126,6 +126,7 @@ KINDS = {
         Kind(
             "hold.opened", "security", "hand", "A change is held for a decision", "/holds/", "t-bad", is_mandatory=True
         ),
+        Kind("stream.stopped", "security", "power", "A SIEM gets nothing", "/ledger/streams/{stream_ref}/", "t-warn"),
         Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
         Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
         Kind(

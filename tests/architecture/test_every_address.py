@@ -226,6 +226,12 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
     "ledger/": (ASSURE, GET),
     "ledger/known/": (ASSURE, GET),
+    "ledger/streams/": (ASSURE, GET),
+    "ledger/streams/new/<slug:kind>/": (ADMIN, BOTH),
+    "ledger/streams/<uuid:ref>/": (ASSURE, GET),
+    "ledger/streams/<uuid:ref>/test/": (ADMIN, POST),
+    "ledger/streams/<uuid:ref>/renew/": (ADMIN, POST),
+    "ledger/streams/<uuid:ref>/end/": (ADMIN, POST),
     "ledger/findings/": (ASSURE, GET),
     "ledger/findings/<int:finding_id>/": (ASSURE, GET),
     "ledger/findings/<int:finding_id>/take/": (ADMIN, POST),
@@ -241,6 +247,7 @@ CHANGES = {
     "risk/": ADMIN,
     "holds/limits/": ADMIN,
     "ledger/anchors/<uuid:ref>/": ADMIN,
+    "ledger/streams/<uuid:ref>/": ADMIN,
     "applications/<slug:slug>/connector/": ADMIN,
 }
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
@@ -276,6 +283,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
     exchange = provider.exchanges.create(at=now(), method="GET", path="/Users", status=200, milliseconds=4.0)
     return {
         "<slug:report_id>": "r03",
+        "streams/new/<slug:kind>": "streams/new/webhook",
         "<slug:slug>": "snowflake",
         "<slug:role>": "analyst",
         "<slug:catalogue_id>": "gitlab",

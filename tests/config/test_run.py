@@ -140,6 +140,7 @@ def test_readiness_names_every_check(house: Running) -> None:
         "leaving",
         "notices",
         "anchors",
+        "streams",
         "broker",
     }
 

@@ -22,7 +22,6 @@ from governance.evidence import actions, building
 from governance.evidence.models import EvidenceBundle
 from governance.identity.models import Person
 from governance.identity.profiles import Profile
-from governance.ledger.key_ring import KeyRing
 from governance.ledger.notes import Signer
 from governance.ledger.sequencer import seal_pending
 from governance.lifecycle import actions as lifecycle
@@ -94,7 +93,7 @@ def later_facts() -> None:
     lifecycle.leave(bobby, effective_at=MARCH + 48 * HOUR, actor=TESTING)
 
 
-def seal(signer: Signer | KeyRing) -> None:
+def seal(signer: Signer) -> None:
     """Seal everything that is recorded."""
     while seal_pending(signer=signer):
         pass
@@ -106,7 +105,7 @@ def ask_for(framework: str = "soc2", **known: object) -> EvidenceBundle:
     return actions.request_bundle(framework, actor=TESTING, **asked)  # type: ignore[arg-type]
 
 
-def build(bundle: EvidenceBundle, signer: Signer | KeyRing) -> EvidenceBundle:
+def build(bundle: EvidenceBundle, signer: Signer) -> EvidenceBundle:
     """Build until it is ready, sealing in between, as a worker and the sequencer would."""
     for _ in range(3):
         seal(signer)

@@ -36,13 +36,11 @@ from governance.ledger.standalone import (
     VerifierKey,
     check_consistency,
     check_inclusion,
-    follow_rotations,
     leaf_hash,
     open_checkpoint,
     parse_proof,
     parse_verifier_key,
     read_canonical,
-    verify_ed25519,
 )
 
 # <<<
@@ -57,11 +55,8 @@ PINNED = "ledger/pinned_checkpoint"
 ENTRIES = "ledger/entries.ndjson"
 PATHS = "ledger/proofs/entries.ndjson"
 LEAVES = "ledger/leaves.bin"
-KEYS = "ledger/keys.json"
 #: Files that cannot be in the manifest, because they speak about it.
 OUTSIDE = (MANIFEST, SUMS, HEAD, ENTRY, PROOF, CONSISTENCY)
-#: The same, where it is there: the keys that the log went over to. It proves itself, from the pinned key on.
-BESIDE = (KEYS,)
 
 
 #: What a JSON object says.
@@ -72,10 +67,10 @@ Found = TypeVar("Found")
 # From the key to the manifest
 
 
-def check_manifest(bundle: Bundle, keys: Sequence[VerifierKey]) -> tuple[Said, Checkpoint]:
+def check_manifest(bundle: Bundle, key: VerifierKey) -> tuple[Said, Checkpoint]:
     """Return what the manifest says, once the log is shown to know exactly this manifest; and the signed head."""
     note = bundle.text(HEAD)
-    head = _opened(HEAD, note, keys)
+    head = _opened(HEAD, note, key)
     index = _check_entry(bundle, note, head)
     said = _held(ENTRY, lambda: read_canonical(bundle.text(ENTRY)))
     if said.get("event") != "evidence.exported" or "manifest_sha256" not in said.get("data", {}):
@@ -112,8 +107,8 @@ def _proof_text(index: int, path: Sequence[bytes], note: str) -> str:
     return f"c2sp.org/tlog-proof@v1\nindex {index}\n{hashes}\n{note}"
 
 
-def _opened(name: str, note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
-    return _held(name, lambda: open_checkpoint(note, keys[0], verify_ed25519, keys[1:]))
+def _opened(name: str, note: str, key: VerifierKey) -> Checkpoint:
+    return _held(name, lambda: open_checkpoint(note, key))
 
 
 def _held(name: str, check: Callable[[], Found]) -> Found:
@@ -131,7 +126,7 @@ def check_files(bundle: Bundle, manifest: Said) -> None:
     listed = {file["path"]: file for file in manifest["files"]}
     for name in sorted({*listed, *OUTSIDE} - set(bundle.names)):
         raise DoesNotHold(name, "it is missing")
-    for name in sorted(set(bundle.names) - {*listed, *OUTSIDE, *BESIDE}):
+    for name in sorted(set(bundle.names) - {*listed, *OUTSIDE}):
         raise DoesNotHold(name, "it does not belong to the bundle")
     rows = {report["file"]: report["rows_file"] for report in manifest["reports"] if report["rows_file"]}
     for name, file in listed.items():
@@ -190,9 +185,9 @@ def _first_wrong_line(bundle: Bundle, name: str, listed: Said) -> str:
 # From the rows to the log
 
 
-def check_ledger(bundle: Bundle, manifest: Said, keys: Sequence[VerifierKey], head: Checkpoint) -> dict[int, Said]:
+def check_ledger(bundle: Bundle, manifest: Said, key: VerifierKey, head: Checkpoint) -> dict[int, Said]:
     """Return the entries that support rows, once each is in the pinned log and that log is the head's beginning."""
-    pinned = _opened(PINNED, bundle.text(PINNED), keys)
+    pinned = _opened(PINNED, bundle.text(PINNED), key)
     if (pinned.size, pinned.root.hex()) != (manifest["ledger"]["size"], manifest["ledger"]["root"]):
         raise DoesNotHold(PINNED, "it is not the head that the manifest names")
     text = bundle.text(CONSISTENCY)
@@ -322,43 +317,9 @@ def chosen_key(bundle: Bundle, pinned: str | None) -> VerifierKey:
     if pinned is not None and not _is_digest(pinned):
         return _given_key(pinned)
     own = _held(KEY, lambda: parse_verifier_key(bundle.text(KEY)))
-    if pinned is None or own.fingerprint == pinned.lower():
-        return own
-    for earlier, later in (_named_keys(body) for body, _ in _rotations(bundle)):
-        for key in (earlier, later):
-            if key.fingerprint == pinned.lower():
-                return key
-    raise DoesNotHold(KEY, f"its fingerprint is {own.fingerprint}, not the one you pinned")
-
-
-def trusted_keys(bundle: Bundle, key: VerifierKey) -> Sequence[VerifierKey]:
-    """Return the key and those that the log went over to after it, each on record under one before."""
-    rotations = _rotations(bundle)
-    before = [_named_keys(body)[0] for body, _ in rotations]
-    start = before.index(key) if key in before else len(rotations)
-    keys = _held(KEYS, lambda: follow_rotations(key, rotations[start:]))
-    if len(keys) > 1:
-        bundle.notes.append(f"The log changed its key {len(keys) - 1} times since the one you pinned, each on record.")
-    return keys
-
-
-def _rotations(bundle: Bundle) -> list[tuple[bytes, str]]:
-    """Return entry and proof of each change of keys, in the order of the log."""
-    if KEYS not in bundle.names:
-        return []
-    said = _held(KEYS, lambda: read_canonical(bundle.text(KEYS)))
-    try:
-        return [(str(one["body"]).encode("utf-8"), str(one["proof"])) for one in said["rotations"]]
-    except (KeyError, TypeError) as error:
-        raise DoesNotHold(KEYS, "it is not a list of changes of keys") from error
-
-
-def _named_keys(body: bytes) -> tuple[VerifierKey, VerifierKey]:
-    try:
-        data = read_canonical(body.decode("utf-8"))["data"]
-        return parse_verifier_key(data["previous"]), parse_verifier_key(data["verifier_key"])
-    except (Unverified, KeyError, TypeError, ValueError) as error:
-        raise DoesNotHold(KEYS, "an entry in it does not change the key") from error
+    if pinned is not None and own.fingerprint != pinned.lower():
+        raise DoesNotHold(KEY, f"its fingerprint is {own.fingerprint}, not the one you pinned")
+    return own
 
 
 def _given_key(pinned: str) -> VerifierKey:
@@ -378,13 +339,13 @@ def _is_digest(text: str) -> bool:
     return re.fullmatch(r"[0-9a-fA-F]{64}", text) is not None
 
 
-def check_anchor(bundle: Bundle, path: Path, keys: Sequence[VerifierKey], pinned: Said, head: Checkpoint) -> None:
+def check_anchor(bundle: Bundle, path: Path, key: VerifierKey, pinned: Said, head: Checkpoint) -> None:
     """Check a head that was kept elsewhere: the log of the bundle must be that log, grown."""
     try:
         note = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise CannotLook(f"--checkpoint: {path} cannot be read") from error
-    anchor = _opened(str(path), note, keys)
+    anchor = _opened(str(path), note, key)
     if anchor.size == head.size:
         root = head.root
     elif anchor.size <= pinned["size"] and LEAVES in bundle.names:
@@ -407,19 +368,18 @@ def check_anchor(bundle: Bundle, path: Path, keys: Sequence[VerifierKey], pinned
 def verify(bundle: Bundle, pinned: str | None, anchor: Path | None) -> VerifierKey:
     """Check everything; return the key it was checked with. Raises DoesNotHold or CannotLook."""
     key = chosen_key(bundle, pinned)
-    keys = trusted_keys(bundle, key)
     try:
-        manifest, head = check_manifest(bundle, keys)
+        manifest, head = check_manifest(bundle, key)
     except DoesNotHold as error:
         if pinned is not None and error.record == HEAD and not bundle.is_changed(HEAD):
             raise DoesNotHold(HEAD, "it is not signed by the key you pinned") from error
         raise
     check_files(bundle, manifest)
-    check_reports(bundle, manifest, check_ledger(bundle, manifest, keys, head))
+    check_reports(bundle, manifest, check_ledger(bundle, manifest, key, head))
     check_sums(bundle)
     bundle.shape.check_container()
     if anchor is not None:
-        check_anchor(bundle, anchor, keys, manifest["ledger"], head)
+        check_anchor(bundle, anchor, key, manifest["ledger"], head)
     period = manifest["period"]
     bundle.notes.insert(
         0,

@@ -37,6 +37,7 @@ _PAGES = {
     "rule": "rule",
     "sod_rule": "duty_rule",
     "anchor": "anchor",
+    "stream": "stream",
 }
 _WORDS = {"entitlement": "role", "sod_rule": "rule about duties", "sod_exception": "exception"}
 

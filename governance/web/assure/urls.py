@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.web.assure import anchors, entry, evidence, findings, ledger, reports
+from governance.web.assure import anchors, entry, evidence, findings, ledger, reports, streams
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
@@ -18,6 +18,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ledger/anchors/<uuid:ref>/", anchors.one, name="anchor"),
     path("ledger/anchors/<uuid:ref>/now/", anchors.keep_now, name="anchor_now"),
     path("ledger/anchors/<uuid:ref>/end/", anchors.end, name="anchor_end"),
+    path("ledger/streams/", streams.streams, name="streams"),
+    path("ledger/streams/new/<slug:kind>/", streams.new, name="stream_new"),
+    path("ledger/streams/<uuid:ref>/", streams.one, name="stream"),
+    path("ledger/streams/<uuid:ref>/test/", streams.test, name="stream_test"),
+    path("ledger/streams/<uuid:ref>/renew/", streams.renew, name="stream_renew"),
+    path("ledger/streams/<uuid:ref>/end/", streams.end, name="stream_end"),
     path("ledger/findings/", findings.findings, name="findings"),
     path("ledger/findings/<int:finding_id>/", findings.finding, name="finding"),
     path("ledger/findings/<int:finding_id>/take/", findings.take, name="finding_take"),
