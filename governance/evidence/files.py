@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from governance.evidence import cover, readme
+from governance.evidence import cover, cover_pdf, oscal, readme, sheets
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.cover import Told
 from governance.evidence.ledger_files import Support, write_support
@@ -55,12 +55,14 @@ def write_files(folder: Path, question: Question, *, pinned: Head, key: str, pro
         *support.files,
         *_explanations(folder, question, told),
     ]
-    progress("Writing cover and manifest")
+    progress("Writing sheets, cover and manifest")
+    holes = cover.gaps(question, read)
+    files += _copies(folder, question, pinned, told, holes, rolled)
     sheet = cover.cover(question, root=pinned.root, sources=read, roll_forward=rolled, told=told, files=_sorted(files))
     files.append(write(folder, f"reports/{cover.FILE_STEM}.csv", sheet))
-    manifest = _manifest(question, pinned, told, support, cover.gaps(question, read), rolled, _sorted(files))
+    manifest = _manifest(question, pinned, told, support, holes, rolled, _sorted(files))
     written = write(folder, MANIFEST, canonical(manifest).encode())
-    return Made(written.sha256, _summary(told, read, rolled, cover.gaps(question, read)))
+    return Made(written.sha256, _summary(told, read, rolled, holes))
 
 
 def _read(folder: Path, question: Question, progress: Progress) -> tuple[list[Told], list[Source], RollForward]:
@@ -73,6 +75,27 @@ def _read(folder: Path, question: Question, progress: Progress) -> tuple[list[To
             file, rows_file = copy_out(report, parameters, folder)
             told.append(Told(report, file, rows_file, count(report, folder / file.path)))
     return told, read, rolled
+
+
+def _copies(
+    folder: Path,
+    question: Question,
+    pinned: Head,
+    told: list[Told],
+    holes: list[tuple[str, str, str]],
+    rolled: RollForward,
+) -> list[Written]:
+    """Write what says the same in other forms: workbooks, the cover on paper, OSCAL."""
+    paper = cover_pdf.cover_pdf(question, root=pinned.root, told=told, gaps=holes, rolled=rolled)
+    return [
+        write(folder, cover_pdf.PATH, paper),
+        *(write(folder, path, text) for path, text in oscal.documents(question, pinned.root, told).items()),
+        *(
+            write(folder, f"reports/{one.report.file_stem}.xlsx", sheets.sheet(one.report, folder / one.file.path))
+            for one in told
+            if one.totals.rows <= sheets.MOST_ROWS
+        ),
+    ]
 
 
 def _explanations(folder: Path, question: Question, told: list[Told]) -> list[Written]:

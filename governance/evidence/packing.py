@@ -46,9 +46,15 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:
+def stored(name: str) -> zipfile.ZipInfo:
+    """Return the header of a member in the one form: one date, one mode, not compressed."""
     info = zipfile.ZipInfo(name, _EPOCH)
     info.create_system, info.external_attr = _UNIX, _ORDINARY_FILE
+    return info
+
+
+def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:
+    info = stored(name)
     info.file_size = source.stat().st_size
     with source.open("rb") as content, archive.open(info, "w") as packed:
         shutil.copyfileobj(content, packed, 1 << 20)

@@ -34,6 +34,9 @@ _FILES = """\
 What is inside
 --------------
 reports/                     the record: CSV. R00 is the cover: parameters, sources and their gaps, control totals
+reports/*.xlsx               the same rows as workbooks, up to 50,000 rows, with the same guards
+cover.pdf                    the cover to file and to sign; it is no population
+oscal/                       plan and results in OSCAL: which controls, by which of these files
 dictionary/                  what each column and each exception code means
 queries/                     the queries as they were run; %(name)s stands for a parameter of the cover
 rows/                        a short digest of each row, so that the first changed row can be named
