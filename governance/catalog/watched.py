@@ -6,6 +6,7 @@ from governance.catalog.models import (
     BirthrightRuleVersion,
     Entitlement,
     PackageVersion,
+    RiskWeights,
     SodRuleVersion,
 )
 from governance.ledger.configuration import register_configuration
@@ -15,4 +16,5 @@ register_configuration(Entitlement)
 register_configuration(AccessPolicyVersion)
 register_configuration(BirthrightRuleVersion, related_fields=["entitlements"])
 register_configuration(PackageVersion, related_fields=["entitlements"])
+register_configuration(RiskWeights)
 register_configuration(SodRuleVersion, hidden_fields=["owner"])

@@ -78,6 +78,7 @@ def _record(action: int, changes: Mapping[str, Any], instance: models.Model) -> 
         subjects=[Subject(str(instance._meta.model_name), reference(instance))],
         data={
             "model": instance._meta.label_lower,
+            "key": str(instance.pk),
             "action": _ACTIONS[action],
             "changes": {field: [_spelled(before), _spelled(after)] for field, (before, after) in changes.items()},
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from django.db.models import QuerySet, Subquery
 
 from governance.core.errors import NotFound
 from governance.ledger.events import KEY_ROTATED
-from governance.ledger.models import Checkpoint, ConfigurationChange, Disclosure, Entry, LogKey
+from governance.ledger.models import Checkpoint, Disclosure, Entry, LogKey
 from governance.ledger.notes import proof_file
 from governance.ledger.outbox import oldest_seconds
 from governance.ledger.recording import Subject
@@ -219,13 +219,6 @@ def disclosed(indexes: Collection[int]) -> dict[int, dict[str, str | None]]:
 def sealing_lag_seconds() -> float:
     """Return the age of the oldest entry that waits to be sealed, by the database's clock; 0 when none waits."""
     return oldest_seconds()
-
-
-def configuration_history(model_label: str, object_pk: str) -> Sequence[ConfigurationChange]:
-    """Return the field history of one configuration row, newest first. `model_label` is like `catalog.application`."""
-    app_label, _, model = model_label.partition(".")
-    rows = ConfigurationChange.objects.filter(content_type__app_label=app_label, content_type__model=model)
-    return list(rows.filter(object_pk=object_pk).order_by("-id"))
 
 
 def _named(rows: QuerySet[Entry], event: str) -> QuerySet[Entry]:

@@ -226,6 +226,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
     "ledger/": (ASSURE, GET),
     "ledger/known/": (ASSURE, GET),
+    "ledger/history/<slug:kind>/<str:key>/": (ASSURE, GET),
     "ledger/streams/": (ASSURE, GET),
     "ledger/streams/new/<slug:kind>/": (ADMIN, BOTH),
     "ledger/streams/<uuid:ref>/": (ASSURE, GET),
@@ -283,6 +284,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
     exchange = provider.exchanges.create(at=now(), method="GET", path="/Users", status=200, milliseconds=4.0)
     return {
         "<slug:report_id>": "r03",
+        "history/<slug:kind>/<str:key>": "history/application/snowflake",
         "streams/new/<slug:kind>": "streams/new/webhook",
         "<slug:slug>": "snowflake",
         "<slug:role>": "analyst",

@@ -16,8 +16,8 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import ProtectedError
 
 from governance.core.actor import Actor, acting_as
-from governance.ledger import queries
 from governance.ledger.configuration import register_configuration
+from governance.ledger.configuration_history import FieldChange, changes_of
 from governance.ledger.configuration_log import HIDDEN
 from governance.ledger.models import ConfigurationChange, Pending
 from tests.ledger.conftest import GRACE
@@ -60,16 +60,18 @@ def test_every_change_of_configuration_is_a_row_and_an_entry(grace: Actor) -> No
         key = str(group.pk)
         group.delete()
 
-    rows = queries.configuration_history("auth.group", key)
-    assert [(row.action, row.actor_ref, row.cid) for row in rows] == [
-        (action, GRACE, grace.correlation_id) for action in (2, 1, 0)
+    rows = changes_of("auth.group", [key])
+    assert [(row.action, row.actor_ref, row.index) for row in rows] == [
+        (action, GRACE, None) for action in ("deleted", "updated", "created")
     ]
+    assert rows[1].fields == (FieldChange("name", "Reviewers", "Certifiers"),)
     created, updated, deleted = recorded()
     assert updated["event"] == "configuration.changed"
     assert updated["actor"] == {"kind": "person", "ref": GRACE, "door": "web"}
     assert updated["subjects"] == [{"kind": "group", "ref": key}]
     assert updated["data"] == {
         "model": "auth.group",
+        "key": key,
         "action": "updated",
         "changes": {"name": ["Reviewers", "Certifiers"]},
     }

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.web.assure import anchors, entry, evidence, findings, ledger, reports, streams
+from governance.web.assure import anchors, entry, evidence, findings, history, ledger, reports, streams
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ledger/anchors/<uuid:ref>/", anchors.one, name="anchor"),
     path("ledger/anchors/<uuid:ref>/now/", anchors.keep_now, name="anchor_now"),
     path("ledger/anchors/<uuid:ref>/end/", anchors.end, name="anchor_end"),
+    path("ledger/history/<slug:kind>/<str:key>/", history.history, name="configuration_history"),
     path("ledger/streams/", streams.streams, name="streams"),
     path("ledger/streams/new/<slug:kind>/", streams.new, name="stream_new"),
     path("ledger/streams/<uuid:ref>/", streams.one, name="stream"),

@@ -11,8 +11,16 @@ from django import template
 from governance.catalog.models import AccessPolicyVersion, ApproverKind
 from governance.web.clock_words import short_length
 from governance.web.govern.filters import is_shaped
+from governance.web.roles import standing_of
 
 register = template.Library()
+
+
+@register.inclusion_tag("govern/parts/history_link.html", takes_context=True)
+def history_link(context: Any, kind: str, key: object) -> dict[str, object]:
+    """Link to the history of a piece of configuration, for those who may read it."""
+    standing = standing_of(context["request"])
+    return {"kind": kind, "key": str(key), "may_read": standing.is_security_admin or standing.is_auditor}
 
 
 @register.filter
