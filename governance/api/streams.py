@@ -17,6 +17,7 @@ from governance.api.words import MOST_ROWS
 from governance.core.errors import Invalid
 from governance.identity.models import RoleName
 from governance.ledger.queries import latest_checkpoint
+from governance.ledger.reading_log import note_fetched
 from governance.streams import actions, queries
 from governance.streams.batches import batch_from
 from governance.streams.models import Destination, DestinationKind, Shape
@@ -193,13 +194,15 @@ class LedgerStream(DoorView):
     def get(self, request: Request) -> Response:
         """Return a page of entries after a number."""
         after, limit = _whole(request, "after", -1, 2**62, -1), _whole(request, "limit", 1, MOST_ROWS, MOST_ROWS)
+        with_names = choice(request, "names", _YES_OR_NO) == "yes"
         batch = batch_from(
             after + 1,
             shape=choice(request, "shape", list(Shape.values)) or Shape.OCSF,
-            with_names=choice(request, "names", _YES_OR_NO) == "yes",
+            with_names=with_names,
             with_rows=choice(request, "rows", _YES_OR_NO) == "yes",
             limit=limit,
         )
+        note_fetched(after, with_names=with_names, actor=self.actor)
         head = latest_checkpoint()
         size = head.size if head else 0
         return Response(

@@ -5,6 +5,10 @@ LOG_HEARTBEAT = "log.heartbeat_signed"
 KEY_ROTATED = "log.key_rotated"
 KEY_RETIRED = "log.key_retired"
 SECOND_KEY_ADDED = "log.second_key_added"
+#: Somebody read the ledger: a search of its page, an entry, a script that fetches.
+LOG_SEARCHED = "log.searched"
+LOG_READ = "log.read"
+LOG_FETCHED = "log.fetched"
 #: Somebody recorded what only the sequencer may say; the entry has the digest of the attempt in its place.
 FORGERY_REFUSED = "log.forgery_refused"
 #: The rows of a governed table that a statement changed, as its triggers saw them; `ROWS` is their common beginning.

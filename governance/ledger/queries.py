@@ -58,6 +58,8 @@ class Head:
     root: bytes
     note: str
     at: datetime
+    #: The public key that signs now, where it was asked for along with the head.
+    verifier_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ def proven_entries(indexes: Collection[int], head: Head) -> Iterator[ProvenEntry
 
 def latest_checkpoint() -> Head | None:
     """Return the newest signed head, or None before the sequencer ran for the first time."""
-    return _head(Checkpoint.objects.order_by("-size").first())
+    newest = LogKey.objects.order_by("-first_size", "-id").values("verifier_key")[:1]
+    return _head(Checkpoint.objects.annotate(verifier_key=Subquery(newest)).order_by("-size").first())
 
 
 def checkpoint_at(size: int) -> Head | None:
@@ -228,7 +231,9 @@ def _named(rows: QuerySet[Entry], event: str) -> QuerySet[Entry]:
 
 
 def _head(row: Checkpoint | None) -> Head | None:
-    return None if row is None else Head(row.size, bytes(row.root), row.note, row.at)
+    if row is None:
+        return None
+    return Head(row.size, bytes(row.root), row.note, row.at, getattr(row, "verifier_key", None) or "")
 
 
 def _sealed(row: Entry) -> SealedEntry:

@@ -54,7 +54,7 @@ _VERBS = {
     **dict.fromkeys(
         ("added", "created", "opened", "issued", "inserted", "submitted", "requested", "proposed"), _CREATE
     ),
-    **dict.fromkeys(("read", "exported", "downloaded", "searched"), _READ),
+    **dict.fromkeys(("read", "exported", "downloaded", "searched", "fetched"), _READ),
     **dict.fromkeys(("changed", "updated", "saved", "approved", "denied", "verified", "delivered"), _UPDATE),
     **dict.fromkeys(("ended", "retired", "revoked", "deleted", "removed", "withdrawn"), _DELETE),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from governance.catalog.models import Entitlement
 from governance.identity.models import Person
-from governance.ledger.models import Entry
+from governance.ledger.models import Entry, Pending
 from tests.api.conftest import As
 from tests.streams.conftest import seal
 from tests.web import stories
@@ -91,3 +91,21 @@ def test_a_query_that_cannot_be_read_is_named(query: dict[str, str], audrey: Per
 
     assert answer.status_code == 422
     assert next(iter(query)) in answer.content.decode()
+
+
+def test_fetching_is_recorded_once_an_hour_for_each_reader_and_does_not_feed_itself(
+    audrey: Person, sam: Person, as_: As
+) -> None:
+    seal()
+    script = as_(audrey)
+    for _ in range(3):
+        script.get("ledger/stream/", after=0)
+    script.get("ledger/stream/", after=0, names="yes")
+    as_(sam).get("ledger/stream/")
+
+    told = Pending.objects.filter(body__event="log.fetched").order_by("id").values_list("body", flat=True)
+    assert [(one["actor"]["ref"], one["data"]["with_names"]) for one in told] == [
+        (str(audrey.ref), False),
+        (str(audrey.ref), True),
+        (str(sam.ref), False),
+    ]

@@ -21,7 +21,7 @@ from governance.catalog.policy_terms import PolicyTerms
 from governance.core.clock import now
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person
-from governance.ledger.models import Finding
+from governance.ledger.models import Finding, Pending
 from governance.lifecycle import holding
 from governance.lifecycle.brake import Reading
 from governance.lifecycle.models import Hold
@@ -251,6 +251,8 @@ CHANGES = {
     "ledger/streams/<uuid:ref>/": ADMIN,
     "applications/<slug:slug>/connector/": ADMIN,
 }
+#: Where a GET records that it was read, and writes nothing else (ADR 22).
+RECORDED = {"ledger/", "ledger/<int:index>/", "ledger/<int:index>/proof/"}
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
 MACHINES = ("api/v1/", "scim/v2/", "scim/oauth/")
 ROLES = {"employee": "ada", "owner": "linus", "security_admin": "sam", "auditor": "audrey"}
@@ -376,6 +378,8 @@ def _lets_in_who_may(route: str, address: str, role: str, client: Client) -> Non
         may = CHANGES.get(route, allowed) if method == "post" else allowed
         if role not in may:
             assert getattr(client, method)(address).status_code == 403, (route, role, method)
+        elif method == "get" and route in RECORDED:
+            assert _writes_only_that_it_was_read(client, address) < 500, (route, role)
         elif method == "get":
             assert _read_only(client, address) < 500, (route, role)
 
@@ -386,6 +390,28 @@ def _has_no_other_methods(route: str, address: str, admin: Client) -> None:
         with transaction.atomic():
             assert getattr(admin, method)(address).status_code in (404, 405), (route, method)
             transaction.set_rollback(True)
+
+
+def _writes_only_that_it_was_read(client: Client, address: str) -> int:
+    """Read a page whose reading is recorded, and return the status: no table but the ledger's outbox has changed."""
+    tables = [table for table in connection.introspection.table_names() if table != "ledger_pending"]
+    asked = ", ".join(f"pg_stat_get_xact_tuples_{what}(%s::regclass)" for what in ("inserted", "updated", "deleted"))
+    with transaction.atomic(), connection.cursor() as cursor:
+
+        def changed() -> list[tuple[int, ...]]:
+            found = []
+            for table in tables:
+                cursor.execute(f"SELECT {asked}", [table] * 3)
+                found.append(cursor.fetchone())
+            return found
+
+        before, last = changed(), Pending.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        status: int = client.get(address).status_code
+        assert changed() == before
+        events = set(Pending.objects.filter(id__gt=last).values_list("body__event", flat=True))
+        assert events <= {"log.searched", "log.read"}
+        transaction.set_rollback(True)
+    return status
 
 
 def _read_only(client: Client, address: str) -> int:

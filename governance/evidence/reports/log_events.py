@@ -127,7 +127,16 @@ POLICY_CHANGES = _report(
 EVIDENCE_ACCESS = _report(
     "R22",
     "Evidence access",
-    "Every bundle that was asked for, built, or downloaded in the window, from the ledger.",
-    ("evidence.requested", "evidence.retried", "evidence.exported", "evidence.failed", "evidence.downloaded"),
+    "Every bundle that was asked for, built, or downloaded in the window, and every reading of the ledger itself.",
+    (
+        "evidence.requested",
+        "evidence.retried",
+        "evidence.exported",
+        "evidence.failed",
+        "evidence.downloaded",
+        "log.searched",
+        "log.read",
+        "log.fetched",
+    ),
     exceptions=(("failed", "A bundle that could not be built.", "said.event = 'evidence.failed'"),),
 )

@@ -15,7 +15,9 @@ from governance.anchors.queries import receipts_over
 from governance.identity.models import RoleName
 from governance.ledger import queries
 from governance.ledger.queries import SealedEntry
+from governance.ledger.reading_log import note_opened
 from governance.ledger.recording import Subject
+from governance.web.actor import actor_of
 from governance.web.assure.keys import signing_key
 from governance.web.govern.lines import Line, Names, line_of, names_for
 from governance.web.roles import needs
@@ -80,6 +82,7 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
     """Show one entry with its body, what it commits to, what happened with it, its proof and its anchors."""
     found, others, has_more = queries.entry_and_beside(index, SHOWN_BESIDE)
     said = found.entry
+    note_opened(index, actor=actor_of(request))
     names = names_for([said, *others])
     context = {
         "page": "ledger",
@@ -97,7 +100,7 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
         "receipts": receipts_over(index),
         "head": found.head,
         "root": base64.b64encode(found.head.root).decode(),
-        **signing_key(),
+        **signing_key(found.head),
     }
     return render(request, "assure/entry.html", context)
 
@@ -107,6 +110,7 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
 def proof(request: HttpRequest, index: int) -> HttpResponse:
     """Answer with the proof of one entry as a file that verifies offline."""
     found = queries.entry(index)
+    note_opened(index, actor=actor_of(request), as_file=True)
     response = HttpResponse(found.proof_file, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="entry-{index}.tlog-proof"'
     return response

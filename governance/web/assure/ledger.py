@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from django import forms
@@ -14,7 +15,9 @@ from django.views.decorators.http import require_GET
 from governance.core.clock import now
 from governance.identity.models import RoleName
 from governance.ledger import queries
+from governance.ledger.reading_log import note_search
 from governance.ledger.recording import Subject
+from governance.web.actor import actor_of
 from governance.web.assure.keys import signing_key
 from governance.web.assure.naming import person_named, subject_named, suggestions
 from governance.web.govern.lines import SENTENCES, lines_of
@@ -22,6 +25,9 @@ from governance.web.govern.pages import end_of_day, show, start_of_day, whole_nu
 from governance.web.roles import needs
 
 READERS = (RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
+_REFERENCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+#: References as the ledger has them. Whatever else somebody types after a kind may be a name.
+_KEY = re.compile(r"[0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOUNS = sorted({event.partition(".")[0] for event in SENTENCES})
 
 
@@ -52,6 +58,14 @@ class LedgerForm(forms.Form):
         person = person_named(text) if text else None
         return str(person.ref) if person else text
 
+    def asked(self) -> dict[str, str]:
+        """Return what is asked for as the ledger may keep it: references in place of what was typed."""
+        about, by = self.read("about"), self.read("by")
+        given = {name: str(self.read(name) or "") for name in ("event", "since", "until", "chain", "transaction")}
+        given["about"] = f"{about.kind}:{about.ref if _KEY.fullmatch(about.ref) else 'other words'}" if about else ""
+        given["by"] = (by if _REFERENCE.fullmatch(by) else "other words") if by else ""
+        return {name: text for name, text in given.items() if text}
+
     def read(self, name: str) -> Any:
         """Return a field that was read, or nothing."""
         return getattr(self, "cleaned_data", {}).get(name)
@@ -79,6 +93,8 @@ def ledger(request: HttpRequest) -> HttpResponse:
             before=before if before >= 0 else None,
         )
     )
+    if not form.errors and before < 0:
+        note_search(form.asked(), actor=actor_of(request))
     context = {
         "page": "ledger",
         "form": form,
@@ -103,4 +119,4 @@ def known(request: HttpRequest) -> HttpResponse:
 
 def _signed(head: queries.Head | None) -> dict[str, Any]:
     root = base64.b64encode(head.root).decode() if head else ""
-    return {"head": head, "root": root, **signing_key()}
+    return {"head": head, "root": root, **signing_key(head)}

@@ -14,7 +14,7 @@ from governance.catalog.models import Entitlement
 from governance.core.clock import now
 from governance.identity.models import Person
 from governance.ledger import queries
-from governance.ledger.models import Disclosure, Entry
+from governance.ledger.models import Disclosure, Entry, Pending
 from governance.ledger.notes import Signer
 from governance.web.govern.lines import SENTENCES
 from tests import cast
@@ -302,3 +302,66 @@ def test_nothing_is_offered_for_nothing(query: str, audrey: Person, signed_in: S
 
 def test_who_may_not_read_the_ledger_is_offered_no_names(ada: Person, signed_in: SignedIn) -> None:
     assert signed_in(ada).get("/ledger/known/?about=lovel").status_code == 403
+
+
+def last_read() -> tuple[str, dict[str, object], str]:
+    body = Pending.objects.latest("id").body
+    return body["event"], body["data"], body["actor"]["ref"]
+
+
+def test_a_search_is_recorded_by_what_was_asked_and_not_by_words(
+    ada: Person, audrey: Person, seal: Seal, signed_in: SignedIn
+) -> None:
+    seal()
+    client = signed_in(audrey)
+
+    client.get("/ledger/?about=Ada Lovelace&by=Some Name&event=grant&since=2026-01-01")
+
+    asked = {"about": f"person:{ada.ref}", "by": "other words", "event": "grant", "since": "2026-01-01"}
+    assert last_read() == ("log.searched", asked, str(audrey.ref))
+
+
+@pytest.mark.parametrize("typed", ["note:Ada.Lovelace", "person:ada@halden.example"])
+def test_what_is_typed_after_a_kind_is_kept_only_when_it_is_a_reference(
+    typed: str, audrey: Person, seal: Seal, signed_in: SignedIn
+) -> None:
+    seal()
+
+    signed_in(audrey).get(f"/ledger/?about={typed}")
+
+    assert last_read()[1] == {"about": f"{typed.partition(':')[0]}:other words"}
+
+
+def test_going_on_with_a_search_and_a_search_that_was_refused_record_nothing(
+    audrey: Person, seal: Seal, signed_in: SignedIn
+) -> None:
+    seal()
+    client = signed_in(audrey)
+
+    client.get("/ledger/?before=3")
+    client.get("/ledger/?since=soon")
+
+    assert not Pending.objects.filter(body__event="log.searched").exists()
+
+
+def test_opening_an_entry_and_taking_its_proof_are_recorded(audrey: Person, seal: Seal, signed_in: SignedIn) -> None:
+    seal()
+    client = signed_in(audrey)
+
+    client.get("/ledger/0/")
+    opened = last_read()
+    client.get("/ledger/0/proof/")
+
+    assert opened == ("log.read", {"index": 0}, str(audrey.ref))
+    assert last_read() == ("log.read", {"index": 0, "as_file": True}, str(audrey.ref))
+
+
+def test_what_is_not_there_or_not_allowed_is_not_recorded_as_read(
+    ada: Person, audrey: Person, seal: Seal, signed_in: SignedIn
+) -> None:
+    seal()
+
+    signed_in(audrey).get("/ledger/999999/")
+    signed_in(ada).get("/ledger/0/")
+
+    assert not Pending.objects.filter(body__event="log.read").exists()
