@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet, Subquery
+from django.db.models import Q, QuerySet, Subquery
 
 from governance.core.errors import NotFound
 from governance.ledger.events import KEY_ROTATED
@@ -91,8 +91,11 @@ def entries(
     """Return a page of entries, newest first; filters are joined by *and*, and each may be left out.
 
     `event` is a whole event or its noun (`grant`). `transaction` asks for what one commit made true: the entries of its
-    actions and the rows that they changed (`rows.…`). `since` is included, `until` is not. `before` is the index that
-    the page starts below: pages stay as they were while the ledger grows.
+    actions and the rows that they changed (`rows.…`). `since` is included, `until` is not. `before` is the index of the
+    last entry of the page before this one: pages stay as they were while the ledger grows.
+
+    Within a time range entries are in the order of their time, which differs from that of their numbers by seconds:
+    PostgreSQL then walks the index of times from the end of the range, and not the whole ledger backwards.
     """
     rows = _named(Entry.objects.all(), event)
     wanted: dict[str, object] = {
@@ -107,11 +110,20 @@ def entries(
         rows = rows.filter(at__gte=since)
     if until is not None:
         rows = rows.filter(at__lt=until)
+    order = ("-index",) if since is None and until is None else ("-at", "-index")
     if before is not None:
-        rows = rows.filter(index__lt=before)
+        rows = rows.filter(_after_edge(before, by_time="-at" in order))
     limit = max(1, min(limit, MAX_PAGE))
-    found = [_sealed(row) for row in rows.order_by("-index")[: limit + 1]]
+    found = [_sealed(row) for row in rows.order_by(*order)[: limit + 1]]
     return Page(tuple(found[:limit]), found[limit - 1].index if len(found) > limit else None)
+
+
+def _after_edge(before: int, *, by_time: bool) -> Q:
+    """Return what comes after the entry `before` in the order of a page."""
+    edge = Entry.objects.filter(index=before).values_list("at", flat=True).first() if by_time else None
+    if edge is None:
+        return Q(index__lt=before)
+    return Q(at__lte=edge) & (Q(at__lt=edge) | Q(index__lt=before))
 
 
 def sealed_entries(start: int, end: int, *, events: Collection[str]) -> list[SealedEntry]:

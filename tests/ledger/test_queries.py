@@ -220,3 +220,26 @@ def test_proof_files_are_read_back(many: bytes) -> None:
 
     assert (parsed.entry, parsed.path, parsed.checkpoint) == (699, list(proven.path), head.note)
     assert base64.b64encode(many).decode() in parsed.checkpoint
+
+
+def test_pages_of_a_time_range_go_by_time_and_lose_nothing(signer: Signer, grace: Actor) -> None:
+    noon = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    # Recorded in an order that is not that of their time, some at the same instant.
+    minutes = [5, 3, 3, 9, 1, 7, 3, 0, 8, 2]
+    record_many(
+        Record("thing.noted", grace, [Subject("person", ADA)], {"minute": one}, at=noon + timedelta(minutes=one))
+        for one in minutes
+    )
+    seal_everything(signer=signer)
+
+    seen: list[queries.SealedEntry] = []
+    before = None
+    while True:
+        page = queries.entries(since=noon, until=noon + timedelta(minutes=9), before=before, limit=2)
+        seen += page.entries
+        before = page.before
+        if before is None:
+            break
+
+    assert [one.data["minute"] for one in seen] == [8, 7, 5, 3, 3, 3, 2, 1, 0]
+    assert len({one.index for one in seen}) == 9
