@@ -53,6 +53,11 @@ class Preview:
     ended: int
     closing: int
 
+    @property
+    def sources_with_a_gap(self) -> int:
+        """Return how many applications have at least one hole in their coverage."""
+        return len({gap.application for gap in self.gaps if gap.code != "not_built"})
+
 
 @dataclass(frozen=True, slots=True)
 class MappedControl:

@@ -72,10 +72,15 @@ def _look(
     except Invalid as error:
         add_errors(form, error)
         return
-    rows = [[row[name] for name in found.header] for row in seen.rows]
+    # What to look at stands beside the ordinal, and long references at the end; the CSV keeps its own order.
+    first, last_of_all = ("row_no", "exceptions"), ("person_ref", "row_id")
+    between = [name for name in found.header if name not in (*first, *last_of_all)]
+    names = [*first, *between, *(name for name in last_of_all if name in found.header)]
+    rows = [[row[name] for name in names] for row in seen.rows]
     last = int(seen.rows[-1]["row_no"]) if seen.rows and not taken and len(seen.rows) == SHOWN else None
     context |= {
         "look": seen,
+        "names": names,
         "rows": rows,
         "taken": taken,
         "after": after,
