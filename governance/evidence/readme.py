@@ -20,6 +20,9 @@ Any Python from 3.9 on, nothing to install, no network:
 
 Exit code 0: everything holds. 1: something does not, and the first such record is named. 2: it could not look.
 
+Without Python: open verify/verify.html in a browser, from your disk, and give it the file as downloaded. It makes the
+same checks, asks nobody, and says the same.
+
 KEY is the log's verifier key, its fingerprint, or a file with either. Take it from outside this bundle: the engagement
 letter, paper, an earlier year. Without --key the key of the bundle itself is used (ledger/log_key.txt is only
 informative), which shows that the bundle is whole, not who made it.

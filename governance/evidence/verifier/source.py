@@ -8,6 +8,8 @@ from pathlib import Path
 from governance.evidence.verifier import checking, container
 from governance.ledger import standalone
 
+#: The same checks for a browser: one file that works from a disk, without network.
+VERIFY_PAGE = Path(__file__).with_name("verify.html")
 _BEGIN, _END = "# >>> ", "# <<<\n"
 _FUTURE = "from __future__ import annotations\n"
 
