@@ -21,7 +21,7 @@ PLAIN_FIELDS = (
     models.IntegerField,
     models.UUIDField,
 )
-#: Columns of these kinds have no form in the canonical subset of JSON, or could hold anything; see docs/ledger.md.
+#: Columns of these kinds have no form in the canonical subset of JSON, or could hold anything: docs/ledger-format.md.
 CLOSED_FIELDS = (models.BinaryField, models.DecimalField, models.FloatField, models.JSONField)
 
 

@@ -33,7 +33,7 @@ class Pending(models.Model):
 class Captured(models.Model):
     """Rows of one governed table that one statement changed, as its trigger saw them: the other half of the outbox.
 
-    Written by nothing but the triggers of migration 0005. `rows` are elements {key, old, new}; see docs/ledger.md.
+    Written by nothing but the triggers of migration 0005. `rows` are elements {key, old, new}: docs/ledger-format.md.
     """
 
     id = models.BigIntegerField(primary_key=True, db_default=_NEXT_OF_THE_OUTBOX)

@@ -23,7 +23,7 @@ from governance.ledger.commitments import commitment
 
 #: Bytes of one entry. An entry bundle of C2SP tlog-tiles could not carry 65,536.
 MAX_BODY_BYTES = 60_000
-#: The version of the body's shape; see docs/ledger.md. The sequencer adds the member `transaction`.
+#: The version of the body's shape; see docs/ledger-format.md. The sequencer adds the member `transaction`.
 BODY_VERSION = 2
 _BYTES_OF_TRANSACTION = len(',"transaction":"18446744073709551615"')
 

@@ -2,7 +2,7 @@
 
 Evidence ships this module word for word inside `verify.py`. It shares no code with the part that writes, and it reads
 Python 3.8 and newer. Everything that does not hold raises `Unverified` with a sentence.
-Formats: RFC 8785, RFC 6962, RFC 8032, c2sp.org/signed-note, /tlog-checkpoint, /tlog-proof; docs/ledger.md.
+Formats: RFC 8785, RFC 6962, RFC 8032, c2sp.org/signed-note, /tlog-checkpoint, /tlog-proof; docs/ledger-format.md.
 """
 
 # ruff: noqa: UP006, UP031, UP035 -- an auditor's Python may be as old as 3.8.
@@ -25,7 +25,7 @@ class Unverified(Exception):
 
 
 def read_canonical(text: str) -> Any:
-    """Return what the text says, or raise when it is not canonical JSON (RFC 8785, the subset of docs/ledger.md)."""
+    """Return what the text says, or raise when it is not canonical JSON (RFC 8785, the subset of the format)."""
     try:
         value = json.loads(
             text,

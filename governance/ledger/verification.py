@@ -1,7 +1,7 @@
 """The inner check: everything that is stored against what was signed, from one consistent view of the database.
 
 It reads the tables itself and checks with `standalone` only, which shares no code with the part that writes.
-What it cannot see is in docs/ledger.md: a log that was cut or rewritten together with its heads by someone who holds
+What it cannot see is in docs/security.md: a log that was cut or rewritten together with its heads by someone who holds
 the key. That needs a checkpoint kept elsewhere (`anchor`).
 """
 

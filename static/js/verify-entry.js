@@ -1,5 +1,5 @@
 // "Verify this now" on the page of an entry: what the entry says, up to the signature by a key that the reader brings.
-// Only WebCrypto and what is shown on the page; nothing is sent anywhere. See docs/ledger.md, "The tree" and "Heads".
+// Only WebCrypto and what is shown on the page; nothing is sent anywhere. See docs/ledger-format.md, "The tree" and "Heads".
 
 const bytesOf = (text) => new TextEncoder().encode(text);
 const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", joined(parts)));

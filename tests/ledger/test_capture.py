@@ -272,7 +272,7 @@ def test_personal_columns_are_committed_to_with_the_secret_of_their_person(ada: 
 
 
 def commitment(secret: bytes, place: str, text: str) -> str:
-    """As docs/ledger.md says it."""
+    """As docs/ledger-format.md says it."""
     digest = hashlib.sha256(secret + f"{place}={text}".encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
