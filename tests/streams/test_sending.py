@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import multiprocessing
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +15,7 @@ import pytest
 import time_machine
 from django.db import connection, connections, transaction
 
+from governance.config.processes import wait_until
 from governance.ledger.models import Entry
 from governance.ledger.recording import Subject, record
 from governance.streams import actions, queries, sending
@@ -245,6 +247,30 @@ def test_two_senders_at_once_send_once(listener: Listener) -> None:
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", [sending._LOCK_SPACE]
         )
         assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_that_is_killed_gives_its_place_back_and_loses_nothing(listener: Listener) -> None:
+    add(listener, from_the_start=True)
+    with transaction.atomic():
+        record("thing.noted", actor=TESTING, subjects=[Subject("thing", "1")])
+    seal()
+    has_arrived, may_go_on = threading.Event(), threading.Event()
+    listener.on_post = lambda: (has_arrived.set(), may_go_on.wait(20))  # type: ignore[assignment]
+    connections.close_all()
+    worker = multiprocessing.get_context("fork").Process(target=send_due)
+    worker.start()
+    assert has_arrived.wait(20)
+
+    worker.kill()
+    worker.join()
+    may_go_on.set()
+
+    assert worker.exitcode == -9
+    assert wait_until(lambda: send_due() == Entry.objects.count(), timeout_seconds=20)
+    killed, again = (json.loads(body) for _, body in listener.arrived)
+    assert (killed["from"], killed["to"]) == (again["from"], again["to"]) == (0, Entry.objects.count())
+    assert listener.arrived[0][0]["webhook-id"] == listener.arrived[1][0]["webhook-id"]
 
 
 def test_a_cursor_that_somebody_moved_is_not_moved_back(listener: Listener, grow: Grow) -> None:
