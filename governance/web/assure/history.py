@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -35,6 +35,8 @@ from governance.web.roles import needs
 READERS = (RoleName.SECURITY_ADMIN, RoleName.AUDITOR)
 #: Changes shown at most; the ledger has the rest.
 MOST = 200
+#: The key of what there is one of.
+ALL = "all"
 Found = Iterable[tuple[int, object]]
 
 
@@ -119,7 +121,7 @@ KINDS: dict[str, Kind] = {
     "risk": Kind(
         "catalog.riskweights",
         "Weights of risk",
-        lambda key: RiskWeights.objects.values_list("pk", "number") if key == "all" else [],
+        lambda key: RiskWeights.objects.values_list("pk", "number") if key == ALL else [],
         "risk",
         takes_key=False,
         is_versioned=True,
@@ -127,7 +129,7 @@ KINDS: dict[str, Kind] = {
     "limits": Kind(
         "lifecycle.sourcebrake",
         "Limits of sources",
-        lambda key: SourceBrake.objects.values_list("pk", "source") if key == "all" else [],
+        lambda key: SourceBrake.objects.values_list("pk", "source") if key == ALL else [],
         "hold_limits",
         takes_key=False,
     ),
@@ -170,7 +172,8 @@ def history(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """Show what was changed of one piece of configuration, newest first."""
     of = KINDS.get(kind)
     rows = {str(pk): str(name) for pk, name in of.rows(key)} if of else {}
-    if of is None or not rows:
+    is_there = bool(rows) or (of is not None and not of.takes_key and key == ALL)
+    if of is None or not is_there:
         raise NotFound("There is no such configuration.")
     changes = changes_of(of.model, rows, limit=MOST)
     shown = shown_changes(of, changes, rows)
@@ -189,7 +192,7 @@ def shown_changes(kind: Kind, changes: Iterable[Change], rows: Mapping[str, str]
     """Return changes with names of people and fields, newest first. One statement."""
     found = list(changes)
     actors = names_by_ref({one.actor_ref for one in found if one.actor_kind == ActorKind.PERSON})
-    fields = compared(found) if kind.is_versioned else [one.fields for one in found]
+    fields = compared(found, list(rows)) if kind.is_versioned else [one.fields for one in found]
     labels = {
         one.name: str(getattr(one, "verbose_name", one.name)) for one in apps.get_model(kind.model)._meta.get_fields()
     }
@@ -199,20 +202,27 @@ def shown_changes(kind: Kind, changes: Iterable[Change], rows: Mapping[str, str]
     ]
 
 
-def compared(changes: list[Change]) -> list[tuple[FieldChange, ...]]:
-    """Return for each version what it says otherwise than the one before. Versions are rows, each made once."""
-    before: dict[str, str | None] = {}
-    said: list[tuple[FieldChange, ...]] = []
-    for change in reversed(changes):
-        said.append(
-            tuple(
-                FieldChange(one.name, before.get(one.name), one.after)
-                for one in change.fields
-                if one.name not in _OF_THE_VERSION and before.get(one.name) != one.after
-            )
-        )
-        before |= {one.name: one.after for one in change.fields}
-    return said[::-1]
+def compared(changes: Sequence[Change], versions: Collection[str]) -> list[tuple[FieldChange, ...]]:
+    """Return for each version what it says otherwise than the one before; `versions` are the keys of all there are.
+
+    Versions are rows, each made once. One that was loaded in bulk is not in the history: what follows it is compared
+    with nothing, and says so.
+    """
+    keys = sorted(versions, key=int)
+    earlier = dict(zip(keys[1:], keys, strict=False))
+    said = {one.object_pk: {field.name: field.after for field in one.fields} for one in changes}
+    return [tuple(_differences(one, earlier.get(one.object_pk), said)) for one in changes]
+
+
+def _differences(
+    change: Change, earlier: str | None, said: Mapping[str, Mapping[str, str | None]]
+) -> Iterator[FieldChange]:
+    is_known = earlier is None or earlier in said
+    before = said.get(earlier or "", {})
+    for one in change.fields:
+        if one.name in _OF_THE_VERSION or (is_known and before.get(one.name) == one.after):
+            continue
+        yield FieldChange(one.name, before.get(one.name) if is_known else "(not noted)", one.after)
 
 
 #: What differs between any two versions and says nothing.

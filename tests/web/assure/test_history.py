@@ -15,11 +15,12 @@ from governance.catalog.policy_terms import PolicyTerms
 from governance.core.actor import acting_as
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person
+from governance.ledger.configuration_history import changes_of
 from governance.ledger.models import Entry
 from governance.notices import webhooks
 from governance.streams import actions as streams
 from governance.streams.actions import Wanted
-from governance.web.assure.history import KINDS
+from governance.web.assure.history import KINDS, compared
 from tests.cast import TESTING, acting
 from tests.web.conftest import Open, SignedIn
 from tests.web.govern.test_browser import PHONE, findings
@@ -62,6 +63,21 @@ def test_versions_are_compared_with_the_one_before(audrey: Person, signed_in: Si
     assert "Stages" in oldest
 
 
+def test_a_version_after_one_that_was_loaded_in_bulk_claims_no_comparison(audrey: Person, signed_in: SignedIn) -> None:
+    first = policies.save_policy("Standard", PolicyTerms(("owner",)), slug="standard", actor=TESTING)
+    policies.save_policy("Standard", PolicyTerms(("owner",), requires_ticket=True), slug="standard", actor=TESTING)
+    changes = changes_of("catalog.accesspolicyversion", [str(first.pk), str(first.pk + 1)])
+    newest = [one for one in changes if one.object_pk != str(first.pk)]
+
+    (fields,) = compared(newest, [one.object_pk for one in changes])
+
+    assert len(changes) == 2
+    assert {one.before for one in fields} == {"(not noted)"}
+    assert [one.name for one in compared(changes, [one.object_pk for one in changes])[0] if one.after == "True"] == [
+        "requires_ticket"
+    ]
+
+
 def test_everything_that_is_edited_by_hand_has_a_history_and_its_page_leads_there(
     sam: Person, analyst: Entitlement, signed_in: SignedIn
 ) -> None:
@@ -90,6 +106,14 @@ def test_everything_that_is_edited_by_hand_has_a_history_and_its_page_leads_ther
 @pytest.mark.parametrize("path", ["nothing/x", "policy/none", "webhook/99", "webhook/x", "anchor/x", "risk/some"])
 def test_what_is_not_there_is_not_found(path: str, audrey: Person, signed_in: SignedIn) -> None:
     assert signed_in(audrey).get(f"/ledger/history/{path}/").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["risk/all", "limits/all"])
+def test_what_is_as_it_was_shipped_has_an_empty_history(path: str, audrey: Person, signed_in: SignedIn) -> None:
+    answer = signed_in(audrey).get(f"/ledger/history/{path}/")
+
+    assert answer.status_code == 200
+    assert "No change is noted here" in answer.content.decode()
 
 
 def test_an_owner_reads_no_history(linus: Person, analyst: Entitlement, signed_in: SignedIn) -> None:
