@@ -81,6 +81,7 @@ def _set(said: object, question: Question) -> bytes:
             ignore_system_fonts=True,
             sys_inputs={"said": json.dumps(said)},
             pdf_standards=["a-2b"],
-            timestamp=question.known_at,
+            # Typst knows whole seconds.
+            timestamp=question.known_at.replace(microsecond=0),
         )
     return bytes(made)

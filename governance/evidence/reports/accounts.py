@@ -8,6 +8,8 @@ from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, in
 #: PCI DSS 8.2.6 speaks of 90 days.
 DORMANT_DAYS = 90
 
+_TELLING = """
+telling AS (SELECT DISTINCT application_id FROM provisioning_account WHERE last_used_at IS NOT NULL)"""
 _DORMANT = f"coalesce(used.at, login.first_seen_at) <= %(as_of)s - make_interval(days => {DORMANT_DAYS})"
 _EXCEPTIONS = exceptions_sql(
     ("dormant", f"used.is_told AND {_DORMANT}"),
@@ -17,7 +19,9 @@ _EXCEPTIONS = exceptions_sql(
     ("shared", "login.kind = 'shared'"),
 )
 
-BODY = f"""{parts.with_parts(parts.PERSON_REVISION, parts.PROFILE, parts.SEEN, parts.support("account"))}
+BODY = f"""{
+    parts.with_parts(parts.PERSON_REVISION, parts.PROFILE, parts.SEEN, parts.OWNERS, _TELLING, parts.support("account"))
+}
 SELECT
     'account:' || login.id AS row_id, application.slug AS application, application.name AS application_name,
     login.user_name AS account, login.kind AS account_kind,
@@ -32,11 +36,12 @@ FROM provisioning_account AS login
 JOIN catalog_application AS application ON application.id = login.application_id
 LEFT JOIN identity_person AS person ON person.id = login.person_id
 LEFT JOIN profile ON profile.person_id = login.person_id
+LEFT JOIN telling ON telling.application_id = login.application_id
+LEFT JOIN owner ON owner.application_id = login.application_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN login.last_used_at <= %(as_of)s THEN login.last_used_at END AS at,
         -- An application tells of use when it ever did.
-        EXISTS (SELECT FROM provisioning_account AS other
-            WHERE other.application_id = login.application_id AND other.last_used_at IS NOT NULL)
+        telling.application_id IS NOT NULL
         AND (login.last_used_at IS NULL OR login.last_used_at <= %(as_of)s) AS is_told
 ) AS used
 LEFT JOIN LATERAL (
@@ -45,11 +50,6 @@ LEFT JOIN LATERAL (
     WHERE seen.account_id = login.id AND seen.first_seen_at <= %(as_of)s
         AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
 ) AS roles ON true
-LEFT JOIN LATERAL (
-    SELECT string_agg(answers.display_name || ' [' || answers.ref || ']', '; ' ORDER BY answers.ref) AS names
-    FROM catalog_applicationowner AS owner JOIN identity_person AS answers ON answers.id = owner.person_id
-    WHERE owner.application_id = application.id AND owner.since <= %(known_at)s AND answers.status = 'active'
-) AS owner ON true
 LEFT JOIN account_support ON account_support.ref = login.id::text
 WHERE login.first_seen_at <= %(as_of)s
     AND (login.gone_at IS NULL OR login.gone_at > %(as_of)s OR login.gone_at > %(known_at)s)

@@ -40,31 +40,36 @@ _ORDERS = """
     JOIN provisioning_operation AS ordered ON ordered.id = failed.ref::bigint
     LEFT JOIN settled ON settled.ref = failed.ref"""
 
-#: What was seen and no grant covered, from when it was first seen without one until it was gone or granted.
-_DRIFT = """
-    SELECT
-        'seen without grant', 'holding:' || seen.id, account.person_id, account.application_id, seen.entitlement_id,
-        NULL, NULL::bigint, drifted.since, NULL, drifted.until,
-        CASE WHEN drifted.until IS NULL THEN NULL WHEN drifted.until = seen.gone_at THEN 'seen gone' ELSE 'granted' END,
-        NULL, NULL, NULL::bigint, NULL::bigint
+#: What was seen, since when no grant covered it: the latest stretch, after the last grant that ended while it was seen;
+#: until it was seen gone or granted.
+_BARE = """
+bare AS (
+    SELECT seen.id, seen.entitlement_id, seen.gone_at, account.person_id, account.application_id,
+        greatest(seen.first_seen_at, max(cover.ends_at) FILTER (
+            WHERE cover.ends_at > seen.first_seen_at AND cover.starts_at <= seen.first_seen_at)) AS since
     FROM seen
     JOIN provisioning_account AS account ON account.id = seen.account_id
-    CROSS JOIN LATERAL (
-        -- The latest stretch without a covering grant: after the last grant that ended while it was seen.
-        SELECT greatest(seen.first_seen_at, max(known.ends_at) FILTER (WHERE known.ends_at > seen.first_seen_at
-            AND known.starts_at <= seen.first_seen_at)) AS since
-        FROM access_grant AS given JOIN known ON known.grant_id = given.id
-        WHERE given.person_id = account.person_id AND given.entitlement_id = seen.entitlement_id
-            AND known.starts_at < known.ends_at
-    ) AS bare
-    CROSS JOIN LATERAL (
-        SELECT bare.since, least(seen.gone_at, (
-            SELECT min(known.starts_at) FROM access_grant AS given JOIN known ON known.grant_id = given.id
-            WHERE given.person_id = account.person_id AND given.entitlement_id = seen.entitlement_id
-                AND known.starts_at < known.ends_at AND known.starts_at > bare.since
-        )) AS until
-    ) AS drifted
-    WHERE drifted.since <= %(known_at)s AND (drifted.until IS NULL OR drifted.until > drifted.since)"""
+    LEFT JOIN cover ON cover.person_id = account.person_id AND cover.entitlement_id = seen.entitlement_id
+    GROUP BY seen.id, seen.entitlement_id, seen.first_seen_at, seen.gone_at, account.person_id, account.application_id
+),
+drifted AS (
+    SELECT bare.id, bare.person_id, bare.application_id, bare.entitlement_id, bare.since, bare.gone_at,
+        least(bare.gone_at, min(cover.starts_at) FILTER (WHERE cover.starts_at > bare.since)) AS until
+    FROM bare
+    LEFT JOIN cover ON cover.person_id = bare.person_id AND cover.entitlement_id = bare.entitlement_id
+    WHERE bare.since <= %(known_at)s
+    GROUP BY bare.id, bare.person_id, bare.application_id, bare.entitlement_id, bare.since, bare.gone_at
+)"""
+
+_DRIFT = """
+    SELECT
+        'seen without grant', 'holding:' || drifted.id, drifted.person_id, drifted.application_id,
+        drifted.entitlement_id, NULL, NULL::bigint, drifted.since, NULL, drifted.until,
+        CASE WHEN drifted.until IS NULL THEN NULL WHEN drifted.until = drifted.gone_at THEN 'seen gone'
+            ELSE 'granted' END,
+        NULL, NULL, NULL::bigint, NULL::bigint
+    FROM drifted
+    WHERE drifted.until IS NULL OR drifted.until > drifted.since"""
 
 _UNTIL = "coalesce(item.resolved_at, %(known_at)s)"
 _EXCEPTIONS = exceptions_sql(
@@ -77,10 +82,12 @@ BODY = f"""{
     parts.with_parts(
         parts.GRANT_REVISION,
         parts.KNOWN,
+        parts.COVER,
         parts.PERSON_REVISION,
         parts.PROFILE,
         parts.SEEN,
         _FAILED,
+        _BARE,
     )
 }
 SELECT

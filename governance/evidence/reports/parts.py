@@ -55,6 +55,15 @@ known AS (
     ORDER BY revision.grant_id, revision.number DESC
 )"""
 
+#: The same by who has what, to be joined and not looked up: a look at a part for each row reads all of it each time.
+COVER = """
+cover AS (
+    SELECT held.id AS grant_id, held.person_id, held.entitlement_id, held.application_id, held.cause,
+        known.starts_at, known.ends_at
+    FROM known JOIN access_grant AS held ON held.id = known.grant_id
+    WHERE known.starts_at < known.ends_at
+)"""
+
 #: Every revision of every person that was known at the cut.
 PERSON_REVISION = f"""{_late("person")},
 person_revision AS (
@@ -126,6 +135,18 @@ seen AS NOT MATERIALIZED (
         CASE WHEN holding.gone_at <= %(known_at)s THEN holding.gone_at END AS gone_at
     FROM provisioning_holding AS holding
     WHERE holding.first_seen_at <= %(known_at)s
+)"""
+
+
+#: Who answers for each application, by what was known; those at work only.
+OWNERS = """
+owner AS (
+    SELECT answers.application_id,
+        string_agg(person.display_name || ' [' || person.ref || ']', '; ' ORDER BY person.ref) AS names
+    FROM catalog_applicationowner AS answers
+    JOIN identity_person AS person ON person.id = answers.person_id
+    WHERE answers.since <= %(known_at)s AND person.status = 'active'
+    GROUP BY answers.application_id
 )"""
 
 

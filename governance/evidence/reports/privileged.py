@@ -5,7 +5,7 @@ Both hold the administrators of Gatehouse itself, whose roles are in the ledger.
 
 from __future__ import annotations
 
-from governance.evidence.reports import access_changes, access_population
+from governance.evidence.reports import access_changes, access_population, parts
 from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, instant, text
 
 #: Roles in Gatehouse that open more than one's own.
@@ -34,14 +34,12 @@ _R07_EXCEPTIONS = exceptions_sql(
     ("no_owner", "owner.names IS NULL"),
 )
 
-_OWNERS = """
-LEFT JOIN LATERAL (
-    SELECT string_agg(person.display_name || ' [' || person.ref || ']', '; ' ORDER BY person.ref) AS names
-    FROM catalog_applicationowner AS owner
-    JOIN catalog_application AS application ON application.id = owner.application_id
-    JOIN identity_person AS person ON person.id = owner.person_id
-    WHERE application.slug = every.application AND owner.since <= %(known_at)s
-) AS owner ON true"""
+_USED = """
+used AS (
+    SELECT account.application_id, account.user_name, max(account.last_used_at) AS last_used_at
+    FROM provisioning_account AS account WHERE account.last_used_at <= %(known_at)s
+    GROUP BY account.application_id, account.user_name
+)"""
 
 PRIVILEGED = Report(
     id="R07",
@@ -78,7 +76,8 @@ PRIVILEGED = Report(
         text("grant_id", "Number of the grant; its ledger entries have it as subject."),
         *SUPPORT,
     ),
-    body=f"""SELECT
+    body=f"""{parts.with_parts(parts.OWNERS, _USED)}
+SELECT
     every.row_id, every.source, every.person_ref, every.person_name, every.user_name, every.department,
     every.application, every.entitlement,
     CASE WHEN every.ends_at IS NULL THEN 'standing' ELSE 'temporary' END AS standing, every.cause,
@@ -90,12 +89,9 @@ LEFT JOIN access_grant AS held ON held.id = every.grant_id::bigint
 LEFT JOIN access_accessrequest AS asked ON asked.id = held.request_id
 LEFT JOIN catalog_birthrightruleversion AS version ON version.id = held.rule_version_id
 LEFT JOIN catalog_birthrightrule AS rule ON rule.id = version.rule_id
-LEFT JOIN LATERAL (
-    SELECT max(account.last_used_at) AS last_used_at
-    FROM provisioning_account AS account JOIN catalog_application AS there ON there.id = account.application_id
-    WHERE there.slug = every.application AND account.user_name = every.account
-        AND account.last_used_at <= %(known_at)s
-) AS used ON true{_OWNERS}
+LEFT JOIN catalog_application AS there ON there.slug = every.application
+LEFT JOIN owner ON owner.application_id = there.id
+LEFT JOIN used ON used.application_id = there.id AND used.user_name = every.account
 WHERE every.privileged
 UNION ALL
 (WITH {_GIVEN}

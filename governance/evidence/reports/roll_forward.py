@@ -42,13 +42,11 @@ kept AS (
     GROUP BY read_last.application_id
 ),
 there AS (
-    SELECT account.application_id, count(*) AS seen,
-        count(*) FILTER (WHERE NOT EXISTS (
-            SELECT FROM access_grant AS held JOIN known ON known.grant_id = held.id
-            WHERE held.person_id = account.person_id AND held.entitlement_id = seen.entitlement_id
-                AND known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s
-        )) AS unexplained
+    SELECT account.application_id, count(*) AS seen, count(*) FILTER (WHERE open.person_id IS NULL) AS unexplained
     FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
+    LEFT JOIN (
+        SELECT DISTINCT person_id, entitlement_id FROM cover WHERE starts_at <= %(as_of)s AND ends_at > %(as_of)s
+    ) AS open ON open.person_id = account.person_id AND open.entitlement_id = seen.entitlement_id
     WHERE seen.first_seen_at <= %(as_of)s AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
     GROUP BY account.application_id
 )"""
@@ -63,7 +61,9 @@ _EXCEPTIONS = exceptions_sql(
 )
 
 BODY = f"""{
-    parts.with_parts(parts.GRANT_REVISION, parts.KNOWN, parts.SEEN, _COUNTED, _READ, parts.support("application"))
+    parts.with_parts(
+        parts.GRANT_REVISION, parts.KNOWN, parts.COVER, parts.SEEN, _COUNTED, _READ, parts.support("application")
+    )
 }
 SELECT
     'application:' || application.slug AS row_id, application.slug AS application,

@@ -17,6 +17,13 @@ planned AS (
     FROM grant_revision AS revision
     GROUP BY revision.grant_id
 ),
+continued AS (
+    SELECT DISTINCT ending.grant_id
+    FROM cover AS ending
+    JOIN cover AS other ON other.person_id = ending.person_id AND other.entitlement_id = ending.entitlement_id
+        AND other.grant_id <> ending.grant_id AND other.starts_at <= ending.ends_at AND other.ends_at > ending.ends_at
+    WHERE ending.ends_at <= %(known_at)s
+),
 longer AS (
     SELECT request.extends_id AS grant_id, count(*) AS asked,
         count(*) FILTER (WHERE decided.said_yes > 0) AS approved,
@@ -39,14 +46,9 @@ LEFT JOIN LATERAL (
         (SELECT min(seen.gone_at) FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
         WHERE account.person_id = held.person_id AND seen.entitlement_id = held.entitlement_id
             AND seen.gone_at >= known.ends_at)
-    ) AS at,
-    EXISTS (
-        SELECT FROM access_grant AS other JOIN known AS other_known ON other_known.grant_id = other.id
-        WHERE other.id <> held.id AND other.person_id = held.person_id
-            AND other.entitlement_id = held.entitlement_id
-            AND other_known.starts_at <= known.ends_at AND other_known.ends_at > known.ends_at
-    ) AS held_otherwise
-) AS gone ON known.ends_at <= %(known_at)s"""
+    ) AS at
+) AS gone ON known.ends_at <= %(known_at)s
+LEFT JOIN continued ON continued.grant_id = held.id"""
 
 _IS_OVER = "known.ends_at <= %(known_at)s"
 _OVERRUN = "coalesce(gone.at, %(known_at)s) - known.ends_at"
@@ -56,13 +58,14 @@ _EXCEPTIONS = exceptions_sql(
     ("approved_after_start", "decided.decided_at > known.starts_at"),
     ("extension_without_approval", "planned.extensions > coalesce(longer.approved, 0)"),
     ("extension_self_approved", "coalesce(longer.self_approved, false)"),
-    ("overrun", f"{_IS_OVER} AND NOT gone.held_otherwise AND {_OVERRUN} > {TOLERANCE}"),
+    ("overrun", f"{_IS_OVER} AND continued.grant_id IS NULL AND {_OVERRUN} > {TOLERANCE}"),
 )
 
 BODY = f"""{
     parts.with_parts(
         parts.GRANT_REVISION,
         parts.KNOWN,
+        parts.COVER,
         parts.PERSON_REVISION,
         parts.PROFILE,
         parts.DECIDED,
@@ -86,7 +89,7 @@ SELECT
         CASE WHEN known.change IN ('started', 'extended', 'shortened') THEN 'by time' ELSE 'by somebody' END
     END AS ended_how,
     gone.at AS removal_confirmed_at,
-    CASE WHEN {_IS_OVER} AND NOT gone.held_otherwise THEN
+    CASE WHEN {_IS_OVER} AND continued.grant_id IS NULL THEN
         round(extract(epoch FROM {_OVERRUN})::numeric / 60, 3) END AS overrun_minutes,
     {_EXCEPTIONS} AS exceptions, grant_support.first_entry, grant_support.last_entry
 FROM known
