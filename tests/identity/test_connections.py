@@ -33,9 +33,10 @@ def _recorded() -> list[tuple[str, Any]]:
 
 def test_opening_records_what_was_opened(okta: Connection) -> None:
     assert (okta.name, okta.dialect, okta.requests_per_minute, okta.keep_exchanges_days) == ("okta", "okta", 6000, 7)
-    assert _recorded() == [
-        ("connection.opened", {"name": "okta", "dialect": "okta", "requests_per_minute": 6000}),
-    ]
+    (field_history, opened) = _recorded()
+    assert opened == ("connection.opened", {"name": "okta", "dialect": "okta", "requests_per_minute": 6000})
+    assert field_history[0] == "configuration.changed"
+    assert (field_history[1]["model"], field_history[1]["action"]) == ("identity.connection", "created")
 
 
 @pytest.mark.parametrize("name", ["", " ", " okta", "x" * 81, "a\nb", "nul\x00"])
