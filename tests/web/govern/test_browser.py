@@ -107,6 +107,7 @@ def pages(company: dict[str, Any]) -> list[str]:
         "/ledger/3/",
         "/evidence/",
         f"/evidence/?framework=soc2&from={day}&to={day}&zone=UTC",
+        f"/evidence/reports/r01/?framework=soc2&from={day}&to={day}&zone=UTC",
     ]
 
 
