@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -92,17 +92,23 @@ def _drain(key: int) -> int:
 
 def _bring(row: Destination, batch: Batch) -> bool:
     """Bring one batch; return whether it arrived. Nothing is sent of a batch in which nothing is wanted."""
-    try:
-        if batch.entries:
-            carry(row, batch)
-    except (NotArrived, SecretUnreadable) as error:
-        _put_off(row, str(error))
-        return False
-    except Exception:
-        logger.exception("The stream %s failed.", row.ref)
-        _put_off(row, "Something unexpected happened; the log of the worker says what.")
+    cause = _in_the_way(row, lambda: carry(row, batch)) if batch.entries else ""
+    if cause:
+        _put_off(row, cause)
         return False
     return _move_on(row, batch)
+
+
+def _in_the_way(row: Destination, act: Callable[[], None]) -> str:
+    """Do what brings something; return why it did not arrive, or nothing. One destination stops no other."""
+    try:
+        act()
+    except (NotArrived, SecretUnreadable) as error:
+        return str(error)[:500]
+    except Exception:
+        logger.exception("The stream %s failed.", row.ref)
+        return "Something unexpected happened; the log of the worker says what."
+    return ""
 
 
 def carry(row: Destination, batch: Batch) -> None:
@@ -138,18 +144,18 @@ def _origin() -> str:
 
 def _try(row: Destination) -> None:
     """Send a test, and note what came of it. It moves no cursor and counts as no failure."""
-    said = {"type": "test", "text": "This is a test of the stream.", "asked_at": row.test_asked_at}
-    cause = ""
-    try:
-        place = place_of(row)
-        if row.kind == DestinationKind.SYSLOG:
-            syslog.deliver(place, [_line(events.STREAM_TESTED, 6, said)])
-        else:
-            webhook.post(place, f"{row.ref}-test-{row.test_asked_at:%Y%m%d%H%M%S%f}", orjson.dumps(said))
-    except (NotArrived, SecretUnreadable) as error:
-        cause = str(error)[:500]
+    cause = _in_the_way(row, lambda: _carry_test(row))
     asked = Destination.objects.filter(pk=row.pk, test_asked_at=row.test_asked_at)
     asked.update(test_asked_at=None, tested_at=now(), test_error=cause)
+
+
+def _carry_test(row: Destination) -> None:
+    said = {"type": "test", "text": "This is a test of the stream.", "asked_at": row.test_asked_at}
+    place = place_of(row)
+    if row.kind == DestinationKind.SYSLOG:
+        syslog.deliver(place, [_line(events.STREAM_TESTED, 6, said)])
+    else:
+        webhook.post(place, f"{row.ref}-test-{row.test_asked_at:%Y%m%d%H%M%S%f}", orjson.dumps(said))
 
 
 @transaction.atomic

@@ -28,8 +28,10 @@ from tests.streams.conftest import Listener, seal
 Grow = Callable[[int], None]
 
 
-def add(listener: Listener, *, from_the_start: bool = False, **wanted: object) -> tuple[Destination, str]:
-    said = Wanted("Watch", listener.url, **{"shape": "entry", "with_rows": True, **wanted})  # type: ignore[arg-type]
+def add(
+    listener: Listener, name: str = "Watch", *, from_the_start: bool = False, **wanted: object
+) -> tuple[Destination, str]:
+    said = Wanted(name, listener.url, **{"shape": "entry", "with_rows": True, **wanted})  # type: ignore[arg-type]
     return actions.add("webhook", said, from_the_start=from_the_start, actor=TESTING)
 
 
@@ -219,6 +221,28 @@ def test_a_test_that_does_not_arrive_says_why(listener: Listener, grow: Grow) ->
     stream.refresh_from_db()
     assert stream.test_error == "It answered 401."
     assert stream.trouble_since is None
+
+
+def test_a_test_that_breaks_unexpectedly_is_tried_once_and_stops_no_other_stream(
+    listener: Listener, grow: Grow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, _ = add(listener, "Broken")
+    actions.ask_for_test(broken, actor=TESTING)
+    add(listener, "Sound")
+    grow(2)
+    whole = sending.place_of
+
+    def place_of(row: Destination) -> sending.Place:
+        if row.pk == broken.pk:
+            raise ZeroDivisionError
+        return whole(row)
+
+    monkeypatch.setattr(sending, "place_of", place_of)
+    assert send_due() > 0
+
+    broken.refresh_from_db()
+    assert "unexpected" in broken.test_error
+    assert broken.test_asked_at is None
 
 
 @pytest.mark.django_db(transaction=True)
