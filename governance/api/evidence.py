@@ -48,7 +48,7 @@ class Preview(EvidenceView):
         """Count, without building anything."""
         said = _said(request.query_params)
         try:
-            shown = queries.preview_of(**said)
+            shown = queries.preview_of(queries.question_of(**said))
         except Invalid as error:
             raise _renamed(error) from error
         reports = [

@@ -80,30 +80,23 @@ def bundles(limit: int = 50) -> Sequence[EvidenceBundle]:
     return list(EvidenceBundle.objects.order_by("-made_at", "-id")[:limit])
 
 
-def preview_of(
-    framework: str,
-    *,
-    first: object,
-    last: object,
-    zone: str = "UTC",
-    leaver_sla_hours: int = LEAVER_SLA_HOURS,
-    freshness_hours: int = FRESHNESS_HOURS,
-    at: datetime | None = None,
-) -> Preview:
-    """Return the counts of each report of the framework, by what is known now. Four statements.
-
-    Raises Invalid as `request_bundle` does.
-    """
-    question = question_of(
-        framework,
-        first=first,
-        last=last,
-        zone=zone,
-        leaver_sla_hours=leaver_sla_hours,
-        freshness_hours=freshness_hours,
-        at=at,
+def preview_of(question: Question) -> Preview:
+    """Return the counts of each report of the framework, by what is known in the question. Three statements."""
+    parameters = question.parameters()
+    sources, rolled = read_sources(parameters), read_roll_forward(parameters)
+    reports = framework_named(question.framework).reports
+    counted = preview(reports, parameters)
+    return Preview(
+        question=question,
+        is_over=question.period.is_over(question.known_at),
+        reports=tuple(ReportPreview(report, *counted.get(report.id, (None, None))) for report in reports),
+        sources=len(sources),
+        gaps=tuple(Gap(*gap) for gap in cover.gaps(question, sources)),
+        opening=rolled.opening,
+        started=rolled.started,
+        ended=rolled.ended,
+        closing=rolled.closing,
     )
-    return _preview(question)
 
 
 def question_of(
@@ -146,21 +139,3 @@ def controls_of(shown: Preview) -> tuple[MappedControl, ...]:
 def mapping_note() -> str:
     """Return the sentence that stands wherever the mapping is shown."""
     return REVIEW_NOTE
-
-
-def _preview(question: Question) -> Preview:
-    parameters = question.parameters()
-    sources, rolled = read_sources(parameters), read_roll_forward(parameters)
-    reports = framework_named(question.framework).reports
-    counted = preview(reports, parameters)
-    return Preview(
-        question=question,
-        is_over=question.period.is_over(question.known_at),
-        reports=tuple(ReportPreview(report, *counted.get(report.id, (None, None))) for report in reports),
-        sources=len(sources),
-        gaps=tuple(Gap(*gap) for gap in cover.gaps(question, sources)),
-        opening=rolled.opening,
-        started=rolled.started,
-        ended=rolled.ended,
-        closing=rolled.closing,
-    )

@@ -19,6 +19,7 @@ from governance.catalog.sod import SodTerms, grant_sod_exception, save_sod_rule
 from governance.core.actor import Actor, ActorKind, Door
 from governance.core.clock import OPEN_END
 from governance.identity import roles
+from governance.identity.models import Person
 from governance.ledger.sequencer import seal_pending
 from governance.provisioning.models import SyncRun
 from tests.cast import TESTING
@@ -254,3 +255,19 @@ def test_exposure_is_whoever_could_at_any_moment_of_the_window_by_grant_or_only_
     rows = {(row["person_name"], row["path"]): row["exceptions"] for row in report("R23")}
 
     assert rows == {("Ada", "manual"): "", ("Mallory", "seen, not granted"): "not_granted"}
+
+
+def test_who_administered_gatehouse_then_and_left_since_is_still_listed_as_of_then(
+    world: World, report: Report, sealed: Callable[[], int], time_machine: Any
+) -> None:
+    ada = world.person("ada", display_name="Ada Then")
+    time_machine.move_to(day(3, 5), tick=False)
+    roles.assign_role(ada, "security_admin", actor=TESTING)
+    time_machine.move_to(day(4, 20), tick=False)
+    roles.remove_role(ada, "security_admin", actor=TESTING)
+    world.revise("ada", "left", day(4, 20))
+    Person.objects.filter(pk=ada.pk).update(status="left", left_at=day(4, 20), display_name="Ada Since")
+
+    held = only(report("R07", ledger_size=sealed()))
+
+    assert (held["person_name"], held["exceptions"]) == ("Ada Then", "")

@@ -113,7 +113,7 @@ def test_a_preview_counts_before_anything_is_built(world: World) -> None:
     world.connect("snowflake")
 
     with CaptureQueriesContext(connection) as statements:
-        shown = queries.preview_of("soc2", **MARCH)
+        shown = queries.preview_of(queries.question_of("soc2", **MARCH))
 
     counted = {one.report.id: (one.rows, one.exceptions) for one in shown.reports}
     assert (counted["R01"], counted["R03"], counted["R05"], counted["R06"]) == ((1, 1), (1, 1), (1, 1), (0, 0))
@@ -125,11 +125,11 @@ def test_a_preview_counts_before_anything_is_built(world: World) -> None:
 
 def test_a_preview_refuses_what_a_bundle_refuses() -> None:
     with pytest.raises(Invalid):
-        queries.preview_of("soc2", first="2026-03-01", last="2026-02-01")
+        queries.preview_of(queries.question_of("soc2", first="2026-03-01", last="2026-02-01"))
 
 
 def test_each_control_is_shown_with_the_reports_that_speak_to_it(world: World) -> None:
-    controls = queries.controls_of(queries.preview_of("soc2", **MARCH))
+    controls = queries.controls_of(queries.preview_of(queries.question_of("soc2", **MARCH)))
 
     by_id = {one.control.id: [shown.report.id for shown in one.reports] for one in controls}
     assert by_id["CC6.2"] == ["R01", "R02", "R03", "R04", "R05", "R09", "R15"]

@@ -63,7 +63,8 @@ REPORT = Report(
     population=(
         "Accounts seen as of the end of the window that were not used for 90 days where the application tells of use, "
         "that no person stands behind or only one who left, that are shared or of a service, or whose application "
-        "nobody answers for. Where use is not told, use_is_told says no and nothing is concluded."
+        "nobody answers for. Where use is not told, use_is_told says no and nothing is concluded. "
+        "Who answers, and whether they are at work, is as it was when the report was read."
     ),
     exceptions=(
         ("dormant", f"Not used for {DORMANT_DAYS} days, or never since it was first seen that long ago."),

@@ -14,14 +14,14 @@ rule_then AS (
     ORDER BY version.rule_id, version.number DESC
 ),
 held AS (
-    SELECT reached.person_id, reached.entitlement_id, min(reached.since) AS since, bool_and(reached.is_seen) AS is_seen,
+    SELECT reached.person_id, reached.entitlement_id, min(reached.since) AS since,
         min(reached.grant_id) AS grant_id
     FROM (
-        SELECT given.person_id, given.entitlement_id, known.starts_at AS since, false AS is_seen, given.id AS grant_id
+        SELECT given.person_id, given.entitlement_id, known.starts_at AS since, given.id AS grant_id
         FROM access_grant AS given JOIN known ON known.grant_id = given.id
         WHERE known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s
         UNION ALL
-        SELECT account.person_id, seen.entitlement_id, seen.first_seen_at, true, NULL
+        SELECT account.person_id, seen.entitlement_id, seen.first_seen_at, NULL
         FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
         WHERE account.person_id IS NOT NULL AND seen.first_seen_at <= %(as_of)s
             AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
@@ -30,7 +30,7 @@ held AS (
 ),
 touched AS (
     SELECT rule_then.rule_id, rule_then.id AS version_id, held.person_id, member.side, held.entitlement_id, held.since,
-        held.is_seen, held.grant_id, application.slug || '/' || role.slug AS named
+        held.grant_id, application.slug || '/' || role.slug AS named
     FROM rule_then
     JOIN catalog_sodmember AS member ON member.version_id = rule_then.id
     JOIN held ON held.entitlement_id = member.entitlement_id

@@ -47,7 +47,8 @@ LEFT JOIN profile ON profile.person_id = used.person_id
 LEFT JOIN access_breakglassreview AS review ON review.break_glass_id = used.id AND review.written_at <= %(known_at)s
 LEFT JOIN identity_person AS reviewer ON reviewer.id = review.reviewer_id
 LEFT JOIN profile AS reviewer_profile ON reviewer_profile.person_id = review.reviewer_id
-LEFT JOIN told ON told.correlation_id = used.correlation_id
+LEFT JOIN (SELECT correlation_id, min(at) AS at FROM told GROUP BY correlation_id) AS told
+    ON told.correlation_id = used.correlation_id
 LEFT JOIN grant_support ON grant_support.ref = held.id::text
 WHERE used.opened_at <= %(known_at)s AND known.starts_at < %(ends_at)s AND known.ends_at > %(starts_at)s
 """

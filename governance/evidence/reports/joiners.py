@@ -13,9 +13,7 @@ joiner AS (
     SELECT revision.*,
         (SELECT min(later.effective_at) FROM person_revision AS later
         WHERE later.person_id = revision.person_id AND later.number > revision.number
-            AND later.status = 'left') AS left_at,
-        (SELECT max(earlier.effective_at) FROM person_revision AS earlier
-        WHERE earlier.person_id = revision.person_id AND earlier.number < revision.number) AS known_since
+            AND later.status = 'left') AS left_at
     FROM person_revision AS revision
     WHERE revision.change IN ('joined', 'rejoined')
         AND revision.effective_at >= %(starts_at)s AND revision.effective_at < %(ends_at)s

@@ -10,7 +10,7 @@ from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, in
 
 #: Roles in Gatehouse that open more than one's own.
 _ROLES = "('security_admin', 'auditor')"
-_GIVEN = f"""
+_GIVEN = f"""{parts.PERSON_REVISION},{parts.PROFILE},
 tool_role AS (
     SELECT
         subject.ref, entry.body::jsonb -> 'data' ->> 'role' AS role, entry.event, entry.at, entry.index,
@@ -97,12 +97,14 @@ UNION ALL
 (WITH {_GIVEN}
 SELECT
     'role:' || tool_holder.ref || ':' || tool_holder.role, 'role in Gatehouse', tool_holder.ref,
-    person.display_name, person.user_name, person.department,
+    profile.display_name, profile.user_name, profile.department,
     'gatehouse', tool_holder.role, 'standing', 'manual', 'assigned by ' || tool_holder.actor_ref,
     NULL, tool_holder.at, NULL, NULL, NULL, NULL,
-    '', tool_holder.index, tool_holder.index
-FROM tool_holder LEFT JOIN identity_person AS person ON person.ref::text = tool_holder.ref
-WHERE tool_holder.event = 'role.assigned' AND person.status = 'active')
+    CASE WHEN profile.status = 'left' THEN 'person_has_left' ELSE '' END, tool_holder.index, tool_holder.index
+FROM tool_holder
+LEFT JOIN identity_person AS person ON person.ref::text = tool_holder.ref
+LEFT JOIN profile ON profile.person_id = person.id
+WHERE tool_holder.event = 'role.assigned')
 """,
     order=("application", "entitlement", "person_ref", "row_id"),
     subject=("grant_id", "grant"),
@@ -150,12 +152,14 @@ UNION ALL
 (WITH {_GIVEN}
 SELECT
     'role:' || tool_role.ref || ':' || lpad(tool_role.index::text, 12, '0'), split_part(tool_role.event, '.', 2),
-    tool_role.at, tool_role.at, tool_role.ref, person.display_name, 'gatehouse', tool_role.role, NULL, NULL, NULL,
+    tool_role.at, tool_role.at, tool_role.ref, profile.display_name, 'gatehouse', tool_role.role, NULL, NULL, NULL,
     tool_role.actor_kind, tool_role.actor_ref, NULL, NULL, NULL,
     CASE WHEN tool_role.event = 'role.assigned' AND tool_role.actor_ref = tool_role.ref THEN 'given_to_oneself'
         ELSE '' END,
     tool_role.index, tool_role.index
-FROM tool_role LEFT JOIN identity_person AS person ON person.ref::text = tool_role.ref
+FROM tool_role
+LEFT JOIN identity_person AS person ON person.ref::text = tool_role.ref
+LEFT JOIN profile ON profile.person_id = person.id
 WHERE tool_role.at >= %(starts_at)s AND tool_role.at < %(ends_at)s)
 """,
     order=("application", "entitlement", "person_ref", "row_id"),

@@ -54,7 +54,7 @@ def evidence(request: HttpRequest) -> HttpResponse:
     context = _context(request, form) | {"preview": None, "controls": ()}
     if is_asked and form.is_valid():
         try:
-            preview = queries.preview_of(**asked(form))
+            preview = queries.preview_of(queries.question_of(**asked(form)))
         except Invalid as error:
             add_errors(form, error)
         else:
