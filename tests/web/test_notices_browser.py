@@ -17,7 +17,7 @@ from tests.cast import TESTING
 from tests.notices.conftest import HOSTILE
 from tests.notices.test_reading import give
 from tests.web.conftest import Open
-from tests.web.govern.test_browser import PHONE, WIDE, findings
+from tests.web.page_check import what_is_wrong
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -63,20 +63,8 @@ def world(ada: Person, sam: Person, analyst: Entitlement) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_accessible_quiet_and_narrow(theme: str, world: list[str], sam: Person, reader: Open) -> None:
-    problems: list[str] = []
-    for size in (WIDE, PHONE):
-        one = reader(sam, viewport=size, color_scheme=theme)
-        for path in world:
-            page = one.open(path)
-            problems += [f"{path} {size['width']}: {finding}" for finding in findings(page)]
-        problems += one.complaints
-    narrow = reader(sam, viewport={"width": 320, "height": 700})
-    script = "[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]"
-    problems += [f"{path} is too wide" for path in world if max(narrow.open(path).evaluate(script)) > 320]
-
-    assert problems == []
+def test_every_page_is_accessible_quiet_and_narrow(world: list[str], sam: Person, reader: Open) -> None:
+    assert what_is_wrong(reader(sam), world) == []
 
 
 def test_marking_as_read_changes_the_list_and_the_number_beside_the_bell(

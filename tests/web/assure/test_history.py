@@ -23,7 +23,7 @@ from governance.streams.actions import Wanted
 from governance.web.assure.history import KINDS, compared
 from tests.cast import TESTING, acting
 from tests.web.conftest import Open, SignedIn
-from tests.web.govern.test_browser import PHONE, findings
+from tests.web.page_check import what_is_wrong
 
 Seal = Callable[[], int]
 
@@ -142,14 +142,8 @@ def test_a_history_stays_within_twelve_statements(
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_of_a_history_is_accessible_and_narrow(theme: str, sam: Person, reader: Open) -> None:
+def test_the_page_of_a_history_is_accessible_and_narrow(sam: Person, reader: Open) -> None:
     policies.save_policy("Standard", PolicyTerms(("owner",)), slug="standard", actor=TESTING)
     policies.save_policy("Standard", PolicyTerms(("owner",), requires_ticket=True), slug="standard", actor=TESTING)
-    sitting = reader(sam, viewport=PHONE, color_scheme=theme)
 
-    page = sitting.open("/ledger/history/policy/standard/")
-
-    assert findings(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert sitting.complaints == []
+    assert what_is_wrong(reader(sam), ["/ledger/history/policy/standard/"]) == []

@@ -13,7 +13,7 @@ from governance.ledger.models import Entry
 from governance.ledger.notes import Signer
 from tests.web import stories
 from tests.web.conftest import Open
-from tests.web.govern.test_browser import PHONE, findings
+from tests.web.page_check import what_is_wrong_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -120,14 +120,11 @@ def test_without_script_the_page_says_what_to_do_instead(address: str, audrey: P
     expect(page.locator("#verify-go")).to_be_hidden()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_page_of_an_entry_is_accessible_and_narrow(
-    theme: str, address: str, audrey: Person, signer: Signer, reader: Open
+    address: str, audrey: Person, signer: Signer, reader: Open
 ) -> None:
-    sitting = reader(audrey, viewport=PHONE, color_scheme=theme)
+    sitting = reader(audrey)
     page = sitting.open(address)
     check(page, signer.verifier_key)
 
-    assert findings(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert sitting.complaints == []
+    assert what_is_wrong_with(page) + sitting.complaints == []

@@ -24,7 +24,7 @@ from scim_bridge.exchanges import RECORDER
 from tests import cast
 from tests.web import stories
 from tests.web.conftest import Open
-from tests.web.govern.test_browser import PHONE, WIDE, findings
+from tests.web.page_check import what_is_wrong, what_is_wrong_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -189,31 +189,12 @@ def test_the_chart_can_be_read_as_a_table(okta: Connection, sam: Person, reader:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_accessible_and_quiet(
-    theme: str, size: dict[str, int], okta: Connection, sam: Person, reader: Open
-) -> None:
-    one = reader(sam, viewport=size, color_scheme=theme)
-    problems: list[str] = []
-
-    for path in pages(okta):
-        problems += [f"{path}: {finding}" for finding in findings(one.open(path))]
-    connect(one.open("/new-connection/"))
-    problems += [f"the token: {finding}" for finding in findings(one.page)]
-
-    assert problems + one.complaints == []
-
-
-@pytest.mark.timeout(120)
-def test_nothing_scrolls_sideways_at_320(okta: Connection, sam: Person, reader: Open) -> None:
-    one = reader(sam, viewport={"width": 320, "height": 700})
-    script = "[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]"
-    wide = [path for path in pages(okta) if max(one.open(path).evaluate(script)) > 320]
+def test_every_page_is_accessible_quiet_and_narrow(okta: Connection, sam: Person, reader: Open) -> None:
+    one = reader(sam)
+    problems = what_is_wrong(one, pages(okta))
     connect(one.open("/new-connection/"))
 
-    assert wide == []
-    assert max(one.page.evaluate(script)) <= 320
+    assert problems + what_is_wrong_with(one.page) + one.complaints == []
 
 
 def test_a_hostile_note_is_text(okta: Connection, sam: Person, reader: Open) -> None:

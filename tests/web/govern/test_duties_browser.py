@@ -18,7 +18,7 @@ from tests import cast
 from tests.duties import exempt, forbid, seen
 from tests.web import stories
 from tests.web.conftest import Open
-from tests.web.govern.test_browser import PHONE, WIDE, findings
+from tests.web.page_check import findings, what_is_wrong
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -53,27 +53,13 @@ PAGES = (
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_accessible_and_quiet(
-    theme: str, size: dict[str, int], company: dict[str, Any], ada: Person, sam: Person, reader: Open
+def test_every_page_is_accessible_quiet_and_narrow(
+    company: dict[str, Any], ada: Person, sam: Person, reader: Open
 ) -> None:
-    one = reader(sam, viewport=size, color_scheme=theme)
-    problems: list[str] = []
+    problems = what_is_wrong(reader(sam), (*PAGES, f"/people/{ada.ref}/", "/approvals/"))
+    problems += what_is_wrong(reader(ada), ["/access/netsuite/request/?role=approver"])
 
-    for path in (*PAGES, f"/people/{ada.ref}/", "/approvals/"):
-        problems += [f"{path}: {finding}" for finding in findings(one.open(path))]
-    mine = reader(ada, viewport=size, color_scheme=theme)
-    problems += findings(mine.open("/access/netsuite/request/?role=approver"))
-
-    assert problems + one.complaints + mine.complaints == []
-
-
-def test_nothing_scrolls_sideways_at_320(company: dict[str, Any], sam: Person, reader: Open) -> None:
-    one = reader(sam, viewport={"width": 320, "height": 700})
-    script = "[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]"
-
-    assert [path for path in PAGES if max(one.open(path).evaluate(script)) > 320] == []
+    assert problems == []
 
 
 @pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])

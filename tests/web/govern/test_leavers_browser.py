@@ -18,7 +18,7 @@ from governance.lifecycle.models import Hold
 from tests import cast
 from tests.web import stories
 from tests.web.conftest import Open
-from tests.web.govern.test_browser import PHONE, WIDE, findings
+from tests.web.page_check import what_is_wrong
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -58,27 +58,8 @@ def pages(leaving: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_accessible_and_quiet(
-    theme: str, size: dict[str, int], leaving: dict[str, Any], sam: Person, reader: Open
-) -> None:
-    one = reader(sam, viewport=size, color_scheme=theme)
-    problems: list[str] = []
-
-    for path in pages(leaving):
-        page = one.open(path)
-        problems += [f"{path}: {finding}" for finding in findings(page)]
-
-    assert problems + one.complaints == []
-
-
-@pytest.mark.timeout(180)
-def test_nothing_scrolls_sideways_at_320(leaving: dict[str, Any], sam: Person, reader: Open) -> None:
-    one = reader(sam, viewport={"width": 320, "height": 700})
-    script = "[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]"
-
-    assert [path for path in pages(leaving) if max(one.open(path).evaluate(script)) > 320] == []
+def test_every_page_is_accessible_quiet_and_narrow(leaving: dict[str, Any], sam: Person, reader: Open) -> None:
+    assert what_is_wrong(reader(sam), pages(leaving)) == []
 
 
 def test_a_hold_is_released_by_keyboard(leaving: dict[str, Any], sam: Person, reader: Open) -> None:

@@ -15,7 +15,7 @@ from governance.ledger.sequencer import seal_everything
 from tests import cast
 from tests.web import stories
 from tests.web.conftest import Open
-from tests.web.govern.test_browser import findings
+from tests.web.page_check import what_is_wrong
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
@@ -46,20 +46,8 @@ def pages(grant: Grant) -> list[str]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390), ("light", 320)])
-def test_the_pages_are_accessible_quiet_and_narrow(
-    theme: str, width: int, grant: Grant, sam: Person, reader: Open
-) -> None:
-    one = reader(sam, viewport={"width": width, "height": 844}, color_scheme=theme)
-    problems: list[str] = []
-
-    for path in pages(grant):
-        page = one.open(path)
-        problems += [f"{path}: {finding}" for finding in findings(page)]
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            problems.append(f"{path} is wider than {width}")
-
-    assert problems + one.complaints == []
+def test_the_pages_are_accessible_quiet_and_narrow(grant: Grant, sam: Person, reader: Open) -> None:
+    assert what_is_wrong(reader(sam), pages(grant)) == []
 
 
 def test_a_question_is_asked_by_choosing_and_the_address_keeps_it(grant: Grant, sam: Person, reader: Open) -> None:

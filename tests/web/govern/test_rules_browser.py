@@ -16,7 +16,7 @@ from governance.identity.models import Person
 from tests import cast
 from tests.web import stories
 from tests.web.conftest import Open
-from tests.web.govern.test_browser import PHONE, WIDE, findings
+from tests.web.page_check import what_is_wrong
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -46,23 +46,8 @@ def pages(ada: Person, sam: Person, mallory: Person, analyst: Entitlement) -> li
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_accessible_and_quiet(
-    theme: str, size: dict[str, int], pages: list[str], sam: Person, reader: Open
-) -> None:
-    one = reader(sam, viewport=size, color_scheme=theme)
-
-    problems = [f"{path}: {finding}" for path in pages for finding in findings(one.open(path))]
-
-    assert problems + one.complaints == []
-
-
-def test_nothing_scrolls_sideways_at_320(pages: list[str], sam: Person, reader: Open) -> None:
-    one = reader(sam, viewport={"width": 320, "height": 700})
-    script = "[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]"
-
-    assert [path for path in pages if max(one.open(path).evaluate(script)) > 320] == []
+def test_every_page_is_accessible_quiet_and_narrow(pages: list[str], sam: Person, reader: Open) -> None:
+    assert what_is_wrong(reader(sam), pages) == []
 
 
 @pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])
