@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,6 +13,9 @@ from governance.catalog import policies
 from governance.catalog.models import Application, Entitlement
 from governance.catalog.policy_terms import PolicyTerms
 from governance.core.actor import Actor, ActorKind, Door
+from governance.core.clock import now
+from governance.engagements.models import Engagement, Guest
+from governance.identity import guests
 from governance.identity.models import Person
 from governance.identity.profiles import Profile, document_from_profile, profile_from_document
 from governance.identity.queries import locked_person
@@ -96,3 +100,23 @@ def make_auditor(person: Person) -> Person:
     """Return the person, who audits from now on."""
     assign_role(person, "auditor", actor=TESTING)
     return person
+
+
+def be_guest(name: str) -> Person:
+    """Return an auditor from outside, who was let in nowhere yet."""
+    return guests.add_guest(f"{name.split(maxsplit=1)[0].lower()}@audit.example", name, actor=TESTING)
+
+
+def let_in(engagement: Engagement, guest: Person) -> Guest:
+    """Have a guest be invited to an engagement and have come."""
+    return Guest.objects.create(
+        engagement=engagement,
+        name=guest.display_name,
+        email=guest.email,
+        token_digest=secrets.token_hex(32),
+        invited_at=now(),
+        invited_by_ref=TESTING.ref,
+        expires_at=now() + timedelta(days=14),
+        person=guest,
+        accepted_at=now(),
+    )

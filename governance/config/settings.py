@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "governance.notices",
     "governance.anchors",
     "governance.streams",
+    "governance.engagements",
     "governance.demo",
     "governance.web",
     "governance.api",

@@ -220,5 +220,15 @@ SIGN_INS = (
     SignIn("ravi.menon", "Security administrator", "security_admin"),
     SignIn("helen.marsh", "Auditor", "auditor"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """An auditor from outside."""
+
+    name: str
+    email: str
+
+
 #: Who else administers security, so that nobody is the last to decide.
 OTHER_ADMINS = ("nadia.petrova", "tomasz.zielinski")

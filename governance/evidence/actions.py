@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
+from governance.catalog.models import Application
 from governance.core.actor import Actor, ActorKind
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid, NotAllowed
@@ -18,7 +20,7 @@ from governance.evidence.controls import framework_named
 from governance.evidence.models import BundleState, EvidenceBundle
 from governance.evidence.periods import period
 from governance.identity.models import RoleName
-from governance.identity.queries import roles_of
+from governance.identity.queries import is_guest, roles_of
 from governance.ledger.queries import checkpoint_at
 from governance.ledger.recording import Subject, record
 
@@ -48,13 +50,15 @@ def request_bundle(
     zone: str = "UTC",
     leaver_sla_hours: int = LEAVER_SLA_HOURS,
     freshness_hours: int = FRESHNESS_HOURS,
+    applications: Collection[str] = (),
     pin: Pin | None = None,
     actor: Actor,
 ) -> EvidenceBundle:
     """Ask for a bundle over the civil days `first` to `last`, both included; it is built soon after.
 
-    Raises Invalid naming `framework`, `from`, `to`, `zone`, `leaver_sla_hours`, `freshness_hours` or `pin`, and
-    NotAllowed for whoever is neither auditor nor security administrator.
+    `applications`: short names; none means all of them.
+    Raises Invalid naming `framework`, `from`, `to`, `zone`, `leaver_sla_hours`, `freshness_hours`, `applications` or
+    `pin`, and NotAllowed for whoever is neither auditor nor security administrator.
     """
     at = now()
     check_may_export(actor)
@@ -62,6 +66,7 @@ def request_bundle(
     days = period(first, last, zone, now=at)
     _check_hours(leaver_sla_hours=leaver_sla_hours, freshness_hours=freshness_hours)
     _check_pin(pin, at=at)
+    within = checked_applications(applications)
     bundle = EvidenceBundle.objects.create(
         framework=framework,
         first_day=days.first,
@@ -69,6 +74,7 @@ def request_bundle(
         zone=days.zone,
         leaver_sla_hours=leaver_sla_hours,
         freshness_hours=freshness_hours,
+        applications=list(within),
         known_at=pin.known_at if pin else at,
         ledger_size=pin.ledger_size if pin else None,
         made_by_ref=actor.ref,
@@ -122,11 +128,23 @@ def hand_out(bundle: EvidenceBundle, *, actor: Actor) -> Path:
 
 
 def check_may_export(actor: Actor) -> None:
-    """Raise NotAllowed unless the actor is an auditor, a security administrator, or a command on the server."""
+    """Raise NotAllowed unless the actor is an auditor, a security administrator, or a command on the server.
+
+    A guest is an auditor for what they were invited to: the room of engagements answers for that.
+    """
     if actor.kind == ActorKind.SYSTEM:
         return
-    if actor.person_id is None or not _MAY_EXPORT & roles_of(actor.person_id):
+    if actor.person_id is None or not (_MAY_EXPORT & roles_of(actor.person_id) or is_guest(actor.person_id)):
         raise NotAllowed("Evidence is for auditors and security administrators.")
+
+
+def checked_applications(applications: Collection[str]) -> tuple[str, ...]:
+    """Return these short names of applications in order, each once. Raises Invalid naming `applications`."""
+    wanted = sorted(set(applications))
+    unknown = set(wanted) - set(Application.objects.filter(slug__in=wanted).values_list("slug", flat=True))
+    if unknown:
+        raise Invalid({"applications": f"There is no application {', '.join(sorted(unknown))}."})
+    return tuple(wanted)
 
 
 def _check_hours(**hours: int) -> None:

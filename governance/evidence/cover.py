@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from governance.evidence.controls import REVIEW_NOTE, framework_named
-from governance.evidence.questions import Question
+from governance.evidence.questions import Question, Value
 from governance.evidence.reading import RollForward, Source, Totals, Written
 from governance.evidence.reports.base import FORMULA_START, Report
 from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
@@ -111,8 +111,14 @@ def _question(question: Question) -> Iterator[Row]:
     yield "question", "period was over", "yes" if period.is_over(question.known_at) else "no: read up to known_at"
     for name, value in question.parameters().items():
         if name != "open_end":
-            yield "question", name, instant(value) if isinstance(value, datetime) else str(value)
+            yield "question", name, _said(value)
     yield "question", "freshness_hours", str(question.freshness_hours)
+
+
+def _said(value: Value) -> str:
+    if isinstance(value, datetime):
+        return instant(value)
+    return " ".join(value) if isinstance(value, list) else "all" if value is None else str(value)
 
 
 def _pin(question: Question, root: bytes) -> Iterator[Row]:

@@ -42,6 +42,7 @@ def cover_pdf(
             ["Period", f"{period.first} to {period.last}, both included, {period.zone}"],
             ["In UTC", f"from {instant(period.starts_at)} until before {instant(period.ends_at)}"],
             ["Period was over", "yes" if period.is_over(question.known_at) else "no: read up to what was known"],
+            ["Applications", ", ".join(question.applications) or "all"],
             ["Known at", instant(question.known_at)],
             ["Ledger size", str(question.ledger_size)],
             ["Ledger root", root.hex()],

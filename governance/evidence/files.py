@@ -149,6 +149,7 @@ def _manifest(
             "leaver_sla_hours": question.leaver_sla_hours,
             "freshness_hours": question.freshness_hours,
         },
+        "applications": list(question.applications),
         "ledger": {
             "origin": pinned.note.partition("\n")[0],
             "size": pinned.size,

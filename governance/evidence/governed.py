@@ -7,6 +7,7 @@ govern(
     EvidenceBundle,
     public=[
         "framework",
+        "applications",
         "zone",
         "state",
         "manifest_sha256",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from governance.core.errors import Conflict, Invalid, NotFound
-from governance.evidence.questions import Question
-from governance.evidence.reading import within_patience
+from governance.evidence.questions import Question, Value
+from governance.evidence.reading import Parameters, TooLong, copied_with_patience, within_patience
 from governance.evidence.reports.base import Report
 from governance.evidence.reports.registry import BY_ID
 
@@ -18,6 +19,7 @@ FILTERS = (
     "what", "event", "person_ref",
 )  # fmt: skip
 SHOWN = 50
+_TOO_MUCH = "There is more than can be read while you wait. Have the bundle built: it holds all of it."
 MOST_SAMPLED = 500
 LONGEST_SEED = 200
 
@@ -73,7 +75,7 @@ def look(report: Report, question: Question, by: Narrowed, *, limit: int = SHOWN
     conditions = [f"every.{name} = %(filter_{name})s" for name in by.filters]
     if by.exceptions_only:
         conditions.append("every.exceptions IS NOT NULL")
-    parameters = {f"filter_{name}": value for name, value in by.filters.items()}
+    parameters: dict[str, Value] = {f"filter_{name}": value for name, value in by.filters.items()}
     parameters |= {"seed": by.sample.seed if by.sample else "", "after": str(after)}
     order = "sha256(convert_to(%(seed)s || every.row_id, 'UTF8'))" if by.sample else "every.row_no"
     beyond = "true" if by.sample else "counted.row_no > %(after)s::bigint"
@@ -84,6 +86,33 @@ SELECT * FROM (
     FROM ({report.sql}) AS every WHERE {" AND ".join(conditions) or "true"}
 ) AS counted WHERE {beyond} ORDER BY counted.place LIMIT {number:d}"""
     return _read(report, statement, {**question.parameters(), **parameters})
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """A whole report that was read: how many rows, how many with exceptions, and the SHA-256 of its CSV."""
+
+    rows: int
+    exceptions: int
+    sha256: str
+
+
+def taken_in(report: Report, question: Question) -> TakenIn:
+    """Read a whole report and return its totals and the digest that a bundle of the same question gives it.
+
+    Raises Conflict when that takes longer than somebody waits.
+    """
+    digest, rows, exceptions = hashlib.sha256(), -1, 0
+    place = report.header.index("exceptions")
+    try:
+        with copied_with_patience(report, question.parameters()) as copy:
+            for row in copy:
+                digest.update(row)
+                rows += 1
+                exceptions += rows > 0 and next(csv.reader([bytes(row).decode()]))[place] != ""
+    except TooLong as error:
+        raise Conflict(_TOO_MUCH) from error
+    return TakenIn(rows, exceptions, digest.hexdigest())
 
 
 def _check(report: Report, by: Narrowed) -> None:
@@ -101,10 +130,10 @@ def _check(report: Report, by: Narrowed) -> None:
         raise Invalid(problems)
 
 
-def _read(report: Report, statement: str, parameters: Mapping[str, str | int | datetime]) -> Look:
+def _read(report: Report, statement: str, parameters: Parameters) -> Look:
     found = within_patience(statement, parameters)
     if found is None:
-        raise Conflict("There is more than can be read while you wait. Have the bundle built: it holds all of it.")
+        raise Conflict(_TOO_MUCH)
     rows = tuple(
         dict(zip(report.header, ("" if cell is None else str(cell) for cell in row), strict=False)) for row in found
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import date
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -37,6 +38,8 @@ class EvidenceBundle(models.Model):
     zone = models.CharField(max_length=64)
     leaver_sla_hours = models.PositiveIntegerField()
     freshness_hours = models.PositiveIntegerField()
+    #: Short names of the applications it is about; none: all.
+    applications = ArrayField(models.CharField(max_length=120), default=list, blank=True)
     #: The knowledge cut: when it was asked for, or what an earlier bundle said.
     known_at = models.DateTimeField()
     #: The last row of the ledger's outbox when the building began; the ledger is pinned once it is sealed.
@@ -99,6 +102,7 @@ class EvidenceBundle(models.Model):
             ledger_size=self.ledger_size,
             leaver_sla_hours=self.leaver_sla_hours,
             freshness_hours=self.freshness_hours,
+            applications=tuple(self.applications),
         )
 
     @property

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from governance.core.clock import now
 from governance.core.errors import NotFound
 from governance.evidence import cover
-from governance.evidence.actions import FRESHNESS_HOURS, LEAVER_SLA_HOURS
+from governance.evidence.actions import FRESHNESS_HOURS, LEAVER_SLA_HOURS, checked_applications
 from governance.evidence.controls import REVIEW_NOTE, Control, framework_named
 from governance.evidence.models import EvidenceBundle
 from governance.evidence.periods import period
@@ -107,6 +107,7 @@ def question_of(
     zone: str = "UTC",
     leaver_sla_hours: int = LEAVER_SLA_HOURS,
     freshness_hours: int = FRESHNESS_HOURS,
+    applications: Collection[str] = (),
     at: datetime | None = None,
 ) -> Question:
     """Return the question with all that is known and sealed now. Raises Invalid as `request_bundle` does."""
@@ -119,6 +120,7 @@ def question_of(
         ledger_size=head.size if head else 0,
         leaver_sla_hours=leaver_sla_hours,
         freshness_hours=freshness_hours,
+        applications=checked_applications(applications),
     )
 
 

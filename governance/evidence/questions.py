@@ -8,6 +8,9 @@ from datetime import datetime
 from governance.core.clock import OPEN_END
 from governance.evidence.periods import Period
 
+#: The value of a named parameter of a query.
+Value = str | int | datetime | list[str] | None
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -19,8 +22,10 @@ class Question:
     ledger_size: int
     leaver_sla_hours: int
     freshness_hours: int
+    #: Short names of the applications it is about; none: all. Reports about people and the log are not narrowed.
+    applications: tuple[str, ...] = ()
 
-    def parameters(self) -> dict[str, str | int | datetime]:
+    def parameters(self) -> dict[str, Value]:
         """Return the values of the named parameters of every report."""
         return {
             "starts_at": self.period.starts_at,
@@ -30,4 +35,5 @@ class Question:
             "ledger_size": self.ledger_size,
             "sla_hours": self.leaver_sla_hours,
             "open_end": OPEN_END,
+            "applications": list(self.applications) or None,
         }

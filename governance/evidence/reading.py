@@ -14,6 +14,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
 
+from governance.evidence.questions import Value
 from governance.evidence.reports import sources
 from governance.evidence.reports.base import Report
 
@@ -24,7 +25,7 @@ ROW_DIGEST_LENGTH = 16
 #: A preview counts for so long at most.
 LONGEST_COUNT_MILLISECONDS = 20_000
 #: The values of the named parameters of a query.
-Parameters = Mapping[str, str | int | datetime]
+Parameters = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def copy_out(report: Report, parameters: Parameters, folder: Path) -> tuple[Writ
     whole = hashlib.sha256()
     digests = hashlib.sha256()
     with _create(folder, csv_path) as rows, _create(folder, digest_path) as lines, connection.cursor() as cursor:
-        with cursor.copy(f"COPY (\n{report.sql}) TO STDOUT (FORMAT csv, HEADER true)", parameters) as copy:
+        with cursor.copy(_copying(report), parameters) as copy:
             # The server sends each row, and the header, as one message.
             for row in copy:
                 rows.write(row)
@@ -146,7 +147,28 @@ def preview(reports: Sequence[Report], parameters: Parameters) -> dict[str, tupl
     return {id_: (rows, exceptions) for id_, rows, exceptions in found}
 
 
-def within_patience(statement: str, parameters: Mapping[str, str | int | datetime]) -> list[tuple[Any, ...]] | None:
+class TooLong(Exception):
+    """Reading took longer than somebody waits for a page."""
+
+
+@contextmanager
+def copied_with_patience(report: Report, parameters: Parameters) -> Iterator[Iterator[memoryview]]:
+    """Have the lines of a report's CSV, the header first. Raises TooLong."""
+    limits = f"SET LOCAL statement_timeout = {LONGEST_COUNT_MILLISECONDS}; SET LOCAL jit = off"
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(limits)
+            with cursor.copy(_copying(report), parameters) as copy:
+                yield iter(copy)
+    except QueryCanceled as error:
+        raise TooLong from error
+
+
+def _copying(report: Report) -> str:
+    return f"COPY (\n{report.sql}) TO STDOUT (FORMAT csv, HEADER true)"
+
+
+def within_patience(statement: str, parameters: Parameters) -> list[tuple[Any, ...]] | None:
     """Return the rows of a statement, or none when it takes longer than somebody waits for a page."""
     limits = f"SET LOCAL statement_timeout = {LONGEST_COUNT_MILLISECONDS}; SET LOCAL jit = off"
     try:
@@ -163,7 +185,7 @@ def within_patience(statement: str, parameters: Mapping[str, str | int | datetim
 
 def _counted(report: Report) -> str:
     flagged = "count(*) FILTER (WHERE counted.exceptions <> '')"
-    return f"SELECT '{report.id}', count(*), {flagged} FROM (\n{report.body}\n) AS counted"
+    return f"SELECT '{report.id}', count(*), {flagged} FROM (\n{report.population_sql}\n) AS counted"
 
 
 def write(folder: Path, path: str, content: bytes) -> Written:

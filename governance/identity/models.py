@@ -16,9 +16,10 @@ from governance.identity.profiles import key
 
 
 class Status(models.TextChoices):
-    """Where a person stands with the company."""
+    """Where a person stands with the company. A guest, an auditor from outside, signs in and is nobody's employee."""
 
     ACTIVE = "active", "Active"
+    GUEST = "guest", "Guest"
     LEFT = "left", "Left"
 
 
@@ -94,7 +95,7 @@ class Person(AbstractBaseUser):
                 fields=["user_name_key"], condition=Q(is_listed=True), name="person_user_name_is_taken_once"
             ),
             models.CheckConstraint(
-                condition=Q(status="active", left_at__isnull=True) | Q(status="left", left_at__isnull=False),
+                condition=Q(status="left", left_at__isnull=False) | (~Q(status="left") & Q(left_at__isnull=True)),
                 name="person_left_exactly_when_there_is_a_leaving_time",
             ),
             models.CheckConstraint(
@@ -136,8 +137,13 @@ class Person(AbstractBaseUser):
 
     @property
     def is_active(self) -> bool:  # type: ignore[override]  # Django declares an attribute; here it follows from status
-        """Tell whether the person may sign in and hold access."""
+        """Tell whether the person works here: may sign in and hold access."""
         return self.status == Status.ACTIVE
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Tell whether the person may sign in: who works here, and guests."""
+        return self.status in (Status.ACTIVE, Status.GUEST)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Tie sessions to `sessions_end_at` as Django ties them to the password: when it moves, they have ended."""

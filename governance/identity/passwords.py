@@ -20,7 +20,7 @@ def set_password(person: Person, password: str, *, actor: Actor) -> None:
 
     Raises Invalid when it is too weak and Conflict for somebody who left.
     """
-    if not person.is_active:
+    if not person.may_sign_in:
         raise Conflict(f"{person.display_name} left and cannot sign in.")
     try:
         validate_password(password, person)

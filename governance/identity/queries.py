@@ -84,6 +84,11 @@ def roles_of(person_id: int) -> frozenset[str]:
     return frozenset(held) | {RoleName.EMPLOYEE.value}
 
 
+def is_guest(person_id: int) -> bool:
+    """Tell whether this person comes from outside, for an engagement."""
+    return Person.objects.filter(pk=person_id, status=Status.GUEST).exists()
+
+
 def security_admins() -> QuerySet[Person]:
     """Return the active people who administer security."""
     return Person.objects.filter(status=Status.ACTIVE, role_assignments__role=RoleName.SECURITY_ADMIN).order_by("id")

@@ -23,10 +23,13 @@ from governance.identity.models import Person, RoleName
 from governance.web import errors
 from governance.web.actor import person_of
 
+#: What a guest has in place of roles: they see the engagements they were invited to, and nothing else.
+GUEST = "guest"
 #: The roles of each person that is read: those assigned, and owner for whoever owns an application.
 HELD_ROLES = RawSQL(
     """ARRAY(SELECT role FROM identity_roleassignment WHERE person_id = identity_person.id
-        UNION SELECT 'owner' FROM catalog_applicationowner WHERE person_id = identity_person.id)""",
+        UNION SELECT 'owner' FROM catalog_applicationowner WHERE person_id = identity_person.id
+        UNION SELECT 'guest' WHERE identity_person.status = 'guest')""",
     (),
     output_field=ArrayField(CharField()),
 )
@@ -59,6 +62,11 @@ class Standing:
         """Tell whether they look, and change nothing."""
         return RoleName.AUDITOR in self.roles
 
+    @property
+    def is_guest(self) -> bool:
+        """Tell whether they come from outside, for an engagement."""
+        return GUEST in self.roles
+
     def has_any(self, roles: frozenset[str]) -> bool:
         """Tell whether one of `roles` is among theirs."""
         return bool(self.roles & roles)
@@ -74,8 +82,22 @@ def standing_of(request: HttpRequest) -> Standing:
 
 
 def employee_page(view: View[Parameters]) -> View[Parameters]:
-    """Let in everybody who is signed in."""
+    """Let in everybody who works here."""
     return _guarded(view, frozenset())
+
+
+def signed_in_page(view: View[Parameters]) -> View[Parameters]:
+    """Let in everybody who is signed in, guests as well."""
+    return _guarded(view, frozenset(), guests=True)
+
+
+def guests_and(*roles: RoleName) -> Callable[[View[Parameters]], View[Parameters]]:
+    """Let in guests and who has one of `roles`. The view answers for what a guest may see."""
+
+    def decorate(view: View[Parameters]) -> View[Parameters]:
+        return _guarded(view, frozenset(roles), guests=True)
+
+    return decorate
 
 
 def needs(*roles: RoleName) -> Callable[[View[Parameters]], View[Parameters]]:
@@ -94,14 +116,13 @@ def open_page(view: View[Parameters]) -> View[Parameters]:
     return opened
 
 
-def _guarded(view: View[Parameters], roles: frozenset[RoleName]) -> View[Parameters]:
+def _guarded(view: View[Parameters], roles: frozenset[RoleName], *, guests: bool = False) -> View[Parameters]:
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
         try:
-            if roles and not standing_of(request).has_any(frozenset(roles)):
-                raise NotAllowed(f"This page is for {_named(roles)}.")
+            _check(standing_of(request), roles, guests=guests)
             return view(request, *args, **kwargs)
         except DomainError as error:
             return errors.answer(request, error)
@@ -109,6 +130,14 @@ def _guarded(view: View[Parameters], roles: frozenset[RoleName]) -> View[Paramet
     pages_only = _pages_only(guarded)
     pages_only.open_to = roles or "employees"  # type: ignore[attr-defined]
     return pages_only
+
+
+def _check(standing: Standing, roles: frozenset[RoleName], *, guests: bool) -> None:
+    if standing.is_guest:
+        if not guests:
+            raise NotAllowed("This page is for people who work here.")
+    elif roles and not standing.has_any(frozenset(roles)):
+        raise NotAllowed(f"This page is for {_named(roles)}.")
 
 
 def _roles(person: Person) -> frozenset[str]:

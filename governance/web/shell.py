@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from governance.core import clock
 from governance.identity.models import RoleName
 from governance.web import counts, preferences, sessions
-from governance.web.roles import Standing, standing_of
+from governance.web.roles import GUEST, Standing, standing_of
 
 EVERYBODY: frozenset[str] = frozenset()
 OWNER, ADMIN, AUDITOR = RoleName.OWNER.value, RoleName.SECURITY_ADMIN.value, RoleName.AUDITOR.value
@@ -87,6 +87,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
     (
         "Assure",
         (
+            Link("engagements", "Audits", "briefcase", "/engagements/", frozenset({ADMIN, AUDITOR, GUEST}), "u"),
             Link("evidence", "Evidence", "file-check-2", "/evidence/", frozenset({ADMIN, AUDITOR}), "e"),
             Link("ledger", "Ledger", "scroll-text", "/ledger/", frozenset({ADMIN, AUDITOR}), "l"),
             Link("findings", "Findings", "triangle-alert", "/ledger/findings/", frozenset({ADMIN, AUDITOR})),
@@ -122,6 +123,8 @@ def _shown(link: Link, open_work: dict[str, int]) -> Shown:
 
 def _is_seen(shown: Shown, standing: Standing) -> bool:
     link = shown.link
+    if standing.is_guest:
+        return GUEST in link.roles
     return not link.roles or standing.has_any(link.roles) or (link.if_counted and shown.count > 0)
 
 

@@ -9,10 +9,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from governance.web import preferences, search
 from governance.web.answers import is_htmx, page
-from governance.web.roles import employee_page
+from governance.web.roles import employee_page, signed_in_page
 
 
-@employee_page
+@signed_in_page
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     """Keep the named theme, or the one after the current."""
@@ -26,7 +26,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@employee_page
+@signed_in_page
 @require_POST
 def keys(request: HttpRequest) -> HttpResponse:
     """Turn single-key shortcuts on or off."""
@@ -35,7 +35,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@employee_page
+@signed_in_page
 @require_GET
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Show how the pages look and behave for this person, and what Gatehouse knows of them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -19,9 +20,12 @@ from governance.catalog import policies, rules
 from governance.catalog.models import Entitlement, PolicyProposal
 from governance.catalog.policy_terms import PolicyTerms
 from governance.core.clock import now
+from governance.engagements import opening, sampling
 from governance.identity.connections import actions as connections
 from governance.identity.models import Person
 from governance.ledger.models import Finding, Pending
+from governance.ledger.notes import Signer
+from governance.ledger.sequencer import seal_everything
 from governance.lifecycle import holding
 from governance.lifecycle.brake import Reading
 from governance.lifecycle.models import Hold
@@ -29,13 +33,17 @@ from tests import cast
 from tests.cast import TESTING
 from tests.duties import exempt, forbid
 
-EVERYBODY = frozenset({"employee", "owner", "security_admin", "auditor"})
+EMPLOYEES = frozenset({"employee", "owner", "security_admin", "auditor"})
 GOVERN = frozenset({"owner", "security_admin", "auditor"})
 CHANGE = frozenset({"owner", "security_admin"})
 ASSURE = frozenset({"security_admin", "auditor"})
 ADMIN = frozenset({"security_admin"})
+#: Guests, auditors from outside, use these for the engagements they were invited to.
+AUDITS = ASSURE | {"guest"}
 #: No sign-in: health, the sign-in page, and what the log publishes to the world.
-OPEN = frozenset({"nobody"}) | EVERYBODY
+#: Whoever is signed in.
+SIGNED_IN = EMPLOYEES | {"guest"}
+OPEN = frozenset({"nobody"}) | SIGNED_IN
 GET, POST, BOTH = ("get",), ("post",), ("get", "post")
 
 #: The route → who may use it, and by which methods.
@@ -53,50 +61,50 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "ledger/anchors/<uuid:ref>/now/": (ADMIN, POST),
     "ledger/anchors/<uuid:ref>/end/": (ADMIN, POST),
     "sign-in/": (OPEN, BOTH),
-    "sign-in/again/": (EVERYBODY, BOTH),
-    "sign-out/": (EVERYBODY, BOTH),
-    "session/prolong/": (EVERYBODY, POST),
-    "settings/": (EVERYBODY, GET),
-    "settings/password/": (EVERYBODY, BOTH),
-    "settings/theme/": (EVERYBODY, POST),
-    "settings/keys/": (EVERYBODY, POST),
-    "search/": (EVERYBODY, GET),
-    "": (EVERYBODY, GET),
-    "access/": (EVERYBODY, GET),
-    "access/several/": (EVERYBODY, BOTH),
-    "access/<slug:slug>/break-glass/": (EVERYBODY, BOTH),
+    "sign-in/again/": (SIGNED_IN, BOTH),
+    "sign-out/": (SIGNED_IN, BOTH),
+    "session/prolong/": (SIGNED_IN, POST),
+    "settings/": (SIGNED_IN, GET),
+    "settings/password/": (SIGNED_IN, BOTH),
+    "settings/theme/": (SIGNED_IN, POST),
+    "settings/keys/": (SIGNED_IN, POST),
+    "search/": (EMPLOYEES, GET),
+    "": (SIGNED_IN, GET),
+    "access/": (EMPLOYEES, GET),
+    "access/several/": (EMPLOYEES, BOTH),
+    "access/<slug:slug>/break-glass/": (EMPLOYEES, BOTH),
     "break-glass/": (GOVERN, GET),
-    "break-glass/<int:glass_id>/": (EVERYBODY, GET),
-    "break-glass/<int:glass_id>/review/": (EVERYBODY, POST),
-    "requests/": (EVERYBODY, GET),
-    "requests/R-<int:number>/remind/": (EVERYBODY, POST),
-    "requests/R-<int:number>/again/": (EVERYBODY, POST),
-    "requests/R-<int:number>/withdraw-all/": (EVERYBODY, POST),
-    "me/answers/<int:grant_id>/": (EVERYBODY, POST),
-    "access/<slug:slug>/request/": (EVERYBODY, BOTH),
-    "access/<slug:slug>/request/limits/": (EVERYBODY, GET),
-    "requests/R-<int:number>/": (EVERYBODY, GET),
-    "requests/R-<int:number>/withdraw/": (EVERYBODY, POST),
-    "requests/R-<int:number>/approve/": (EVERYBODY, POST),
-    "requests/R-<int:number>/decline/": (EVERYBODY, POST),
-    "requests/R-<int:number>/facts/": (EVERYBODY, GET),
-    "requests/R-<int:number>/other/": (EVERYBODY, GET),
-    "requests/R-<int:number>/ask-back/": (EVERYBODY, POST),
-    "requests/R-<int:number>/reply/": (EVERYBODY, POST),
-    "requests/R-<int:number>/hand-over/": (EVERYBODY, POST),
-    "requests/R-<int:number>/smaller/": (EVERYBODY, POST),
-    "me/away/": (EVERYBODY, BOTH),
-    "me/away/<int:absence_id>/end/": (EVERYBODY, POST),
-    "me/access/": (EVERYBODY, GET),
-    "me/access/<int:grant_id>/extend/": (EVERYBODY, BOTH),
-    "me/access/<int:grant_id>/give-back/": (EVERYBODY, POST),
-    "approvals/": (EVERYBODY, GET),
-    "approvals/decided/": (EVERYBODY, GET),
-    "approvals/several/": (EVERYBODY, BOTH),
-    "notices/": (EVERYBODY, GET),
-    "notices/read/": (EVERYBODY, POST),
-    "notices/<int:notice_id>/read/": (EVERYBODY, POST),
-    "settings/notices/": (EVERYBODY, BOTH),
+    "break-glass/<int:glass_id>/": (EMPLOYEES, GET),
+    "break-glass/<int:glass_id>/review/": (EMPLOYEES, POST),
+    "requests/": (EMPLOYEES, GET),
+    "requests/R-<int:number>/remind/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/again/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/withdraw-all/": (EMPLOYEES, POST),
+    "me/answers/<int:grant_id>/": (EMPLOYEES, POST),
+    "access/<slug:slug>/request/": (EMPLOYEES, BOTH),
+    "access/<slug:slug>/request/limits/": (EMPLOYEES, GET),
+    "requests/R-<int:number>/": (EMPLOYEES, GET),
+    "requests/R-<int:number>/withdraw/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/approve/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/decline/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/facts/": (EMPLOYEES, GET),
+    "requests/R-<int:number>/other/": (EMPLOYEES, GET),
+    "requests/R-<int:number>/ask-back/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/reply/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/hand-over/": (EMPLOYEES, POST),
+    "requests/R-<int:number>/smaller/": (EMPLOYEES, POST),
+    "me/away/": (EMPLOYEES, BOTH),
+    "me/away/<int:absence_id>/end/": (EMPLOYEES, POST),
+    "me/access/": (EMPLOYEES, GET),
+    "me/access/<int:grant_id>/extend/": (EMPLOYEES, BOTH),
+    "me/access/<int:grant_id>/give-back/": (EMPLOYEES, POST),
+    "approvals/": (EMPLOYEES, GET),
+    "approvals/decided/": (EMPLOYEES, GET),
+    "approvals/several/": (EMPLOYEES, BOTH),
+    "notices/": (EMPLOYEES, GET),
+    "notices/read/": (EMPLOYEES, POST),
+    "notices/<int:notice_id>/read/": (EMPLOYEES, POST),
+    "settings/notices/": (EMPLOYEES, BOTH),
     "mail/": (ADMIN, GET),
     "mail/<uuid:ref>/": (ADMIN, GET),
     "mail/<uuid:ref>/retry/": (ADMIN, POST),
@@ -114,7 +122,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "matrix/<uuid:ref>/<slug:slug>/": (GOVERN, GET),
     "reach/": (GOVERN, GET),
     "reach/export/": (GOVERN, POST),
-    "grants/<int:grant_id>/": (EVERYBODY, GET),
+    "grants/<int:grant_id>/": (EMPLOYEES, GET),
     "grants/<int:grant_id>/revoke/": (CHANGE, POST),
     "people/": (GOVERN, GET),
     "people/<uuid:ref>/": (GOVERN, GET),
@@ -224,6 +232,32 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/<uuid:ref>/": (ASSURE, GET),
     "evidence/<uuid:ref>/retry/": (ASSURE, POST),
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
+    "engagements/": (AUDITS, GET),
+    "engagements/new/": (ADMIN, BOTH),
+    "engagements/<uuid:ref>/": (AUDITS, GET),
+    "engagements/<uuid:ref>/invite/": (ADMIN, POST),
+    "engagements/<uuid:ref>/guests/<int:guest_id>/withdraw/": (ADMIN, POST),
+    "engagements/<uuid:ref>/extend/": (ADMIN, POST),
+    "engagements/<uuid:ref>/close/": (ADMIN, POST),
+    "engagements/<uuid:ref>/build/": (AUDITS, POST),
+    "engagements/<uuid:ref>/bundles/<uuid:bundle_ref>/": (AUDITS, GET),
+    "engagements/<uuid:ref>/bundles/<uuid:bundle_ref>/retry/": (AUDITS, POST),
+    "engagements/<uuid:ref>/bundles/<uuid:bundle_ref>/download/": (AUDITS, POST),
+    "engagements/<uuid:ref>/requests/new/": (AUDITS, POST),
+    "engagements/<uuid:ref>/requests/<int:number>/": (AUDITS, GET),
+    "engagements/<uuid:ref>/requests/<int:number>/say/": (AUDITS, POST),
+    "engagements/<uuid:ref>/requests/<int:number>/answer/": (ADMIN, POST),
+    "engagements/<uuid:ref>/requests/<int:number>/accept/": (AUDITS, POST),
+    "engagements/<uuid:ref>/requests/<int:number>/flag/": (AUDITS, POST),
+    "engagements/<uuid:ref>/requests/<int:number>/population/": (AUDITS, POST),
+    "engagements/<uuid:ref>/requests/<int:number>/populations/<int:population_id>/sample/": (AUDITS, POST),
+    "engagements/<uuid:ref>/requests/<int:number>/samples/<int:sample_id>/": (AUDITS, GET),
+    "engagements/<uuid:ref>/requests/<int:number>/samples/<int:sample_id>/<int:row_no>/": (AUDITS, GET),
+    "engagements/<uuid:ref>/requests/<int:number>/samples/<int:sample_id>/<int:row_no>/proof/<int:index>/": (
+        AUDITS,
+        POST,
+    ),
+    "invitations/<str:token>/": (OPEN, BOTH),
     "ledger/": (ASSURE, GET),
     "ledger/known/": (ASSURE, GET),
     "ledger/history/<slug:kind>/<str:key>/": (ASSURE, GET),
@@ -252,10 +286,15 @@ CHANGES = {
     "applications/<slug:slug>/connector/": ADMIN,
 }
 #: Where a GET records that it was read, and writes nothing else (ADR 22).
-RECORDED = {"ledger/", "ledger/<int:index>/", "ledger/<int:index>/proof/"}
+RECORDED = {
+    "ledger/",
+    "ledger/<int:index>/",
+    "ledger/<int:index>/proof/",
+    "engagements/<uuid:ref>/requests/<int:number>/samples/<int:sample_id>/<int:row_no>/",
+}
 #: The machine doors, which need a token whatever the address; tests/api and tests/scim_bridge have their tables.
 MACHINES = ("api/v1/", "scim/v2/", "scim/oauth/")
-ROLES = {"employee": "ada", "owner": "linus", "security_admin": "sam", "auditor": "audrey"}
+ROLES = {"employee": "ada", "owner": "linus", "security_admin": "sam", "auditor": "audrey", "guest": "gil"}
 
 
 def _routes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
@@ -274,7 +313,7 @@ def test_every_address_is_in_a_table() -> None:
 
 
 @pytest.fixture
-def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Entitlement) -> dict[str, str]:
+def world(ada: Person, linus: Person, sam: Person, audrey: Person, gil: Person, analyst: Entitlement) -> dict[str, str]:
     """Return what stands for each part of a route, and make it exist."""
     policies.save_policy("Snowflake", PolicyTerms(("owner",)), slug="snowflake", actor=TESTING)
     rules.save_birthright_rule("Snowflake", "active eq false", [analyst], actor=TESTING)
@@ -312,11 +351,43 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, analyst: Enti
         "connections/<uuid:ref>": f"connections/{provider.ref}",
         "leavers/<uuid:ref>": f"leavers/{ada.ref}",
         "holds/<uuid:ref>": f"holds/{_held(ada).ref}",
+        **_audit(sam, gil),
         "<int:handover_id>": "1",
         "<int:finding_id>": str(_found().pk),
         "<slug:kind>": "git",
         "<int:level>": "0",
         "<path:path>": "000",
+    }
+
+
+@pytest.fixture
+def gil(db: None) -> Person:
+    """An auditor from outside."""
+    return cast.be_guest("Gil Outside")
+
+
+def _audit(sam: Person, gil: Person) -> dict[str, str]:
+    """Return an engagement with a guest, a population and a sample."""
+    seal_everything(signer=Signer.generate("example.com/ledger"))
+    actor, day = cast.acting(sam), now().date()
+    engagement = opening.open_engagement(
+        "Audit", "soc2", first=day, last=day, zone="UTC", ends_on=day + timedelta(days=9), actor=actor
+    )
+    cast.let_in(engagement, gil)
+    asked = engagement.requests.get(report="R01")
+    population = sampling.take_population(asked, actor=actor)
+    sample = sampling.take_sample(population, "7", 1, actor=cast.acting(gil))
+    (row,) = sampling.rows_of(sample).rows
+    request = f"engagements/{engagement.ref}/requests/{asked.number}"
+    return {
+        "engagements/<uuid:ref>/requests/<int:number>": request,
+        "engagements/<uuid:ref>": f"engagements/{engagement.ref}",
+        "<int:guest_id>": str(engagement.guests.get().pk),
+        "<uuid:bundle_ref>": str(opening.build_bundle(engagement, actor=actor).ref),
+        "<int:population_id>": str(population.pk),
+        "<int:sample_id>": str(sample.pk),
+        "<int:row_no>": row["row_no"],
+        "<str:token>": "no-such-token",
     }
 
 
@@ -409,7 +480,7 @@ def _writes_only_that_it_was_read(client: Client, address: str) -> int:
         status: int = client.get(address).status_code
         assert changed() == before
         events = set(Pending.objects.filter(id__gt=last).values_list("body__event", flat=True))
-        assert events <= {"log.searched", "log.read"}
+        assert events <= {"log.searched", "log.read", "sample.item_read"}
         transaction.set_rollback(True)
     return status
 

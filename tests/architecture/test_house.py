@@ -24,6 +24,7 @@ FLOORS = {
     "evidence": 9,
     "notices": 9,
     "anchors": 10,
+    "engagements": 10,
     "streams": 10,
     "web": 11,
     "api": 11,

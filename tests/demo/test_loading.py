@@ -15,7 +15,9 @@ from django.db import connection, transaction
 
 from governance.core.errors import Conflict
 from governance.demo import staff
+from governance.demo.audits import GUEST
 from governance.demo.loading import load
+from governance.engagements.models import Engagement
 from governance.identity.models import Person
 
 #: A Wednesday afternoon.
@@ -76,7 +78,7 @@ def test_the_command_loads_an_empty_database_and_refuses_a_second_time() -> None
 
     call_command("load_demo", stdout=said)
 
-    people = Person.objects.count()
+    people = Person.objects.exclude(status="guest").count()
     assert f"{people} people" in said.getvalue()
     with pytest.raises(CommandError, match="There are people"):
         call_command("load_demo", stdout=StringIO())
@@ -123,3 +125,16 @@ def test_the_sign_ins_are_printed_with_their_password() -> None:
     assert [line.split()[-1] for line in lines[:4]] == [one.email for one in staff.SIGN_INS]
     assert staff.PASSWORD in lines[4]
     assert len(staff.PASSWORD) >= 12
+    assert lines[5].endswith(GUEST.email)
+
+
+@pytest.mark.django_db
+def test_an_audit_is_under_way_with_an_auditor_from_outside_who_can_sign_in() -> None:
+    call_command("load_demo", "--no-downstream", stdout=StringIO())
+
+    audit = Engagement.objects.get()
+    guest = audit.guests.get().person
+    assert guest is not None
+    assert guest.check_password(staff.PASSWORD)
+    states = set(audit.requests.values_list("state", flat=True))
+    assert states == {"open", "accepted", "flagged"}

@@ -75,6 +75,21 @@ SUPPORT = (
 )
 
 
+#: The column that holds the short name of an application, in the reports that are about applications.
+BY_APPLICATION = "application"
+#: What stands there for Gatehouse itself.
+ITSELF = "gatehouse"
+
+
+def within(column: str) -> str:
+    """Return the SQL that keeps the applications that a question is about; all where it names none.
+
+    What is about no single application, or about Gatehouse itself, stays: it cannot be told to be somebody else's.
+    """
+    named = f"coalesce({column}, '{ITSELF}') = '{ITSELF}' OR {column} = ANY(%(applications)s::text[])"
+    return f"(%(applications)s::text[] IS NULL OR {named})"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A report: `body` is the query that finds the rows; columns and order are said here and put around it.
@@ -105,8 +120,22 @@ class Report:
         return (
             f"-- {self.id} {self.title}\n"
             f"SELECT\n    row_number() OVER (ORDER BY {order}) AS row_no,\n    {cells}\n"
-            f"FROM (\n{self.body.strip()}\n) AS found\nORDER BY {order}\n"
+            f"FROM (\n{self.body.strip()}\n) AS found\n{self._within}ORDER BY {order}\n"
         )
+
+    @property
+    def population_sql(self) -> str:
+        """Return the query of the rows alone, in no order: for counting."""
+        return f"SELECT * FROM (\n{self.body.strip()}\n) AS found {self._within}"
+
+    @property
+    def is_by_application(self) -> bool:
+        """Tell whether a choice of applications narrows it."""
+        return self.system == BY_APPLICATION
+
+    @property
+    def _within(self) -> str:
+        return f"WHERE {within(f'found.{BY_APPLICATION}')}\n" if self.is_by_application else ""
 
     @property
     def version(self) -> str:

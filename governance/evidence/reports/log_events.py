@@ -127,7 +127,8 @@ POLICY_CHANGES = _report(
 EVIDENCE_ACCESS = _report(
     "R22",
     "Evidence access",
-    "Every bundle that was asked for, built, or downloaded in the window, and every reading of the ledger itself.",
+    "Every bundle that was asked for, built, or downloaded in the window, every reading of the ledger itself, and what"
+    " auditors from outside counted, sampled, opened, or were refused.",
     (
         "evidence.requested",
         "evidence.retried",
@@ -137,6 +138,13 @@ EVIDENCE_ACCESS = _report(
         "log.searched",
         "log.read",
         "log.fetched",
+        "population.taken",
+        "sample.taken",
+        "sample.item_read",
+        "engagement.refused",
     ),
-    exceptions=(("failed", "A bundle that could not be built.", "said.event = 'evidence.failed'"),),
+    exceptions=(
+        ("failed", "A bundle that could not be built.", "said.event = 'evidence.failed'"),
+        ("refused", "A guest asked for what their audit does not give them.", "said.event = 'engagement.refused'"),
+    ),
 )

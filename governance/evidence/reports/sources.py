@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from governance.evidence.reports import parts
+from governance.evidence.reports.base import within
 
 #: One row for each application in scope in the window, with the last complete reading by the knowledge cut.
-SOURCES = """-- Sources and coverage
+SOURCES = f"""-- Sources and coverage
 SELECT
     application.slug, application.name, coalesce(connector.kind, 'none') AS kind,
     latest.finished_at AS read_at, latest.pages, latest.announced, latest.received, latest.holdings_received,
@@ -24,6 +25,7 @@ CROSS JOIN LATERAL (
 ) AS failed
 WHERE application.created_at <= %(as_of)s
     AND (application.retired_at IS NULL OR application.retired_at >= %(starts_at)s)
+    AND {within("application.slug")}
 ORDER BY application.slug COLLATE "C"
 """
 
@@ -31,14 +33,16 @@ ORDER BY application.slug COLLATE "C"
 ROLL_FORWARD = f"""-- Roll-forward of grants: opening + started - ended = closing
 {parts.with_parts(parts.GRANT_REVISION, parts.KNOWN)}
 SELECT
-    count(*) FILTER (WHERE starts_at < %(starts_at)s AND ends_at >= %(starts_at)s) AS opening,
+    count(*) FILTER (WHERE known.starts_at < %(starts_at)s AND known.ends_at >= %(starts_at)s) AS opening,
     count(*) FILTER (
-        WHERE starts_at >= %(starts_at)s AND starts_at < %(ends_at)s AND starts_at <= %(known_at)s
+        WHERE known.starts_at >= %(starts_at)s AND known.starts_at < %(ends_at)s AND known.starts_at <= %(known_at)s
     ) AS started,
     count(*) FILTER (
-        WHERE ends_at >= %(starts_at)s AND ends_at < %(ends_at)s AND ends_at <= %(known_at)s
+        WHERE known.ends_at >= %(starts_at)s AND known.ends_at < %(ends_at)s AND known.ends_at <= %(known_at)s
     ) AS ended,
-    count(*) FILTER (WHERE starts_at <= %(as_of)s AND ends_at > %(as_of)s) AS closing
+    count(*) FILTER (WHERE known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s) AS closing
 FROM known
-WHERE starts_at < ends_at
+JOIN access_grant AS held ON held.id = known.grant_id
+JOIN catalog_application AS application ON application.id = held.application_id
+WHERE known.starts_at < known.ends_at AND {within("application.slug")}
 """

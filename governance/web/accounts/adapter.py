@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.auth_backends import AuthenticationBackend
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
@@ -43,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         (The parent lets them through to a page that says "inactive", and forgets that the try was counted.)
         """
         user: AbstractBaseUser | None = super().authenticate(request, **credentials)
-        if user is not None and not user.is_active:
+        if user is not None and not cast("Person", user).may_sign_in:
             self.pre_authenticate(request, **credentials)
             self.authentication_failed(request, **credentials)
             return None
@@ -78,7 +77,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         """
         person = cast("Person", user)
         self.pre_authenticate(self.request, email=person.email or person.user_name)
-        if not AuthenticationBackend().user_can_authenticate(person) or not person.check_password(password):
+        if not person.may_sign_in or not person.check_password(password):
             recording.failed(person, because="wrong_password")
             return False
         self._rollback_login_failed_rl_usage()

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
@@ -34,7 +35,7 @@ class PeriodForm(forms.Form):
     framework = forms.ChoiceField(choices=[(one.slug, one.name) for one in FRAMEWORKS.values()])
     zone = forms.CharField(max_length=64, label="Time zone")
 
-    field_order = ("framework", "from", "to", "zone")
+    field_order: tuple[str, ...] = ("framework", "from", "to", "zone")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -135,6 +136,8 @@ def _card(made: EvidenceBundle) -> dict[str, Any]:
         "bundle": made,
         "is_open": made.state in OPEN_STATES,
         "framework": FRAMEWORKS.get(made.framework),
+        "here": reverse("bundle", args=[made.ref]),
+        "back": reverse("evidence"),
         **signing_key(),
     }
 

@@ -1,8 +1,34 @@
 """The addresses of the pages "Assure"."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
-from governance.web.assure import anchors, entry, evidence, findings, history, ledger, reports, streams
+from governance.web.assure import (
+    anchors,
+    engagement_requests,
+    engagements,
+    entry,
+    evidence,
+    findings,
+    history,
+    invitations,
+    ledger,
+    reports,
+    streams,
+)
+
+#: Below one request of an engagement.
+_REQUEST: list[URLPattern | URLResolver] = [
+    path("", engagement_requests.one, name="audit_request"),
+    path("say/", engagement_requests.say, name="audit_request_say"),
+    path("answer/", engagement_requests.answer, name="audit_request_answer"),
+    path("accept/", engagement_requests.accept, name="audit_request_accept"),
+    path("flag/", engagement_requests.flag, name="audit_request_flag"),
+    path("population/", engagement_requests.take, name="population_take"),
+    path("populations/<int:population_id>/sample/", engagement_requests.draw, name="audit_sample_new"),
+    path("samples/<int:sample_id>/", engagement_requests.sample, name="audit_sample"),
+    path("samples/<int:sample_id>/<int:row_no>/", engagement_requests.item, name="audit_item"),
+    path("samples/<int:sample_id>/<int:row_no>/proof/<int:index>/", engagement_requests.proof, name="audit_proof"),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
@@ -11,6 +37,22 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/<uuid:ref>/", evidence.bundle, name="bundle"),
     path("evidence/<uuid:ref>/retry/", evidence.retry, name="bundle_retry"),
     path("evidence/<uuid:ref>/download/", evidence.download, name="bundle_download"),
+    path("engagements/", engagements.engagements, name="engagements"),
+    path("engagements/new/", engagements.new, name="engagement_new"),
+    path("engagements/<uuid:ref>/", engagements.one, name="engagement"),
+    path("engagements/<uuid:ref>/invite/", engagements.invite, name="engagement_invite"),
+    path("engagements/<uuid:ref>/guests/<int:guest_id>/withdraw/", engagements.withdraw, name="guest_withdraw"),
+    path("engagements/<uuid:ref>/extend/", engagements.extend, name="engagement_extend"),
+    path("engagements/<uuid:ref>/close/", engagements.close, name="engagement_close"),
+    path("engagements/<uuid:ref>/build/", engagements.build, name="engagement_build"),
+    path("engagements/<uuid:ref>/bundles/<uuid:bundle_ref>/", engagements.bundle, name="engagement_bundle"),
+    path("engagements/<uuid:ref>/bundles/<uuid:bundle_ref>/retry/", engagements.retry, name="engagement_retry"),
+    path(
+        "engagements/<uuid:ref>/bundles/<uuid:bundle_ref>/download/", engagements.download, name="engagement_download"
+    ),
+    path("engagements/<uuid:ref>/requests/new/", engagement_requests.add, name="audit_request_new"),
+    path("engagements/<uuid:ref>/requests/<int:number>/", include(_REQUEST)),
+    path("invitations/<str:token>/", invitations.accept, name="invitation"),
     path("ledger/", ledger.ledger, name="ledger"),
     path("ledger/known/", ledger.known, name="ledger_known"),
     path("ledger/anchors/", anchors.anchors, name="anchors"),

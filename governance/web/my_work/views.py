@@ -29,14 +29,16 @@ from governance.web.my_work import catalogue as catalogues
 from governance.web.my_work import following, glass, holding, offers
 from governance.web.my_work.forms import AskForm, ExtendForm
 from governance.web.my_work.several_views import set_page
-from governance.web.roles import employee_page, standing_of
+from governance.web.roles import employee_page, signed_in_page, standing_of
 
 
-@employee_page
+@signed_in_page
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """Show what waits for the reader; who only asks gets the catalogue, who only audits goes to the evidence."""
     person, standing, at = person_of(request), standing_of(request), clock.now()
+    if standing.is_guest:
+        return redirect("engagements")
     if standing.is_auditor and not standing.is_security_admin:
         return redirect("evidence")
     open_work = counts.open_work(request)

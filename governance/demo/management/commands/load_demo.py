@@ -12,6 +12,7 @@ from governance.core.actor import Actor, Door, acting_as
 from governance.core.clock import now
 from governance.core.errors import DomainError
 from governance.demo import staff
+from governance.demo.audits import GUEST, open_audit
 from governance.demo.downstream import connect_relay
 from governance.demo.loading import load
 from governance.identity.models import Person
@@ -53,7 +54,9 @@ class Command(BaseCommand):
             raise CommandError("--downstream-url and --downstream-token belong together.")
         try:
             with transaction.atomic(), acting_as(Actor.system("demo", door=Door.COMMAND)) as actor:
-                loaded = load(now())
+                at = now()
+                loaded = load(at)
+                open_audit(at)
                 if not no_downstream:
                     connect_relay(
                         downstream_url or settings.ENVIRONMENT.downstream_url,
@@ -73,6 +76,7 @@ class Command(BaseCommand):
         for one in staff.SIGN_INS:
             self.stdout.write(f"{one.part:<24} {one.email}")
         self.stdout.write(f"{'Password for all':<24} {staff.PASSWORD}")
+        self.stdout.write(f"{'Auditor from outside':<24} {GUEST.email}")
         self.stdout.write(
             "Only Relay is really connected. In the other applications new access waits to be done by hand"
             " and ticked off under Operations."
