@@ -7,7 +7,7 @@ from typing import Any, cast
 from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from governance.core import clock
 from governance.core.errors import NotFound
@@ -47,6 +47,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
             self.authentication_failed(request, **credentials)
             return None
         return user
+
+    def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **_: Any) -> HttpResponse | None:
+        """Let in whom `authenticate` let through. (The parent sends guests, who do not work here, to "inactive".)"""
+        return None
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Record the failure under the person whose address it was, if it was anybody's."""

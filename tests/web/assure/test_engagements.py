@@ -176,3 +176,21 @@ def test_a_guest_opens_nothing_but_their_audits(audit: Engagement, sam: Person) 
     opening.close(audit, actor=acting(sam))
     answer = client.get(f"/engagements/{audit.ref}/")
     assert (answer.status_code, "has ended" in answer.content.decode()) == (403, True)
+
+
+def test_a_guest_signs_in_and_out_like_anybody(audit: Engagement, sam: Person, signer: Signer, reader: Open) -> None:
+    _, token = inviting.invite(audit, "hannah@audit.example", "Hannah Vogt", actor=acting(sam))
+    inviting.accept(token, password=WORDS, actor=cast.TESTING)
+    one = reader(None)
+    page = one.open("/")
+
+    page.get_by_label("E-mail").fill("Hannah@audit.example")
+    page.get_by_label("Password").fill(WORDS)
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Audits")
+    expect(page.get_by_role("link", name="Request access")).to_have_count(0)
+    page.goto("/settings/")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    assert one.complaints == []
