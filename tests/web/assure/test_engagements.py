@@ -126,7 +126,7 @@ def test_the_auditor_counts_samples_and_sees_what_stands_behind_a_row(
     page.get_by_role("button", name="Count the population").click()
     expect(page.get_by_role("heading", name="1 row, 1 to look at")).to_be_visible()
     page.get_by_label("Seed").fill("2026-7")
-    page.get_by_label("Rows").fill("1")
+    page.get_by_role("spinbutton", name="Rows").fill("1")
     page.get_by_role("button", name="Take a sample").click()
     page.get_by_role("link", name=re.compile("what stands behind it")).click()
     expect(page.get_by_text("Mallory Grey left; everything they had ends")).to_be_visible()
