@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "governance.anchors",
     "governance.streams",
     "governance.engagements",
+    "governance.privacy",
     "governance.demo",
     "governance.web",
     "governance.api",

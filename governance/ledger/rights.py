@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 OWNER = "gatehouse_owner"
@@ -75,7 +76,21 @@ def grant_rights() -> int:
                 sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {} TO {}").format(_schema(), sql.Identifier(role))
             )
             cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(_schema(), sql.Identifier(role)))
+        for function in _only_for_the_doors(cursor):
+            cursor.execute(sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function)))
+            cursor.execute(
+                sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.SQL(function), sql.Identifier(RUNTIME))
+            )
     return len(tables)
+
+
+def _only_for_the_doors(cursor: CursorWrapper) -> list[str]:
+    """Return the functions that act with their owner's rights when they are called, with their arguments."""
+    cursor.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
+        " AND prosecdef AND prorettype <> 'trigger'::regtype"
+    )
+    return [name for (name,) in cursor.fetchall()]
 
 
 def excess_rights() -> list[Excess]:

@@ -189,3 +189,16 @@ def test_who_took_evidence_is_listed(report: Report, at: Callable[..., None], se
 
     assert (row["event"], row["actor_ref"], row["about"]) == ("evidence.downloaded", "auditor", "bundle:b")
     assert row["data"] == '{"size": 7}'
+
+
+def test_holds_and_erasures_are_listed(report: Report, at: Callable[..., None], sealed: Callable[[], int]) -> None:
+    at(day(3, 5))
+    note("legal_hold.placed", Subject("legal_hold", "h"), people=1)
+    note("subject.erased", Subject("person", "p"), places=3)
+
+    rows = report("R21", ledger_size=sealed())
+
+    assert [(row["event"], row["about"]) for row in rows] == [
+        ("legal_hold.placed", "legal_hold:h"),
+        ("subject.erased", "person:p"),
+    ]

@@ -16,6 +16,7 @@ from governance.ledger.notes import Signer
 from governance.ledger.recording import Subject, record
 from governance.ledger.rights import OWNER, RUNTIME, SEALED, SEQUENCER, excess_rights, grant_rights
 from governance.ledger.sequencer import seal_everything
+from tests import cast
 
 SIGNER = Signer.generate("rights.test/ledger")
 
@@ -166,3 +167,15 @@ def test_the_check_at_deploy_passes_for_the_roles_and_names_what_is_wrong_for_ot
 def test_each_command_signs_in_as_the_least_it_needs(command: str, role: str) -> None:
     """Only what changes tables is the owner, only the sequencer is the sequencer."""
     assert role_of_command(["manage.py", command] if command else ["manage.py"]) == role
+
+
+def test_only_the_function_that_erases_changes_what_refuses_to_be_changed(roles: None) -> None:
+    """Setting what the function sets is of no use to whoever does not own the table."""
+    left = cast.hire("Zoe Quarter")
+    with signed_in(RUNTIME):
+        _run("SET LOCAL gatehouse.erasing = 'on'")
+        assert "permission denied" in refused("UPDATE identity_personrevision SET display_name = 'x'")
+        _run(f"SELECT gatehouse_erase({left.pk}, ARRAY['Zoe Quarter'])")
+    assert set(left.revisions.values_list("display_name", flat=True)) == {"Erased person"}
+    with signed_in(SEQUENCER):
+        assert "permission denied" in refused(f"SELECT gatehouse_erase({left.pk}, ARRAY['Zoe Quarter'])")

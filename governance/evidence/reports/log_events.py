@@ -148,3 +148,21 @@ EVIDENCE_ACCESS = _report(
         ("refused", "A guest asked for what their audit does not give them.", "said.event = 'engagement.refused'"),
     ),
 )
+
+RETENTION = _report(
+    "R21",
+    "Retention",
+    "Every change of how long records are kept, every step of a legal hold, and every erasure that was decided,"
+    " cancelled or done in the window. Entries of the ledger are not disposed of.",
+    (
+        "retention.changed",
+        "legal_hold.placed",
+        "legal_hold.release_proposed",
+        "legal_hold.release_declined",
+        "legal_hold.released",
+        "subject.restricted",
+        "subject.erasure_cancelled",
+        "subject.erased",
+        "bundle.withdrawn",
+    ),
+)

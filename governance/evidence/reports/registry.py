@@ -41,6 +41,7 @@ REPORTS: tuple[Report, ...] = (
     log_integrity.REPORT,
     out_of_band.REPORT,
     log_events.POLICY_CHANGES,
+    log_events.RETENTION,
     log_events.EVIDENCE_ACCESS,
     exposure.REPORT,
 )
@@ -49,7 +50,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("R12", "Access reviews", "Periodic reviews of access are not part of this version, so none can be shown."),
     Unbuilt("R13", "Review decisions", "Periodic reviews of access are not part of this version, so none decided."),
     Unbuilt("R18", "Log review", "Nobody signs a review of the log in this version: that it is read is not shown."),
-    Unbuilt("R21", "Retention", "Holds, disposals and erasures are not part of this version: nothing is disposed of."),
 )
 BY_ID = {report.id: report for report in REPORTS}
 COVER_ID = "R00"

@@ -12,6 +12,7 @@ from governance.web.assure import (
     history,
     invitations,
     ledger,
+    privacy,
     reports,
     streams,
 )
@@ -72,6 +73,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ledger/findings/<int:finding_id>/take/", findings.take, name="finding_take"),
     path("ledger/findings/<int:finding_id>/explain/", findings.explain, name="finding_explain"),
     path("ledger/findings/<int:finding_id>/close/", findings.close, name="finding_close"),
+    path("ledger/privacy/", privacy.privacy, name="privacy"),
+    path("ledger/privacy/holds/new/", privacy.hold_new, name="legal_hold_new"),
+    path("ledger/privacy/holds/<uuid:ref>/propose/", privacy.hold_propose, name="legal_hold_propose"),
+    path("ledger/privacy/holds/<uuid:ref>/release/", privacy.hold_release, name="legal_hold_release"),
+    path("ledger/privacy/holds/<uuid:ref>/decline/", privacy.hold_decline, name="legal_hold_decline"),
+    path("ledger/privacy/erasures/<int:erasure_id>/cancel/", privacy.erasure_cancel, name="erasure_cancel"),
+    path("ledger/privacy/people/<uuid:ref>/erase/", privacy.erase, name="person_erase"),
     path("ledger/<int:index>/", entry.entry, name="ledger_entry"),
     path("ledger/<int:index>/proof/", entry.proof, name="ledger_proof"),
 ]

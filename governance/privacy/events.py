@@ -1,0 +1,12 @@
+"""What is recorded about erasure, holds and retention. R21 reads these."""
+
+RETENTION_CHANGED = "retention.changed"
+HOLD_PLACED = "legal_hold.placed"
+HOLD_RELEASE_PROPOSED = "legal_hold.release_proposed"
+HOLD_RELEASE_DECLINED = "legal_hold.release_declined"
+HOLD_RELEASED = "legal_hold.released"
+#: Somebody's data has to be kept until a day, and goes then.
+SUBJECT_RESTRICTED = "subject.restricted"
+SUBJECT_ERASURE_CANCELLED = "subject.erasure_cancelled"
+SUBJECT_ERASED = "subject.erased"
+BUNDLE_WITHDRAWN = "bundle.withdrawn"
