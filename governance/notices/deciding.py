@@ -5,6 +5,7 @@ Nobody is told about what they did themselves, and the same thing at most once.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
@@ -242,6 +243,18 @@ def _stream_stopped(seen: Happening) -> Iterator[Told]:
         yield Told(person_id, "stream.stopped", facts={"stream_ref": seen.refs.get("stream", "")})
 
 
+def _rule_parked(seen: Happening) -> Iterator[Told]:
+    """Tell security once for each time a run is put aside: it stays aside until somebody looks."""
+    said = {"rule": seen.refs.get("rule", ""), "done": seen.data.get("done"), "total": seen.data.get("total")}
+    for person_id in seen.security_ids:
+        yield Told(person_id, "rule.parked", about_rule(seen), said)
+
+
+def about_rule(seen: Happening) -> str:
+    """Return what notices about a birthright rule are settled with: short, however long its name is."""
+    return f"rule:{hashlib.sha256(seen.refs.get('rule', '').encode()).hexdigest()[:32]}"
+
+
 def _handed_on(seen: Happening) -> Iterator[Told]:
     """Tell an heir once for each leaver, and security once of what has none. New owners are told as such."""
     heir = seen.named[-1] if len(seen.named) > 1 else None
@@ -356,6 +369,7 @@ DECIDERS: dict[str, Decider] = {
     "break_glass.reviewed": _glass_reviewed,
     "hold.opened": _hold_opened,
     "stream.stopped": _stream_stopped,
+    "rule.parked": _rule_parked,
     "handover.made": _handed_on,
     "policy.proposed": _proposed,
     "policy.proposal_approved": _proposal_answered,
@@ -378,5 +392,7 @@ SETTLING_REQUESTS = frozenset(
 SETTLING_GRANTS = frozenset({"grant.extended", "grant.shortened", "grant.ended", "grant.end_answered"})
 #: After these, a proposal waits for nobody.
 SETTLING_PROPOSALS = frozenset({"policy.proposal_approved", "policy.proposal_declined", "policy.proposal_withdrawn"})
+#: After this, what was put aside of a rule waits for nobody.
+SETTLING_RULES = frozenset({"rule.tried_again"})
 #: What is read of the ledger.
-EVENTS = frozenset(DECIDERS) | SETTLING_REQUESTS | SETTLING_GRANTS | SETTLING_PROPOSALS
+EVENTS = frozenset(DECIDERS) | SETTLING_REQUESTS | SETTLING_GRANTS | SETTLING_PROPOSALS | SETTLING_RULES

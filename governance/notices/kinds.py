@@ -70,6 +70,7 @@ _DECIDE = "/approvals/?item=R-{number}"
 _CELL = "/matrix/{person_ref}/{application_slug}/"
 _GLASS = "/break-glass/{glass}/"
 _PROPOSAL = "/policy-proposals/{proposal}/"
+_RULE = "/rules/{rule}/"
 _LEAVER = "/leavers/{person_ref}/"
 
 KINDS = {
@@ -127,6 +128,7 @@ KINDS = {
             "hold.opened", "security", "hand", "A change is held for a decision", "/holds/", "t-bad", is_mandatory=True
         ),
         Kind("stream.stopped", "security", "power", "A SIEM gets nothing", "/ledger/streams/{stream_ref}/", "t-warn"),
+        Kind("rule.parked", "security", "circle-alert", "A birthright rule could not be applied", _RULE, "t-warn"),
         Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
         Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
         Kind(

@@ -25,9 +25,11 @@ from governance.notices.deciding import (
     SETTLING_GRANTS,
     SETTLING_PROPOSALS,
     SETTLING_REQUESTS,
+    SETTLING_RULES,
     about,
     about_glass,
     about_grant,
+    about_rule,
     asking,
     decide,
     ending,
@@ -186,4 +188,6 @@ def _over(seen: Happening) -> tuple[str, tuple[str, ...], str]:
         return about_glass(seen), REVIEWING, ""
     if seen.event in SETTLING_PROPOSALS:
         return f"proposal:{seen.data.get('proposal')}", ("policy.proposed",), ""
+    if seen.event in SETTLING_RULES:
+        return about_rule(seen), ("rule.parked",), ""
     return "", (), ""

@@ -99,6 +99,7 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("break_glass.reviewed", {"person": ADA, "actor": GRACE, "data": {"justified": False}},
      [("Ada", "break_glass.reviewed"), ("Sam", "break_glass.reviewed")]),
     ("hold.opened", {"refs": {"source": "scim:okta"}}, [("Sam", "hold.opened")]),
+    ("rule.parked", {"refs": {"rule": "x"}, "data": {"done": 1, "total": 3}}, [("Sam", "rule.parked")]),
     ("stream.stopped", {"refs": {"stream": "x"}}, [("Sam", "stream.stopped")]),
     ("handover.made", {"named": (ADA, GRACE), "data": {"rule": "manager"}, "refs": {"report": "x"}},
      [("Grace", "handover.received")]),

@@ -660,3 +660,24 @@ def test_break_glass_asks_for_a_review_until_it_is_written(
 
     assert told(ada)[-1] == "break_glass.reviewed"
     assert not Notice.objects.filter(kind__in=REVIEWING, settled_at__isnull=True).exists()
+
+
+@pytest.mark.django_db
+def test_a_rule_that_was_put_aside_reaches_security_once_until_it_is_tried_again(tell: Tell, sam: Person) -> None:
+    rule, known = [Subject("rule", "f" * 80)], {"version": 2, "done": 500, "total": 600, "error": "LookupError"}
+    with transaction.atomic():
+        record_many([Record("rule.parked", TESTING, rule, known)])
+    tell()
+    reading_again = told(sam)
+    tell()
+
+    assert reading_again == told(sam)
+    notice = Notice.objects.get(person=sam, kind="rule.parked")
+    assert path_of(notice.kind, notice.facts) == f"/rules/{'f' * 80}/"
+    assert notice.settled_at is None
+
+    with transaction.atomic():
+        record_many([Record("rule.tried_again", acting(sam), rule, {"versions": [2]})])
+    tell()
+    notice.refresh_from_db()
+    assert notice.settled_at is not None

@@ -30,6 +30,9 @@ FACTS: dict[str, object] = {
     "glass": 4,
     "policy": "standard",
     "source": "scim:okta",
+    "rule": "finance",
+    "done": 500,
+    "total": 600,
     "answer": "approved",
     "since": NOON.isoformat(),
 }
