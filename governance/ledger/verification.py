@@ -129,6 +129,8 @@ class _Walk:
         self.tiles = _Tiles()
         #: Up to here a head was found to hold.
         self.good = 0
+        #: Up to here a checkpoint that was kept elsewhere was found to hold.
+        self.kept = 0
         self.heads_seen = 0
         self.heads = _Rows(stored.heads())
         self.nodes = _Rows(stored.nodes())
@@ -179,8 +181,9 @@ class _Walk:
         while (anchor := self.anchors.take_at(size)) is not None:
             if anchor[1] != self.builder.root():
                 raise Damaged(
-                    self.good, f"The ledger is not the one whose checkpoint of size {size} was kept elsewhere."
+                    self.kept, f"The ledger is not the one whose checkpoint of size {size} was kept elsewhere."
                 )
+            self.kept = size
 
     def _check_head(self, size: int, root: bytes, note: str) -> None:
         signed = self._open(note, self.good)
