@@ -12,6 +12,8 @@ from governance.access.models import (
     Grant,
     GrantRevision,
     KeptGrant,
+    ProposedWith,
+    ReplayRun,
     RequestSet,
     RuleRun,
     RuleSuggestion,
@@ -43,3 +45,5 @@ govern(BreakGlassReview, person="reviewer_id", public=["correlation_id"], person
 leave_out(FormerBelief, because="derived by a trigger from governed revisions, and insert-only")
 leave_out(RuleRun, because="how far a run came; each grant that it starts or ends is captured")
 leave_out(RuleSuggestion, because="counted anew from governed rows every day")
+leave_out(ReplayRun, because="arithmetic about governed requests, and nobody's name; it can be asked for again")
+leave_out(ProposedWith, because="which arithmetic stood beside a proposal; the proposal itself is captured")

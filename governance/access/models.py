@@ -13,6 +13,7 @@ from governance.catalog.models import (
     BirthrightRule,
     BirthrightRuleVersion,
     Entitlement,
+    PolicyProposal,
 )
 from governance.catalog.stages import Stage, route_for
 from governance.core.clock import OPEN_END
@@ -511,6 +512,76 @@ class RuleRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id}: {self.done}/{self.total}"
+
+
+class ReplayRun(models.Model):
+    """The requests of a time are decided again under a draft of a policy: how far that came, and what it came to.
+
+    The mark moves in the transaction that counts, so that a worker may be killed anywhere. A run is done, or stopped
+    because it failed too often in a row, for good: whoever wants it again asks anew.
+    """
+
+    #: The policy whose requests they are.
+    slug = models.SlugField(max_length=80, db_index=False)
+    #: As `catalog.policy_terms` stores them, and what stands for them.
+    terms = models.JSONField()
+    digest = models.CharField(max_length=64)
+    asked_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
+    since = models.DateTimeField()
+    #: When it was asked for: later requests are not looked at.
+    until = models.DateTimeField()
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    #: The primary key of the request that was decided again last; the next have lower ones.
+    reached = models.BigIntegerField(null=True, blank=True)
+    #: {counts, different: [[change, number], …], unknown_count, unknown: [[number, why], …]}
+    tally = models.JSONField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    #: How often in a row a batch failed, when it is tried again, and what kind of failure it was.
+    failures = models.PositiveSmallIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    cause = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(done__lte=F("total")), name="replay_run_does_no_more_than_there_is"),
+            models.CheckConstraint(
+                condition=Q(finished_at__isnull=True) | Q(stopped_at__isnull=True), name="replay_run_has_one_end"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["digest", "-id"], name="replay_run_digest"),
+            models.Index(
+                fields=["id"], name="replay_run_due", condition=Q(finished_at__isnull=True, stopped_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slug}: {self.done}/{self.total}"
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether there is something to do yet."""
+        return self.finished_at is None and self.stopped_at is None
+
+    @property
+    def state(self) -> str:
+        """Return `waiting`, `running`, `done` or `stopped`."""
+        if self.finished_at is not None:
+            return "done"
+        return "stopped" if self.stopped_at else "running" if self.started_at else "waiting"
+
+
+class ProposedWith(models.Model):
+    """Which replay a proposal of a policy was proposed with."""
+
+    proposal = models.OneToOneField(PolicyProposal, on_delete=models.PROTECT, related_name="proposed_with")
+    run = models.ForeignKey(ReplayRun, on_delete=models.PROTECT, related_name="proposed")
+
+    def __str__(self) -> str:
+        return f"{self.proposal_id} with {self.run_id}"
 
 
 class CalledOff(models.Model):

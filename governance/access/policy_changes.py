@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from governance.access import replay_runs
 from governance.access.preview import refuse_undecidable
 from governance.catalog import policy_proposals
 from governance.catalog.models import PolicyProposal
@@ -29,12 +30,15 @@ def propose(
 ) -> PolicyProposal:
     """Return a proposal that waits for a second person; see `policy_proposals.open_proposal`.
 
+    How the last 90 days would have gone under it is kept with it.
+
     Raises Refused naming the pairs of person and role that nobody could decide about, too.
     """
     written = policy_proposals.open_proposal(
         name, terms, slug=slug, base_number=base_number, why=why, proposed_by=proposed_by, alone=alone, actor=actor
     )
     refuse_undecidable(terms, written.slug)
+    replay_runs.keep_with(written, person=proposed_by)
     return written
 
 

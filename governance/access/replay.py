@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,8 +111,35 @@ class Replay:
         return [(words, self.counts[change]) for change, words in CHANGES.items() if self.counts.get(change)]
 
 
+@dataclass(slots=True)
+class Tally:
+    """What some requests came to."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+
+    @staticmethod
+    def place(change: str, number: int) -> tuple[int, int]:
+        """Return where a difference stands: what matters most first, then the latest."""
+        return _ORDER.index(change), -number
+
+    @property
+    def unknown_count(self) -> int:
+        """Return how many could not be decided again."""
+        return len(self.unknown)
+
+    def named(self) -> tuple[Difference, ...]:
+        """Return the differences that matter most, in their order."""
+        self.differences.sort(key=lambda each: self.place(each.change, each.number))
+        return tuple(self.differences[:NAMED])
+
+
+_ORDER = list(CHANGES)
+
+
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
     """A request as it was made."""
 
     pk: int
@@ -126,31 +153,31 @@ def replay(draft: PolicyTerms, slug: str, *, at: datetime, most: int = MOST) -> 
 
     The latest `most` of them. Four statements, and the rest is arithmetic.
     """
-    made = _requests(slug, since=at - REPLAYED, most=most)
-    several = len(made) if len(made) < most else _made_since(slug, at - REPLAYED).count()
+    since = at - REPLAYED
+    made = made_under(slug, since=since, until=at, most=most)
+    several = len(made) if len(made) < most else asked_between(slug, since, at).count()
+    found = tally(draft, made)
+    return Replay(
+        since, several, len(made), dict(found.counts), found.named(), found.unknown_count, tuple(found.unknown[:NAMED])
+    )
+
+
+def tally(draft: PolicyTerms, made: Sequence[Made]) -> Tally:
+    """Decide some requests again under a draft and return what they came to. Two statements at most."""
     versions = AccessPolicyVersion.objects.only(*_CONDITIONS).in_bulk({one.version_id for one in made})
     profiles = _Profiles(draft, made, versions)
-    counts: Counter[str] = Counter()
-    differences: list[Difference] = []
-    unknown: list[Unknown] = []
-    unknown_count = 0
+    found = Tally()
     for one in made:
         try:
             before, after = _both(one, draft, versions[one.version_id], profiles)
         except CannotRead as error:
-            unknown_count += 1
-            if len(unknown) < NAMED:
-                unknown.append(Unknown(one.number, str(error)))
+            found.unknown.append(Unknown(one.number, str(error)))
             continue
         change = _change(before, after)
         if change:
-            counts[change] += 1
-            differences.append(Difference(one.number, change, before, after))
-    order = list(CHANGES)
-    differences.sort(key=lambda each: (order.index(each.change), -each.number))
-    return Replay(
-        at - REPLAYED, several, len(made), dict(counts), tuple(differences[:NAMED]), unknown_count, tuple(unknown)
-    )
+            found.counts[change] += 1
+            found.differences.append(Difference(one.number, change, before, after))
+    return found
 
 
 def decided_under(facts: RequestFacts, draft: PolicyTerms, said: Mapping[str, bool], risk: Risk) -> Verdict:
@@ -161,7 +188,7 @@ def decided_under(facts: RequestFacts, draft: PolicyTerms, said: Mapping[str, bo
 _CONDITIONS = ("may_request", "auto_approve", "auto_deny")
 
 
-def _both(one: _Made, draft: PolicyTerms, version: AccessPolicyVersion, profiles: _Profiles) -> tuple[Outcome, Outcome]:
+def _both(one: Made, draft: PolicyTerms, version: AccessPolicyVersion, profiles: _Profiles) -> tuple[Outcome, Outcome]:
     facts = facts_of(one.receipt)
     risk = Risk(int(one.receipt["risk"]["points"]), int(one.receipt["risk"]["level"]), ())
     kept = one.receipt["verdict"]
@@ -233,14 +260,14 @@ class _Profiles:
     is asked, when it keeps what the condition reads.
     """
 
-    def __init__(self, draft: PolicyTerms, made: Sequence[_Made], versions: Mapping[int, AccessPolicyVersion]) -> None:
+    def __init__(self, draft: PolicyTerms, made: Sequence[Made], versions: Mapping[int, AccessPolicyVersion]) -> None:
         self.draft = {name: getattr(draft, name).strip() for name in _CONDITIONS}
         self.conditions: dict[str, Condition] = {name: about_people(text) for name, text in self.draft.items() if text}
         self.unknown = {name: sorted(attributes_of(one.term) - _KNOWN_THEN) for name, one in self.conditions.items()}
         asked = [one.pk for one in made if self._differ(versions[one.version_id])]
         self.documents = dict(_documents(asked)) if asked else {}
 
-    def says(self, name: str, one: _Made, version: AccessPolicyVersion, stored: Mapping[str, bool]) -> bool:
+    def says(self, name: str, one: Made, version: AccessPolicyVersion, stored: Mapping[str, bool]) -> bool:
         """Return what a condition says about who a request is for. Raises CannotRead when it cannot."""
         text = self.draft[name]
         if not text:
@@ -258,13 +285,25 @@ class _Profiles:
         return any(text and text != getattr(version, name).strip() for name, text in self.draft.items())
 
 
-def _made_since(slug: str, since: datetime) -> QuerySet[AccessRequest]:
-    return AccessRequest.objects.filter(entitlement__policy__slug=slug, created_at__gte=since)
+def asked_between(slug: str, since: datetime, until: datetime) -> QuerySet[AccessRequest]:
+    """Return the requests of a time for roles that stand under a policy."""
+    return AccessRequest.objects.filter(entitlement__policy__slug=slug, created_at__gte=since, created_at__lte=until)
 
 
-def _requests(slug: str, *, since: datetime, most: int) -> list[_Made]:
-    found = _made_since(slug, since).order_by("-id").values_list("pk", "number", "policy_version_id", "verdict")[:most]
-    return [_Made(*one) for one in found.iterator(chunk_size=2000)]
+def made_under(slug: str, *, since: datetime, until: datetime, before: int | None = None, most: int) -> list[Made]:
+    """Return the latest requests for roles under a policy, at most so many; `before` a primary key when given."""
+    found = asked_between(slug, since, until).order_by("-id")
+    return _made((found if before is None else found.filter(pk__lt=before))[:most])
+
+
+def by_number(numbers: Sequence[int]) -> list[Made]:
+    """Return requests by their numbers."""
+    return _made(AccessRequest.objects.filter(number__in=numbers).order_by("-id"))
+
+
+def _made(found: QuerySet[AccessRequest]) -> list[Made]:
+    columns = found.values_list("pk", "number", "policy_version_id", "verdict")
+    return [Made(*one) for one in columns.iterator(chunk_size=2000)]
 
 
 def _documents(request_ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from governance.access import rule_runs, suggestions
+from governance.access import replay_runs, rule_runs, suggestions
 from governance.access.sweep import reconsider_withheld, sweep
 
 
@@ -30,3 +30,15 @@ def apply_rules() -> int:
 def look_for_rules() -> int:
     """Count anew what people with something in common have; return how many suggestions there are."""
     return suggestions.look()
+
+
+@shared_task(name="access.replay")
+def replay() -> int:
+    """Decide past requests again under drafts of policies; return how many were."""
+    return replay_runs.work()
+
+
+@shared_task(name="access.forget_replays")
+def forget_replays() -> int:
+    """Delete old replays that nothing was proposed with; return how many."""
+    return replay_runs.forget()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access import policy_changes
+from governance.access import policy_changes, replay_runs
+from governance.access.models import ReplayRun
 from governance.access.preview import preview
-from governance.access.replay import replay
 from governance.api.doorway import DoorView
 from governance.api.policy_shapes import (
     OnePolicyShape,
@@ -20,15 +21,15 @@ from governance.api.policy_shapes import (
     PolicyPreviewShape,
     PolicyProposalIn,
     PolicyProposalShape,
-    PolicyReplayShape,
+    PolicyReplayRunShape,
     PolicyShape,
     draft_terms,
 )
 from governance.api.reading import PAGE_WORDS, ListView, choice, page_of
+from governance.api.shapes import NothingIn
 from governance.catalog.models import AccessPolicy, AccessPolicyVersion, PolicyProposal, ProposalState
 from governance.catalog.policy_proposals import last_version, proposal
 from governance.catalog.policy_terms import PolicyTerms, check_terms, terms_from_json, terms_of
-from governance.core.clock import now
 from governance.core.errors import NotAllowed, NotFound
 from governance.identity.models import RoleName
 
@@ -91,13 +92,26 @@ class DraftReplay(PolicyView):
 
     @extend_schema(
         operation_id="policy_draft_replay",
-        summary="How the requests of the last 90 days would have gone under a draft. Changes nothing",
+        summary="Decide the requests of the last 90 days again under a draft. Changes nothing",
         request=PolicyDraftIn,
-        responses=PolicyReplayShape,
+        responses={200: PolicyReplayRunShape, 202: PolicyReplayRunShape},
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Return how they would have gone."""
-        return Response(PolicyReplayShape(replay(_draft(request, _last(slug)), slug, at=now())).data)
+        """Return how they would have gone, or 202 with where that will be said when they are many."""
+        return _ran(replay_runs.ask(_draft(request, _last(slug)), slug, person=self.person))
+
+
+class OneReplay(PolicyView):
+    """One replay."""
+
+    @extend_schema(
+        operation_id="policy_replay_run",
+        summary="How far a replay is, and what it came to",
+        responses=PolicyReplayRunShape,
+    )
+    def get(self, request: Request, run_id: int) -> Response:
+        """Return it."""
+        return Response(PolicyReplayRunShape(replay_runs.one(run_id)).data)
 
 
 class Proposals(PolicyView, ListView):
@@ -168,11 +182,24 @@ class ProposalEffect(PolicyView):
 class ProposalReplay(PolicyView):
     """The last 90 days under a proposal."""
 
-    @extend_schema(summary="How the requests of the last 90 days would have gone under it", responses=PolicyReplayShape)
+    @extend_schema(summary="The newest replay of the last 90 days under it", responses=PolicyReplayRunShape)
     def get(self, request: Request, proposal_id: int) -> Response:
-        """Return how they would have gone."""
+        """Return it, with how far it is."""
+        run = replay_runs.latest_of(proposal(proposal_id))
+        if run is None:
+            raise NotFound("Nobody had the last 90 days decided again under it yet.")
+        return Response(PolicyReplayRunShape(run).data)
+
+    @extend_schema(
+        summary="Decide the requests of the last 90 days again under it, as of now",
+        request=NothingIn,
+        responses={200: PolicyReplayRunShape, 202: PolicyReplayRunShape},
+    )
+    def post(self, request: Request, proposal_id: int) -> Response:
+        """Return how they would have gone, or 202 with where that will be said when they are many."""
+        NothingIn(data=request.data).is_valid(raise_exception=True)
         found = proposal(proposal_id)
-        return Response(PolicyReplayShape(replay(_terms(found), found.slug, at=now())).data)
+        return _ran(replay_runs.ask(_terms(found), found.slug, person=self.person, anew=True))
 
 
 class Approve(PolicyView):
@@ -219,6 +246,11 @@ def _answer(request: Request) -> str:
     said.is_valid(raise_exception=True)
     answer: str = said.validated_data["answer"]
     return answer
+
+
+def _ran(run: ReplayRun) -> Response:
+    headers = {"Location": reverse("api:policy_replay_run", args=[run.pk])}
+    return Response(PolicyReplayRunShape(run).data, status=202 if run.is_open else 200, headers=headers)
 
 
 def _last(slug: str) -> AccessPolicyVersion:

@@ -8,8 +8,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from governance.access.models import ReplayRun
 from governance.access.preview import Counted, Preview
 from governance.access.replay import Replay
+from governance.access.replay_runs import outcome
 from governance.api.reading import StrictSerializer
 from governance.api.shapes import PersonBrief
 from governance.catalog.models import AccessPolicy, AccessPolicyVersion, ApproverKind, AtEnd, Extending, PolicyProposal
@@ -288,3 +290,23 @@ class PolicyReplayShape(serializers.Serializer[Replay]):
     differences = DifferenceShape(many=True)
     unknown_count = serializers.IntegerField()
     unknown = UnknownShape(many=True)
+
+
+class PolicyReplayRunShape(serializers.Serializer[ReplayRun]):
+    """How far a replay of a draft is, in requests, and what it came to; `result` is null before it is done."""
+
+    id = serializers.IntegerField(source="pk")
+    policy = serializers.CharField(source="slug")
+    state = serializers.CharField(help_text="waiting, running, done or stopped: it failed too often in a row")
+    asked_at = serializers.DateTimeField(source="until")
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    done = serializers.IntegerField()
+    total = serializers.IntegerField()
+    result = serializers.SerializerMethodField()
+
+    @extend_schema_field(PolicyReplayShape(allow_null=True))
+    def get_result(self, run: ReplayRun) -> dict[str, Any] | None:
+        """Return what it came to."""
+        came_to = outcome(run)
+        return None if came_to is None else dict(PolicyReplayShape(came_to).data)

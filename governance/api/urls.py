@@ -85,6 +85,7 @@ urlpatterns = [
     path("policies/<slug:slug>/", policies.OnePolicy.as_view(), name="policy"),
     path("policies/<slug:slug>/preview/", policies.Preview.as_view(), name="policy_preview"),
     path("policies/<slug:slug>/replay/", policies.DraftReplay.as_view(), name="policy_draft_replay"),
+    path("policy-replays/<int:run_id>/", policies.OneReplay.as_view(), name="policy_replay_run"),
     path("policy-proposals/", policies.Proposals.as_view(), name="policy_proposals"),
     path("policy-proposals/<int:proposal_id>/", policies.OneProposal.as_view(), name="policy_proposal"),
     path("policy-proposals/<int:proposal_id>/effect/", policies.ProposalEffect.as_view(), name="policy_effect"),

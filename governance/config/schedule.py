@@ -29,6 +29,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "apply-rules": _every(1, "access.apply_rules"),
     # What colleagues have in common changes slowly, and looking counts everybody. Also woken when somebody asks.
     "look-for-rules": _every(3600, "access.look_for_rules"),
+    # Also woken when somebody asks; the tick goes on where a worker was killed. One indexed query when idle.
+    "replay-requests": _every(2, "access.replay"),
+    # What nothing was proposed with is kept for a month: an hour late is early enough.
+    "forget-replays": _every(3600, "access.forget_replays"),
     # The outbox is also woken by each commit; the tick finds retries that came due, and what a lost wake-up left.
     "deliver-due-operations": _every(1, "provisioning.deliver_due"),
     # Readings are due every 15 minutes each, or at once when somebody asks; the tick only looks whose turn it is.

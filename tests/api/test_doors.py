@@ -107,7 +107,11 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     ],
     "policy_proposal": [("get", "policy-proposals/1/", {}, {"mallory": 403})],
     "policy_effect": [("get", "policy-proposals/1/effect/", {}, {"mallory": 403})],
-    "policy_replay": [("get", "policy-proposals/1/replay/", {}, {"mallory": 403})],
+    "policy_replay": [
+        ("get", "policy-proposals/1/replay/", {}, {"mallory": 403}),
+        ("post", "policy-proposals/1/replay/", {}, {"mallory": 403}),
+    ],
+    "policy_replay_run": [("get", "policy-replays/1/", {}, {"mallory": 403})],
     "policy_approve": [("post", "policy-proposals/1/approve/", {}, {"mallory": 403, "grace": 403, "audrey": 403})],
     "policy_decline": [("post", "policy-proposals/1/decline/", {}, {"mallory": 403, "grace": 403, "audrey": 403})],
     "policy_withdraw": [("post", "policy-proposals/1/withdraw/", {}, {"mallory": 403})],

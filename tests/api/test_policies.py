@@ -101,11 +101,17 @@ def test_effect_and_replay_of_a_proposal_are_read(sam: Person, tess: Person, rol
     again = script.get(f"policy-proposals/{made['id']}/replay/").json()
 
     drafted = script.post(f"policies/{role.policy.slug}/replay/", {"terms": said["terms"]}).json()
-    assert drafted | {"since": ""} == again | {"since": ""}
+    assert drafted["id"] == again["id"], "the same draft is not decided again at once"
+    assert drafted == script.get(f"policy-replays/{again['id']}/").json()
+    anew = script.post(f"policy-proposals/{made['id']}/replay/")
+    assert (anew.status_code, anew.json()["state"]) == (200, "done")
+    assert anew.json()["id"] != again["id"]
+    assert script.get(f"policy-proposals/{made['id']}/replay/").json() == anew.json()
+    assert script.get("policy-replays/999/").status_code == 404
     assert {one["display_name"] for one in effect["no_longer"]["people"]} == {"Sam Okoro"} | {
         one["display_name"] for one in effect["no_longer"]["people"]
     }
-    assert (again["total"], again["counts"]) == (0, {})
+    assert (again["total"], again["result"]["counts"]) == (0, {})
     assert [one["id"] for one in script.get("policy-proposals/", state="pending").json()["results"]] == [made["id"]]
     assert script.get("policy-proposals/", policy="other").json()["results"] == []
     assert script.get("policy-proposals/", state="lost").status_code == 422

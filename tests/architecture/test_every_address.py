@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from governance.access import grants, policy_changes
+from governance.access import grants, policy_changes, replay_runs
 from governance.catalog import policies, rules
 from governance.catalog.models import Entitlement, PolicyProposal
 from governance.catalog.policy_terms import PolicyTerms
@@ -214,7 +214,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "policy-proposals/<int:proposal_id>/": (GOVERN, GET),
     "policy-proposals/<int:proposal_id>/effect/": (GOVERN, GET),
     "policy-proposals/<int:proposal_id>/file/": (GOVERN, POST),
-    "policy-proposals/<int:proposal_id>/replay/": (GOVERN, GET),
+    "policy-proposals/<int:proposal_id>/replay/": (GOVERN, BOTH),
+    "policy-replays/<int:run_id>/": (GOVERN, GET),
     "policy-proposals/<int:proposal_id>/approve/": (ADMIN, POST),
     "policy-proposals/<int:proposal_id>/decline/": (ADMIN, POST),
     "policy-proposals/<int:proposal_id>/withdraw/": (CHANGE, POST),
@@ -349,6 +350,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, gil: Person, 
         "<int:message_id>": "1",
         "<int:suggestion_id>": "1",
         "<int:proposal_id>": str(_proposed(sam).pk),
+        "<int:run_id>": str(replay_runs.ask(PolicyTerms(("owner",)), "snowflake", person=sam).pk),
         "<int:absence_id>": "1",
         "<int:weights_id>": "1",
         "<int:exception_id>": str(exempt(rule, ada, by=sam).pk),

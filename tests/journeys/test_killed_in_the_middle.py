@@ -20,10 +20,11 @@ import pytest
 import time_machine
 from django.db import connection, connections, transaction
 
-from governance.access import grants, retiring, rule_runs, sweep
+from governance.access import grants, replay_runs, requests, retiring, rule_runs, sweep
 from governance.access.models import Grant, GrantCause, GrantRevision, RuleRun
 from governance.catalog import retiring as catalog_retiring
 from governance.catalog.models import Entitlement
+from governance.catalog.policy_terms import PolicyTerms
 from governance.catalog.rules import RuleTerms
 from governance.config.processes import wait_until
 from governance.core.actor import Actor, Door
@@ -180,6 +181,27 @@ def test_a_run_of_a_rule(gate: Gate, crew: list[Person], analyst: Entitlement, m
     assert Grant.objects.count() == GrantRevision.objects.count() == len(recorded("grant.started")) == PEOPLE
     assert Counter(Operation.objects.values_list("kind", "person_id")) == {("give", one.pk): 1 for one in crew}
     assert recorded("rule.applied") == {"finance": 1}
+
+
+def test_a_replay_of_past_requests(
+    gate: Gate, crew: list[Person], analyst: Entitlement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_runs, "AT_ONCE", 0)
+    monkeypatch.setattr(replay_runs, "BATCH", BATCH)
+    for one in crew:
+        requests.submit(one, analyst, cast.ask(), actor=cast.acting(one))
+    run = replay_runs.ask(PolicyTerms(stages=()), analyst.policy.slug, person=crew[0])
+    gate.close("access_replayrun", 2)
+
+    killed(replay_runs.work, gate)
+    run.refresh_from_db()
+    assert (run.state, run.done, run.tally["counts"]) == ("running", BATCH, {"automatic": BATCH})
+    replay_runs.work()
+
+    run.refresh_from_db()
+    assert (run.state, run.done, run.total, run.failures) == ("done", PEOPLE, PEOPLE, 0)
+    assert run.tally["counts"] == {"automatic": PEOPLE}
+    assert len({number for _, number in run.tally["different"]}) == PEOPLE
 
 
 def test_ending_what_is_retired(

@@ -9,12 +9,12 @@ from typing import Any, cast
 from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from governance.access import policy_changes
+from governance.access import policy_changes, replay_runs
+from governance.access.models import ReplayRun
 from governance.access.preview import Affected, Preview, everybody, preview
-from governance.access.replay import AT_ONCE, MOST, Replay, replay
-from governance.catalog.models import AccessPolicyVersion, PolicyProposal
+from governance.catalog.models import AccessPolicy, AccessPolicyVersion, PolicyProposal
 from governance.catalog.policy_proposals import has_second_person, last_version, may_propose, proposal
 from governance.catalog.policy_terms import PolicyTerms, check_terms, terms_from_json, terms_of
 from governance.catalog.policy_words import Change, changes, lines
@@ -96,13 +96,26 @@ def _line(one: Affected) -> tuple[object, ...]:
 
 
 @needs(*READERS)
-@require_GET
+@require_http_methods(["GET", "POST"])
 def replayed(request: HttpRequest, proposal_id: int) -> HttpResponse:
-    """Show how the requests of the last 90 days would have gone under a proposal."""
+    """Show how the last 90 days would have gone under a proposal, as it was worked out last; POST: work it out anew."""
     found = proposal(proposal_id)
-    most = MOST if request.GET.get("all") == "yes" else AT_ONCE
-    seen = replay(terms_from_json(found.terms), found.slug, at=now(), most=most)
-    return _part(request, found, "replay", "The last 90 days under it", {"replay": seen})
+    if request.method == "POST":
+        run = replay_runs.ask(terms_from_json(found.terms), found.slug, person=person_of(request), anew=True)
+        return redirect("policy_replay", run.pk)
+    latest = replay_runs.latest_of(found)
+    return _part(request, found, "replay", "The last 90 days under it", _run(latest))
+
+
+@needs(*READERS)
+@require_GET
+def replay(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Show how far a replay of the last 90 days is, and what it came to."""
+    run = replay_runs.one(run_id)
+    proposed = PolicyProposal.objects.filter(proposed_with__run=run).select_related("proposed_by").order_by("id")
+    known = AccessPolicy.objects.filter(slug=run.slug).first()
+    context = {"page": "policies", "policy": known, "proposals": proposed, "lines": lines(terms_from_json(run.terms))}
+    return show(request, "govern/policy_replay.html", "card", context | _run(run))
 
 
 @needs(RoleName.SECURITY_ADMIN)
@@ -148,6 +161,11 @@ def withdraw(request: HttpRequest, proposal_id: int) -> HttpResponse:
     return redirect("policy_proposal", found.pk)
 
 
+def _run(run: ReplayRun | None) -> dict[str, Any]:
+    """Return what the card of a replay needs; `replay` is what it came to, none before it is done."""
+    return {"run": run, "replay": replay_runs.outcome(run) if run is not None else None}
+
+
 def _part(request: HttpRequest, found: PolicyProposal, part: str, title: str, shown: Mapping[str, Any]) -> HttpResponse:
     context = {"page": "policies", "proposal": found, "part": part, "title": title, "is_part": is_htmx(request)}
     return show(request, "govern/policy_effect.html", "effect", context | dict(shown))
@@ -169,8 +187,10 @@ def _write(request: HttpRequest, base: AccessPolicyVersion | None) -> HttpRespon
     is_looked_at = do == "propose" and request.POST.get("shown") == fingerprint
     if terms is not None and is_looked_at and (written := _propose(request, editor, terms, base)):
         return _proposed(request, written)
-    again = _replay(terms, base) if terms is not None and base is not None else None
-    return _edit(request, base, editor, terms=terms, seen=seen, again=again, fingerprint=fingerprint)
+    run = None
+    if terms is not None and base is not None:
+        run = replay_runs.ask(terms, base.policy.slug, person=person_of(request))
+    return _edit(request, base, editor, terms=terms, seen=seen, run=run, fingerprint=fingerprint)
 
 
 def _opened(request: HttpRequest, base: AccessPolicyVersion | None) -> Editor:
@@ -196,10 +216,6 @@ def _terms(editor: Editor) -> PolicyTerms | None:
 
 def _preview(terms: PolicyTerms, base: AccessPolicyVersion | None) -> Preview:
     return preview(terms, terms_of(base) if base else None, base.policy.slug if base else "")
-
-
-def _replay(terms: PolicyTerms, base: AccessPolicyVersion) -> Replay:
-    return replay(terms, base.policy.slug, at=now(), most=AT_ONCE)
 
 
 def _propose(
@@ -241,7 +257,7 @@ def _edit(
     *,
     terms: PolicyTerms | None = None,
     seen: Preview | None = None,
-    again: Replay | None = None,
+    run: ReplayRun | None = None,
     fingerprint: str = "",
     part: PartForm | None = None,
 ) -> HttpResponse:
@@ -252,7 +268,6 @@ def _edit(
         "base_number": request.POST.get("base", "") or (base.number if base else ""),
         "editor": editor,
         "preview": seen,
-        "replay": again,
         "changes": differences,
         "fingerprint": fingerprint,
         "part": part or PartForm(),
@@ -261,6 +276,7 @@ def _edit(
         "values": common_values(OFFERED),
         "attributes": ATTRIBUTES,
         "may_be_alone": base is None and seen is not None and not has_second_person(person_of(request)),
+        **_run(run),
     }
     return render(request, "govern/policy_form.html", context, status=422 if editor.has_errors else 200)
 

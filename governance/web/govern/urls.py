@@ -147,6 +147,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("policy-proposals/<int:proposal_id>/effect/", policies_writes.effect, name="policy_proposal_effect"),
     path("policy-proposals/<int:proposal_id>/file/", policies_writes.effect_file, name="policy_proposal_file"),
     path("policy-proposals/<int:proposal_id>/replay/", policies_writes.replayed, name="policy_proposal_replay"),
+    path("policy-replays/<int:run_id>/", policies_writes.replay, name="policy_replay"),
     path("policy-proposals/<int:proposal_id>/approve/", policies_writes.approve, name="policy_proposal_approve"),
     path("policy-proposals/<int:proposal_id>/decline/", policies_writes.decline, name="policy_proposal_decline"),
     path("policy-proposals/<int:proposal_id>/withdraw/", policies_writes.withdraw, name="policy_proposal_withdraw"),

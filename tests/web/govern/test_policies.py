@@ -13,7 +13,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from governance.access import policy_changes
+from governance.access import policy_changes, replay_runs, requests
+from governance.access.models import ReplayRun
 from governance.catalog import policies
 from governance.catalog.models import AccessPolicy, AccessPolicyVersion, Application, Entitlement, PolicyProposal
 from governance.catalog.policy_terms import PolicyTerms, terms_of
@@ -21,7 +22,7 @@ from governance.catalog.stages import Approvers, Stage
 from governance.identity.models import Person
 from governance.ledger.models import Pending
 from governance.web.counts import open_work
-from tests.cast import TESTING, acting, add_application, add_role, hire, make_security_admin
+from tests.cast import TESTING, acting, add_application, add_role, ask, hire, make_security_admin
 from tests.web import stories
 from tests.web.conftest import SignedIn
 
@@ -471,3 +472,50 @@ def test_the_last_90_days_are_decided_again_before_a_change_is_proposed(
     assert (seen.context["replay"].total, seen.context["replay"].different) == (0, 0)
     assert "The last 90 days under it" in seen.content.decode()
     assert not PolicyProposal.objects.exists()
+
+
+def test_a_long_replay_shows_how_far_it_is_at_an_address_of_its_own(
+    ada: Person,
+    sam: Person,
+    tess: Person,
+    snowflake: Application,
+    signed_in: SignedIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replay_runs, "AT_ONCE", 0)
+    role = add_role(snowflake, "Analyst", stages=SAFE.stages)
+    requests.submit(ada, role, ask(), actor=acting(ada))
+
+    seen = signed_in(sam).post(f"/policies/{role.policy.slug}/change/", POLICY | {"base": "1", "do": "look"})
+    run = ReplayRun.objects.get()
+    here = f"/policy-replays/{run.pk}/"
+    said = seen.content.decode()
+    assert "0 of 1 requests decided again" in said
+    assert f'hx-get="{here}" hx-trigger="every 1s"' in said
+    assert f'<a class="btn sm only-noscript" href="{here}">Look again</a>' in said
+    replay_runs.work()
+
+    client = signed_in(tess)
+    with CaptureQueriesContext(connection) as asked:
+        page = client.get(here).content.decode()
+    assert len(asked) <= 12
+    assert "asked for by Sam Okoro" in page
+    card = client.get(here, headers={"HX-Request": "true"}).content.decode()
+    assert card.strip().startswith('<div class="parts" id="replay-run" data-region')
+    assert "The last 90 days are decided again" in card
+    assert "hx-trigger" not in card
+
+
+def test_a_proposal_is_decided_again_as_of_now(
+    sam: Person, tess: Person, snowflake: Application, signed_in: SignedIn
+) -> None:
+    policy = add_role(snowflake, "Analyst", stages=SAFE.stages).policy
+    longer = replace(SAFE, max_duration=timedelta(days=60))
+    written = policy_changes.propose(policy.name, longer, slug=policy.slug, why=WHY, proposed_by=sam, actor=acting(sam))
+
+    answer = signed_in(tess).post(f"/policy-proposals/{written.pk}/replay/")
+
+    run = ReplayRun.objects.latest("id")
+    assert (answer.status_code, answer.url) == (302, f"/policy-replays/{run.pk}/")
+    assert run.asked_by == tess
+    assert ReplayRun.objects.count() == 2
