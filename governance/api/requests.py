@@ -17,7 +17,7 @@ from governance.access.queries import WITH_GRANT, WITH_REQUEST
 from governance.access.waiting_sql import waits_for
 from governance.api.doorway import DoorView
 from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, choice, page_of
-from governance.api.shapes import AskIn, DecisionIn, NothingIn, RefusalIn, RequestShape
+from governance.api.shapes import AskIn, DecisionIn, NothingIn, OneRequestShape, RefusalIn, RequestShape
 from governance.catalog.models import Entitlement
 from governance.core.errors import Invalid, NotFound
 from governance.identity.models import Person
@@ -96,10 +96,10 @@ class Requests(ListView):
 class OneRequest(DoorView):
     """One request."""
 
-    @extend_schema(summary="One request, with its answers and what came of it", responses=RequestShape)
+    @extend_schema(summary="One request, with its answers and what came of it", responses=OneRequestShape)
     def get(self, request: Request, number: int) -> Response:
         """Return the request."""
-        return Response(RequestShape(_readable(self, number)).data)
+        return Response(OneRequestShape(_readable(self, number)).data)
 
 
 class Approve(DoorView):

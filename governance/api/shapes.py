@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from governance.access.models import AccessRequest, Grant
+from governance.access.queries import AnswerTimes, answer_times
 from governance.api.reading import StrictSerializer
 from governance.catalog.models import Application, Entitlement
-from governance.core.clock import is_open_ended
+from governance.core.clock import is_open_ended, now
 from governance.evidence.models import EvidenceBundle
 from governance.identity.models import Person
 from governance.identity.queries import roles_of
@@ -238,6 +240,38 @@ class RequestShape(serializers.ModelSerializer[AccessRequest]):
     def get_duration_seconds(self, request: AccessRequest) -> int | None:
         """Return how long was asked for, or null."""
         return seconds(request.duration)
+
+
+class AnswerTimesShape(serializers.Serializer[AnswerTimes]):
+    """How long people took to decide in the last 90 days: half were quicker than the median, 19 of 20 than p95."""
+
+    median_seconds = serializers.SerializerMethodField()
+    p95_seconds = serializers.SerializerMethodField()
+
+    def get_median_seconds(self, times: AnswerTimes) -> int:
+        """Return the median."""
+        return int(times.median.total_seconds())
+
+    def get_p95_seconds(self, times: AnswerTimes) -> int:
+        """Return the 95th percentile."""
+        return int(times.p95.total_seconds())
+
+
+class OneRequestShape(RequestShape):
+    """A request as `RequestShape`, with how long answers about its role usually take."""
+
+    answer_times = serializers.SerializerMethodField(
+        help_text="By as whom somebody is asked; who gave fewer than three answers in 90 days is left out"
+    )
+
+    class Meta(RequestShape.Meta):
+        fields = [*RequestShape.Meta.fields, "answer_times"]
+
+    @extend_schema_field(serializers.DictField(child=AnswerTimesShape()))
+    def get_answer_times(self, request: AccessRequest) -> dict[str, Any]:
+        """Return how long answers took. One statement."""
+        times = answer_times(request.entitlement_id, at=now())
+        return {asked: AnswerTimesShape(one).data for asked, one in times.items()}
 
 
 class BundleShape(serializers.ModelSerializer[EvidenceBundle]):

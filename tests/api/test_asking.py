@@ -117,3 +117,21 @@ def test_an_emergency_through_the_rest_door(
         assert as_(sam).post(f"{at}review/", review).json()["review"]["is_justified"] is True
 
     assert BreakGlass.objects.get().review.reviewer == sam
+
+
+def test_one_request_says_how_long_answers_usually_take(
+    ada: Person, linus: Person, analyst: Entitlement, as_: As
+) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        script = as_(ada)
+        for minutes in (10, 20, 60):
+            made = requests.submit(ada, analyst, ask(), actor=acting(ada))
+            assert script.get(f"requests/{made.number}/").json()["answer_times"] == {}
+            clock.shift(timedelta(minutes=minutes))
+            deciding.deny(made, approver=linus, reason="Use Looker.", actor=acting(linus))
+
+        said = script.get(f"requests/{made.number}/").json()["answer_times"]
+
+    assert said["owner"]["median_seconds"] == 20 * 60
+    assert 20 * 60 < said["owner"]["p95_seconds"] <= 60 * 60
+    assert "answer_times" not in script.get("requests/").json()["results"][0]

@@ -270,3 +270,19 @@ class TestRisk:
         wanted = {**{one: str(weight) for one, weight in STANDARD.as_json().items()}, name: value}
 
         assert signed_in(sam).post("/risk/", {**wanted, "step": "look"}).status_code == 422
+
+
+def test_every_other_answer_comes_back_to_the_list_it_was_given_from(
+    ada: Person, linus: Person, analyst: Entitlement, signed_in: SignedIn
+) -> None:
+    request = stories.submit(ada, analyst)
+    owner = signed_in(linus)
+
+    page = owner.get("/approvals/?app=snowflake&age=&nonsense=1").content.decode()
+    others = owner.get(f"/requests/R-{request.number}/other/?app=snowflake").content.decode()
+    asked = owner.post(f"/requests/R-{request.number}/ask-back/?app=snowflake", {"question": "Which load failed?"})
+
+    assert "/other/?app=snowflake" in page
+    assert f'href="/approvals/?app=snowflake&amp;item=R-{request.number}"' in others
+    assert f'action="/requests/R-{request.number}/ask-back/?app=snowflake"' in others
+    assert (asked.status_code, asked.url) == (302, "/approvals/?app=snowflake")

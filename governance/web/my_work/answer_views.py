@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from governance.access import absences, smaller, turns
@@ -17,7 +18,14 @@ from governance.identity.queries import person_by_email
 from governance.web import sessions
 from governance.web.actor import actor_of, person_of
 from governance.web.my_work import approving, following
-from governance.web.my_work.approval_forms import AskBackForm, AwayForm, HandOverForm, ReplyForm, SmallerForm
+from governance.web.my_work.approval_forms import (
+    AskBackForm,
+    AwayForm,
+    HandOverForm,
+    ReplyForm,
+    SmallerForm,
+    WaitingForm,
+)
 from governance.web.my_work.approval_views import ask_for_password
 from governance.web.my_work.forms import Refusable
 from governance.web.roles import employee_page, standing_of
@@ -155,6 +163,12 @@ def _waiting(request: HttpRequest, number: int) -> AccessRequest:
     return approving.readable_request(person_of(request), standing_of(request), number)
 
 
+def _list(request: HttpRequest) -> str:
+    """Return the query that leads back to the list somebody came from, with its question mark; empty for everything."""
+    kept = WaitingForm(request.GET).kept
+    return f"?{kept}" if kept else ""
+
+
 def _act(
     request: HttpRequest, found: AccessRequest, form: Refusable, act: Callable[[], str], **forms: Refusable
 ) -> HttpResponse:
@@ -163,7 +177,7 @@ def _act(
     try:
         if form.is_valid():
             messages.success(request, act())
-            return redirect("approvals")
+            return HttpResponseRedirect(f"{reverse('approvals')}{_list(request)}")
     except Refused as refusal:
         form.refuse(refusal.reasons)
     return _others(request, found, status=422, **forms)
@@ -175,6 +189,7 @@ def _others(request: HttpRequest, found: AccessRequest, *, status: int = 200, **
     shown = {
         "page": "approvals",
         "asked": found,
+        "list": _list(request),
         "turns": turns.conversation(found),
         "ask_form": AskBackForm(),
         "hand_form": HandOverForm(turns.heirs(found, person)),

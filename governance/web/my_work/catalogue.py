@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Aggregate, BigIntegerField, DurationField, F, OuterRef
+from django.db.models import BigIntegerField, OuterRef
 
 from governance.access.approvers import Deciders, deciders
 from governance.access.models import AccessRequest, Approval, Grant
+from governance.access.queries import AnswerTimes, first_answer_times
 from governance.catalog.models import Application, ApproverKind
 from governance.identity.models import Person
 from governance.web.kinds import kind_of
@@ -45,11 +46,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An application in the catalogue. `usual` is the median time to an answer, none without three answers."""
+    """An application in the catalogue. `usual` is how long the first answer takes, none without three of them."""
 
     application: Application
     offers: tuple[Offer, ...]
-    usual: timedelta | None
+    usual: AnswerTimes | None
 
     @property
     def state(self) -> Offer | None:
@@ -89,7 +90,7 @@ def catalogue(person: Person, at: datetime, *, question: str = "", category: str
     """Return the catalogue for a person, narrowed by words and by category."""
     held = held_by(person, at)
     grouped = by_application(offers_to(person, held, at))
-    usual = usual_answers([application.pk for application in grouped], at)
+    usual = first_answer_times([application.pk for application in grouped], at=at)
     words = question.casefold().split()
     return Catalogue(
         now=tuple(_ending(held, at)),
@@ -118,32 +119,6 @@ def waiting_cards(requests: Iterable[AccessRequest]) -> list[Waiting]:
     earlier = _approved_earlier(pending)
     known = deciders({request.entitlement.application_id for request in pending})
     return [Waiting(request, _who_decides(request, known, earlier.get(request.pk, ()))) for request in pending]
-
-
-def usual_answers(application_ids: list[int], at: datetime) -> dict[int, timedelta]:
-    """Return the median time to a decision by people over the last 90 days, for applications with three or more."""
-    decided = Approval.objects.filter(
-        request__entitlement__application_id__in=application_ids,
-        approver__isnull=False,
-        decided_at__gt=at - timedelta(days=90),
-    )
-    rows = (
-        decided.order_by()
-        .values(application=F("request__entitlement__application_id"))
-        .annotate(median=_Median(F("decided_at") - F("request__created_at")), number=_Number("pk"))
-        .values_list("application", "median", "number")
-    )
-    return {application: median for application, median, number in rows if number >= 3}
-
-
-class _Median(Aggregate):
-    template = "percentile_cont(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = DurationField()
-
-
-class _Number(Aggregate):
-    function = "COUNT"
-    output_field = BigIntegerField()
 
 
 def _ending(held: Held, at: datetime) -> Iterable[Now]:
