@@ -280,11 +280,13 @@ def issued(
         anchor = latest_checkpoint()
         with time_machine.travel(story.APRIL, tick=False):
             bundle = story.build(story.ask_for(), signer)
-        packed = story.file_of(bundle).read_bytes()
+        with time_machine.travel(story.APRIL + 24 * story.HOUR, tick=False):
+            later = story.build(story.ask_for("hipaa"), signer)
+        packed, following = (story.file_of(one).read_bytes() for one in (bundle, later))
         call_command("flush", interactive=False, verbosity=0)
     assert anchor is not None
     fingerprint = parse_verifier_key(signer.verifier_key).fingerprint
-    return Issued(packed, signer.verifier_key, fingerprint, anchor.note)
+    return Issued(packed, signer.verifier_key, fingerprint, anchor.note, following)
 
 
 @pytest.fixture

@@ -42,10 +42,11 @@ class Issued:
     fingerprint: str
     #: A signed checkpoint from before the bundle.
     anchor: str
+    #: Another bundle of the same log, which she got a day later.
+    next: bytes
 
     def files(self) -> dict[str, bytes]:
-        with zipfile.ZipFile(io.BytesIO(self.packed)) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
+        return unpacked(self.packed)
 
     def unpack(self, folder: Path) -> Path:
         for name, content in self.files().items():
@@ -56,6 +57,12 @@ class Issued:
     def save(self, path: Path) -> Path:
         path.write_bytes(self.packed)
         return path
+
+
+def unpacked(packed: bytes) -> dict[str, bytes]:
+    """Return the files of a bundle by name."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def tell_the_story() -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -20,7 +21,7 @@ from governance.evidence.verifier.container import CannotLook, DoesNotHold, open
 from governance.evidence.verifier.source import verifier_source
 from governance.ledger.merkle import leaf_hash
 from governance.ledger.notes import Signer
-from tests.evidence.issued import Issued, run_verifier
+from tests.evidence.issued import Issued, run_verifier, unpacked
 
 #: The database is there only for tests with this mark; the bundle is made from committed rows before the first one.
 pytestmark = pytest.mark.django_db
@@ -202,6 +203,53 @@ def test_a_missing_proof_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
 
     assert found(folder).startswith(f"{name}: it is missing")
+
+
+def test_a_file_of_another_bundle_of_the_same_log_is_named(issued: Issued, folder: Path) -> None:
+    """Both are genuine and each of their files holds where it belongs."""
+    mine, other = issued.files(), unpacked(issued.next)
+    differing = [name for name in mine if name in other and other[name] != mine[name]]
+    wrong = []
+    for name in differing:
+        (folder / name).write_bytes(other[name])
+        said = _code_and_name(folder)
+        # A head that is genuine fits nothing beside it: then both are named.
+        wrong += [f"{name}: {said}"] * (name not in said)
+        (folder / name).write_bytes(mine[name])
+
+    assert {"manifest.json", "SHA256SUMS", "ledger/checkpoint", "ledger/proofs/manifest.tlog-proof"} <= set(differing)
+    assert wrong == []
+
+
+def test_the_log_of_another_bundle_does_not_carry_this_one(issued: Issued, folder: Path) -> None:
+    """Everything that is about the log changes places: it fits together, and holds another manifest."""
+    for name, content in unpacked(issued.next).items():
+        if name.startswith("ledger/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    _rewrite_sums(folder)
+
+    assert found(folder) != ""
+
+
+def test_an_earlier_head_does_not_carry_a_later_tree(issued: Issued, folder: Path) -> None:
+    """It is signed with the right key, and was the head once."""
+    (folder / "ledger/checkpoint").write_text(issued.anchor)
+    _rewrite_sums(folder)
+
+    assert "is not a proof for ledger/checkpoint" in found(folder)
+
+
+def test_it_needs_no_network(issued: Issued, script: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    alone.write_text(f'#!/bin/sh\nexec unshare -rn -- {sys.executable} "$@"\n')
+    alone.chmod(0o755)
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-rn", "true"], check=False).returncode:
+        pytest.skip("This machine does not let a process give up its network.")
+
+    code, said = run_verifier(script, issued.save(tmp_path / "b.zip"), "--key", issued.key, python=str(alone))
+
+    assert (code, said.startswith("HOLDS")) == (0, True), said
 
 
 def test_a_link_inside_a_folder_is_refused(folder: Path) -> None:
