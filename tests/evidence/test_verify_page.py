@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from governance.evidence.packing import pack
 from governance.evidence.verifier import checking
 from governance.evidence.verifier.container import CannotLook, DoesNotHold, open_bundle
 from governance.evidence.verifier.source import VERIFY_PAGE
+from governance.ledger import standalone
+from governance.ledger.merkle import leaf_hash
 from governance.ledger.notes import Signer
 from tests.evidence.issued import Issued
 
@@ -116,6 +120,95 @@ def test_what_was_changed_is_named_as_verify_py_names_it(
 
     assert expected.startswith("DOES NOT HOLD"), attack
     assert verdict(page, tmp_path / "b.zip", issued.key).startswith(plain(expected))
+
+
+ROOT = leaf_hash(b"x")
+STRANGER = Signer.generate("witness.example")
+LOG = Signer.generate("example.com/ledger")
+NOTE = LOG.checkpoint(7, ROOT)
+TEXT, _, LINE = NOTE.rpartition("\n\n")
+BY_A_STRANGER = STRANGER.sign(TEXT + "\n").rpartition("\n\n")[2]
+HASH = base64.b64encode(ROOT).decode()
+#: Signed notes, whole or bent; what one program takes for a head, the other does.
+NOTES = {
+    "as signed": NOTE,
+    "a stranger beside": NOTE + BY_A_STRANGER,
+    "63 strangers beside": NOTE + BY_A_STRANGER * 63,
+    "64 strangers beside": NOTE + BY_A_STRANGER * 64,
+    "only a stranger": f"{TEXT}\n\n{BY_A_STRANGER}",
+    "a wrong line of the known key beside": NOTE + LOG.checkpoint(8, ROOT).rpartition("\n\n")[2],
+    "another key of the same name": Signer.generate(LOG.name).checkpoint(7, ROOT),
+    "another size": NOTE.replace("\n7\n", "\n8\n"),
+    "a zero before the size": LOG.sign(f"{LOG.name}\n07\n{HASH}\n"),
+    "a line more": LOG.sign(f"{LOG.name}\n7\n{HASH}\nmore\n"),
+    "a blank line more": LOG.sign(f"{LOG.name}\n7\n{HASH}\n\n"),
+    "a line less": LOG.sign(f"{LOG.name}\n7\n"),
+    "a short root": LOG.sign(f"{LOG.name}\n7\nAAAA\n"),
+    "a root that is spelled otherwise": LOG.sign(f"{LOG.name}\n7\n{HASH[:-2]}{chr(ord(HASH[-2]) + 1)}=\n"),
+    "another log": LOG.sign(f"example.org/ledger\n7\n{HASH}\n"),
+    "a carriage return": NOTE.replace("\n7\n", "\n7\r\n"),
+    "a tab": NOTE + "\t",
+    "a control character": NOTE + BY_A_STRANGER.replace("witness", "wit\x07ness"),
+    "a delete character in a stranger's name": NOTE + BY_A_STRANGER.replace("witness", "wit\x7fness"),
+    "a hyphen for the dash": NOTE.replace("\N{EM DASH}", "-"),
+    "two spaces in a signature line": NOTE.replace(" " + LOG.name, "  " + LOG.name),
+    "no newline at the end": NOTE[:-1],
+    "no signature": TEXT + "\n",
+    "garbage behind": NOTE + "garbage\n",
+    "nothing": "",
+}
+_HEAD = "c2sp.org/tlog-proof@v1\n"
+PROOFS = {
+    "as written": f"{_HEAD}index 3\n{HASH}\n\n{NOTE}",
+    "without a path": f"{_HEAD}index 0\n\n{NOTE}",
+    "with an extra line": f"{_HEAD}extra AAAA\nindex 3\n{HASH}\n\n{NOTE}",
+    "with two extra lines": f"{_HEAD}extra AAAA\nextra AAAA\nindex 3\n\n{NOTE}",
+    "a zero before the index": f"{_HEAD}index 03\n\n{NOTE}",
+    "a sign before the index": f"{_HEAD}index +3\n\n{NOTE}",
+    "no index": f"{_HEAD}{HASH}\n\n{NOTE}",
+    "a short hash": f"{_HEAD}index 3\nAAAA\n\n{NOTE}",
+    "a hash that is none": f"{_HEAD}index 3\n*{HASH[1:]}\n\n{NOTE}",
+    "a space behind a hash": f"{_HEAD}index 3\n{HASH} \n\n{NOTE}",
+    "another version": f"c2sp.org/tlog-proof@v2\nindex 3\n\n{NOTE}",
+    "no head": f"{_HEAD}index 3\n{HASH}\n",
+    "nothing": "",
+}
+
+
+def taken_by_page(page: Page, vectors: dict[str, str], work: str) -> set[str]:
+    """Return the names of what the page's own function takes."""
+    script = f"""async ([key, vectors]) => {{
+        const taken = [];
+        for (const [name, text] of Object.entries(vectors)) {{
+            try {{ await ({work})(text, await readKey(key)); taken.push(name); }} catch (error) {{
+                if (!(error instanceof Unverified)) throw error;
+            }}
+        }}
+        return taken;
+    }}"""
+    return set(page.evaluate(script, [LOG.verifier_key, vectors]))
+
+
+def taken_by_script(vectors: dict[str, str], work: Callable[[str], object]) -> set[str]:
+    """Return the names of what the function of verify.py takes."""
+    taken = set()
+    for name, text in vectors.items():
+        with suppress(standalone.Unverified):
+            work(text)
+            taken.add(name)
+    return taken
+
+
+def test_what_one_program_takes_for_a_head_or_a_proof_the_other_does(page: Page) -> None:
+    key = standalone.parse_verifier_key(LOG.verifier_key)
+    heads = taken_by_script(NOTES, lambda note: standalone.open_checkpoint(note, key))
+    proofs = taken_by_script(PROOFS, standalone.parse_proof)
+
+    assert taken_by_page(page, NOTES, "(note, key) => openCheckpoint(note, [key])") == heads
+    assert taken_by_page(page, PROOFS, "(text) => readProof(text)") == proofs
+    assert {"as signed", "63 strangers beside"} <= heads
+    assert "64 strangers beside" not in heads
+    assert proofs == {"as written", "without a path", "with an extra line"}
 
 
 @pytest.mark.parametrize(
