@@ -27,7 +27,7 @@ class WebhookShape(serializers.ModelSerializer[Webhook]):
 
     class Meta:
         model = Webhook
-        fields = ["id", "name", "url", "kinds", "created_at", "paused_at"]
+        fields = ["id", "name", "url", "kinds", "created_at", "paused_at", "former_until"]
 
 
 class MessageShape(serializers.ModelSerializer[WebhookMessage]):
@@ -145,11 +145,22 @@ class WebhookSecret(DoorView):
 
     needs = _ADMIN
 
-    @extend_schema(summary="Make a new secret, used at once", request=NothingIn, responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        summary="Make a new secret, used at once; the one before signs as well until `former_until`",
+        request=NothingIn,
+        responses=OpenApiTypes.OBJECT,
+    )
     def post(self, request: Request, hook_id: int) -> Response:
         """Return a new secret, once."""
         NothingIn(data=request.data).is_valid(raise_exception=True)
-        return Response({"secret": webhooks.renew_secret(_hook(hook_id), actor=self.actor)})
+        secret = webhooks.renew_secret(_hook(hook_id), actor=self.actor)
+        return Response({"secret": secret, "former_until": _hook(hook_id).former_until})
+
+    @extend_schema(summary="Sign with the new secret only from now on", responses={204: None})
+    def delete(self, request: Request, hook_id: int) -> Response:
+        """End the secret before, as when it became known to others."""
+        webhooks.end_former_secret(_hook(hook_id), actor=self.actor)
+        return Response(status=204)
 
 
 class WebhookMessages(ListView):

@@ -21,7 +21,7 @@ from django.db.models import F, Q
 
 from governance.core.clock import now
 from governance.notices.models import LetterState, Webhook, WebhookMessage
-from governance.notices.webhooks import secret_bytes
+from governance.notices.webhooks import signing_secrets
 from governance.provisioning.connectors.addresses import AddressRefused, GuardedTransport
 from governance.provisioning.secrets import SecretUnreadable
 
@@ -88,14 +88,15 @@ def _call(batch: Sequence[WebhookMessage], until: datetime, start: float) -> int
 
 def _send(client: httpx.Client, hook: Webhook, message: WebhookMessage) -> tuple[int | None, str]:
     """Send one message; return the status, and why that is no success, else nothing."""
-    body, seconds, ref = orjson.dumps(message.body), int(now().timestamp()), str(message.ref)
+    at = now()
+    body, seconds, ref = orjson.dumps(message.body), int(at.timestamp()), str(message.ref)
     try:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Gatehouse",
             "webhook-id": ref,
             "webhook-timestamp": str(seconds),
-            "webhook-signature": signature(secret_bytes(hook), ref, seconds, body),
+            "webhook-signature": " ".join(signature(one, ref, seconds, body) for one in signing_secrets(hook, at=at)),
         }
         with client.stream("POST", hook.url, content=body, headers=headers) as answer:
             status = answer.status_code

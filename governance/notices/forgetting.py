@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from governance.core.clock import now
 from governance.notices.models import Mail, Notice, WebhookMessage
+from governance.notices.webhooks import drop_former_secrets
 
 KEEP_NOTICES = timedelta(days=180)
 #: What was sent or failed; the page shows the last ones.
@@ -17,15 +18,18 @@ BATCH = 2_000
 
 
 def forget_old() -> int:
-    """Delete what is too old to be of use; return how many rows."""
+    """Delete what is too old to be of use, secrets that sign nothing any more as well; return how many rows."""
     at = now()
-    return sum(
-        _forget(rows)
-        for rows in (
-            WebhookMessage.objects.filter(created_at__lt=at - KEEP_LETTERS, settled_at__isnull=False),
-            Mail.objects.filter(settled_at__lt=at - KEEP_LETTERS),
-            Notice.objects.filter(created_at__lt=at - KEEP_NOTICES),
+    return (
+        sum(
+            _forget(rows)
+            for rows in (
+                WebhookMessage.objects.filter(created_at__lt=at - KEEP_LETTERS, settled_at__isnull=False),
+                Mail.objects.filter(settled_at__lt=at - KEEP_LETTERS),
+                Notice.objects.filter(created_at__lt=at - KEEP_NOTICES),
+            )
         )
+        + drop_former_secrets()
     )
 
 

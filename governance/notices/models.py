@@ -141,6 +141,9 @@ class Webhook(models.Model):
     name = models.CharField(max_length=80, unique=True)
     url = models.CharField(max_length=500)
     secret_encrypted = models.CharField(max_length=500)
+    #: The secret before, with which messages are signed as well until `former_until`.
+    former_secret_encrypted = models.CharField(max_length=500, blank=True)
+    former_until = models.DateTimeField(null=True, blank=True)
     kinds = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     created_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True, blank=True)

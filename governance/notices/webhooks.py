@@ -10,7 +10,7 @@ import base64
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +31,8 @@ from governance.provisioning.secrets import decrypt, encrypt
 TEST_KIND = "webhook.tested"
 #: Messages shown of each webhook.
 SHOWN = 50
+#: So long the secret before signs as well, after a new one was made.
+OVERLAP = timedelta(hours=24)
 _PREFIX = "whsec_"
 
 
@@ -99,12 +101,40 @@ def change(hook: Webhook, *, name: str, url: str, kinds: Sequence[str], is_pause
 
 @transaction.atomic
 def renew_secret(hook: Webhook, *, actor: Actor) -> str:
-    """Return a new secret, which is shown once; messages are signed with it from now on."""
+    """Return a new secret, which is shown once. Messages are signed with it from now on.
+
+    For `OVERLAP` they are signed with the one before as well, so that the other system loses none while it is changed.
+    """
     row, secret = _locked(hook), new_secret()
+    row.former_secret_encrypted, row.former_until = row.secret_encrypted, now() + OVERLAP
     row.secret_encrypted = encrypt(secret)
-    row.save(update_fields=["secret_encrypted"])
-    _record(events.WEBHOOK_CHANGED, row, {"secret": "renewed"}, actor=actor)
+    row.save(update_fields=["secret_encrypted", "former_secret_encrypted", "former_until"])
+    data: dict[str, object] = {"secret": "renewed", "former_until": row.former_until.isoformat()}
+    _record(events.WEBHOOK_CHANGED, row, data, actor=actor)
     return secret
+
+
+@transaction.atomic
+def end_former_secret(hook: Webhook, *, actor: Actor) -> None:
+    """Sign with the new secret only from now on, as when the one before became known to others; again is fine."""
+    row = _locked(hook)
+    if row.former_until is not None:
+        _forget_former(row, actor=actor)
+
+
+@transaction.atomic
+def drop_former_secrets() -> int:
+    """Delete the secrets before that sign nothing any more; return how many."""
+    over = list(Webhook.objects.select_for_update(skip_locked=True, no_key=True).filter(former_until__lte=now()))
+    for row in over:
+        _forget_former(row, actor=Actor.system("notices"))
+    return len(over)
+
+
+def _forget_former(row: Webhook, *, actor: Actor) -> None:
+    row.former_secret_encrypted, row.former_until = "", None
+    row.save(update_fields=["former_secret_encrypted", "former_until"])
+    _record(events.WEBHOOK_CHANGED, row, {"secret": "former ended"}, actor=actor)
 
 
 @transaction.atomic
@@ -114,10 +144,10 @@ def end(hook: Webhook, *, actor: Actor) -> None:
     row = Webhook.objects.select_for_update(no_key=True).get(pk=hook.pk)
     if row.ended_at is not None:
         return
-    row.ended_at = at
+    row.ended_at, row.former_secret_encrypted, row.former_until = at, "", None
     # Its name is free again.
     row.name = f"{row.name[:60]} (ended {at:%Y%m%d%H%M%S})"
-    row.save(update_fields=["ended_at", "name"])
+    row.save(update_fields=["ended_at", "name", "former_secret_encrypted", "former_until"])
     WebhookMessage.objects.filter(webhook=hook, state=LetterState.WAITING).update(
         state=LetterState.DROPPED, settled_at=at
     )
@@ -157,7 +187,17 @@ def new_secret() -> str:
 
 def secret_bytes(hook: Webhook) -> bytes:
     """Return the secret to sign with. Raises SecretUnreadable."""
-    return base64.b64decode(decrypt(hook.secret_encrypted).removeprefix(_PREFIX))
+    return _bytes(hook.secret_encrypted)
+
+
+def signing_secrets(hook: Webhook, *, at: datetime) -> list[bytes]:
+    """Return the secrets to sign with at an instant, the newest first. Raises SecretUnreadable."""
+    former = hook.former_secret_encrypted if hook.former_until is not None and hook.former_until > at else ""
+    return [secret_bytes(hook), *([_bytes(former)] if former else [])]
+
+
+def _bytes(encrypted: str) -> bytes:
+    return base64.b64decode(decrypt(encrypted).removeprefix(_PREFIX))
 
 
 def _body(told: Sequence[Message], people: Mapping[int, Person]) -> dict[str, Any]:

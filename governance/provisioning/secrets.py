@@ -35,13 +35,14 @@ def decrypt(kept: str) -> str:
 
 
 #: Where secrets are kept: models and their field.
-_holders: dict[type[Model], str] = {Connector: "secret_encrypted"}
+_holders: dict[type[Model], tuple[str, ...]] = {Connector: ("secret_encrypted",)}
 
 
-def holds_secrets(model: type[Model], field: str) -> None:
+def holds_secrets(model: type[Model], *fields: str) -> None:
     """Have the secrets of a model of a room above rotated with those of connectors. Rooms call it in `watched`."""
-    model._meta.get_field(field)
-    _holders[model] = field
+    for field in fields:
+        model._meta.get_field(field)
+    _holders[model] = fields
 
 
 @transaction.atomic
@@ -50,7 +51,7 @@ def rotate_all() -> int:
 
     Raises SecretUnreadable, and changes nothing, when one cannot be opened.
     """
-    return sum(_rotate(model, field) for model, field in _holders.items())
+    return sum(_rotate(model, field) for model, fields in _holders.items() for field in fields)
 
 
 def _rotate(model: type[Model], field: str) -> int:

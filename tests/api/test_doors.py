@@ -191,7 +191,10 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "webhooks": [("get", "webhooks/", {}, NOT_ADMIN), ("post", "webhooks/", {}, NOT_ADMIN)],
     "webhook": [("get", "webhooks/1/", {}, NOT_ADMIN)],
     "webhook_test": [("post", "webhooks/1/test/", {}, NOT_ADMIN)],
-    "webhook_secret": [("post", "webhooks/1/secret/", {}, NOT_ADMIN)],
+    "webhook_secret": [
+        ("post", "webhooks/1/secret/", {}, NOT_ADMIN),
+        ("delete", "webhooks/1/secret/", {}, NOT_ADMIN),
+    ],
     "webhook_messages": [("get", "webhooks/1/messages/", {}, NOT_ADMIN)],
     "expiries": [("get", "expiries/", {}, {"mallory": 422})],
     "late_ends": [("get", "expiries/late/", {}, {"mallory": 422})],

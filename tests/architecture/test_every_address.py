@@ -113,6 +113,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "webhooks/<int:hook_id>/": (ADMIN, BOTH),
     "webhooks/<int:hook_id>/test/": (ADMIN, POST),
     "webhooks/<int:hook_id>/renew/": (ADMIN, POST),
+    "webhooks/<int:hook_id>/end-former/": (ADMIN, POST),
     "webhooks/<int:hook_id>/end/": (ADMIN, POST),
     "webhooks/<int:hook_id>/messages/<int:message_id>/retry/": (ADMIN, POST),
     "expiries/": (GOVERN, GET),

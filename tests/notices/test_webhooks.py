@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import time_machine
@@ -25,7 +26,7 @@ from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid
 from governance.identity.models import Person
 from governance.ledger.models import ConfigurationChange, Pending
-from governance.notices import calling, webhooks
+from governance.notices import calling, forgetting, webhooks
 from governance.notices.models import Webhook, WebhookMessage
 from tests.cast import TESTING, acting
 from tests.notices.test_reading import Tell, submit
@@ -271,16 +272,65 @@ def test_the_secret_and_the_address_are_nowhere_in_clear(listener: Listener) -> 
     assert ConfigurationChange.objects.exists()
 
 
+def _signed_with(headers: Any, body: bytes, secret: str) -> str:
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+@pytest.mark.django_db
+def test_the_secret_before_signs_as_well_for_a_day(listener: Listener) -> None:
+    hook, first = add(listener)
+    second = webhooks.renew_secret(hook, actor=TESTING)
+    third = webhooks.renew_secret(hook, actor=TESTING)
+
+    webhooks.send_test(hook, actor=acting_anew())
+    calling.call_due()
+    headers, body = listener.arrived[-1]
+    assert headers["webhook-signature"].split(" ") == [_signed_with(headers, body, one) for one in (third, second)]
+    assert _signed_with(headers, body, first) not in headers["webhook-signature"]
+
+    Webhook.objects.update(former_until=now())
+    webhooks.send_test(hook, actor=acting_anew())
+    calling.call_due()
+    headers, body = listener.arrived[-1]
+    assert headers["webhook-signature"] == _signed_with(headers, body, third)
+
+    assert forgetting.forget_old() == 1
+    hook.refresh_from_db()
+    assert (hook.former_secret_encrypted, hook.former_until) == ("", None)
+
+
+@pytest.mark.django_db
+def test_the_secret_before_is_stopped_at_once_when_it_became_known(listener: Listener) -> None:
+    hook, _ = add(listener)
+    secret = webhooks.renew_secret(hook, actor=TESTING)
+
+    webhooks.end_former_secret(hook, actor=TESTING)
+    webhooks.end_former_secret(hook, actor=TESTING)
+
+    webhooks.send_test(hook, actor=acting_anew())
+    calling.call_due()
+    headers, body = listener.arrived[-1]
+    assert headers["webhook-signature"] == _signed_with(headers, body, secret)
+    hook.refresh_from_db()
+    assert hook.former_secret_encrypted == ""
+
+
 @pytest.mark.django_db
 def test_secrets_move_to_the_newest_field_key(listener: Listener) -> None:
     hook, _ = add(listener)
-    before = hook.secret_encrypted
+    webhooks.renew_secret(hook, actor=TESTING)
+    hook.refresh_from_db()
+    before, former = hook.secret_encrypted, hook.former_secret_encrypted
     secret = webhooks.secret_bytes(hook)
 
     call_command("rotate_field_keys")
 
     hook.refresh_from_db()
     assert hook.secret_encrypted != before
+    assert hook.former_secret_encrypted != former
+    assert len(webhooks.signing_secrets(hook, at=now())) == 2
     assert webhooks.secret_bytes(hook) == secret
 
 

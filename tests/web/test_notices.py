@@ -198,6 +198,10 @@ def test_a_webhook_shows_its_secret_once(sam: Person, signed_in: SignedIn) -> No
     assert "Chat" in shown
     assert "whsec_" in client.post(f"/webhooks/{hook.pk}/renew/").content.decode()
 
+    assert "Two secrets sign until" in client.get(f"/webhooks/{hook.pk}/").content.decode()
+    client.post(f"/webhooks/{hook.pk}/end-former/")
+    assert "Two secrets sign until" not in client.get(f"/webhooks/{hook.pk}/").content.decode()
+
 
 def test_a_webhook_with_a_wrong_address_comes_back_with_the_reason(sam: Person, signed_in: SignedIn) -> None:
     answer = signed_in(sam).post("/new-webhook/", {"name": "Chat", "url": "http://169.254.169.254/"})

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/<int:hook_id>/", webhooks.one, name="webhook"),
     path("webhooks/<int:hook_id>/test/", webhooks.test, name="webhook_test"),
     path("webhooks/<int:hook_id>/renew/", webhooks.renew, name="webhook_renew"),
+    path("webhooks/<int:hook_id>/end-former/", webhooks.end_former, name="webhook_end_former"),
     path("webhooks/<int:hook_id>/end/", webhooks.end, name="webhook_end"),
     path("webhooks/<int:hook_id>/messages/<int:message_id>/retry/", webhooks.retry, name="webhook_retry"),
 ]

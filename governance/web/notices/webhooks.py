@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from governance.core.clock import now
 from governance.core.errors import Invalid, NotFound
 from governance.identity.models import RoleName
 from governance.notices import webhooks
@@ -91,6 +92,7 @@ def one(request: HttpRequest, hook_id: int) -> HttpResponse:
             return redirect("webhook", hook.pk)
     sent = WebhookMessage.objects.filter(webhook=hook).order_by("-id")[: webhooks.SHOWN]
     context = {"page": "mail", "hook": hook, "form": form, "sent": [(row, _name(row.kind)) for row in sent]}
+    context["former_until"] = hook.former_until if hook.former_until and hook.former_until > now() else None
     return render(request, "notices/webhook.html", context, status=422 if form.errors else 200)
 
 
@@ -105,8 +107,15 @@ def test(request: HttpRequest, hook_id: int) -> HttpResponse:
 @require_POST
 def renew(request: HttpRequest, hook_id: int) -> HttpResponse:
     """Make a new secret, and show it once."""
-    hook = _hook(hook_id)
-    return _shown_once(request, hook, webhooks.renew_secret(hook, actor=actor_of(request)))
+    secret = webhooks.renew_secret(_hook(hook_id), actor=actor_of(request))
+    return _shown_once(request, _hook(hook_id), secret)
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
+def end_former(request: HttpRequest, hook_id: int) -> HttpResponse:
+    """Sign with the new secret only from now on."""
+    return _act(request, hook_id, webhooks.end_former_secret, "Only the new secret signs from now on.")
 
 
 @needs(RoleName.SECURITY_ADMIN)
