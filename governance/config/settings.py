@@ -284,6 +284,7 @@ SPECTACULAR_SETTINGS = {
         "RuleEffectEnum": "governance.catalog.models.RuleEffect",
         "EntitlementKindEnum": "governance.catalog.models.EntitlementKind",
         "FindingKindEnum": "governance.ledger.models.FindingKind",
+        "RequestStateEnum": "governance.access.models.RequestState",
     },
 }
 
