@@ -59,6 +59,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "keep-heads": _every(20, "anchors.keep_due"),
     # Sealing wakes it too: a SIEM has an entry within seconds. The tick finds retries that came due. Two queries.
     "send-streams": _every(1, "streams.send_due"),
+    # A stretch of the log that is over wants to be looked through within days: an hour late is early enough. One query.
+    "open-log-reviews": _every(3600, "log_reviews.open_due"),
     # What need no longer be kept of somebody goes within the hour of its day. One query when idle.
     "erase-due": _every(3600, "privacy.erase_due"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.

@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "governance.streams",
     "governance.engagements",
     "governance.privacy",
+    "governance.log_reviews",
     "governance.demo",
     "governance.web",
     "governance.api",

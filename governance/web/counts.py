@@ -16,6 +16,7 @@ from governance.core import clock, statements
 from governance.core.clock import OPEN_END
 from governance.identity.models import Person
 from governance.lifecycle.holds_queries import open_holds
+from governance.log_reviews.queries import waiting as waiting_log_reviews
 from governance.notices import inbox, outgoing
 from governance.provisioning.models import Account, Operation, OperationState
 from governance.web.actor import person_of
@@ -63,6 +64,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         counted["operations"] = failed_operations(person, standing)
     if standing.is_security_admin or standing.is_auditor:
         counted["holds"] = open_holds()
+        counted["log_reviews"] = waiting_log_reviews()
     if standing.is_security_admin:
         counted |= {"conflicts": undecided(), "failing": failing(clock.now()), "mail": outgoing.needs_a_look()}
         counted["policies"] = waiting_for_a_second_person(person)

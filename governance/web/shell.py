@@ -90,6 +90,7 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
             Link("engagements", "Audits", "briefcase", "/engagements/", frozenset({ADMIN, AUDITOR, GUEST}), "u"),
             Link("evidence", "Evidence", "file-check-2", "/evidence/", frozenset({ADMIN, AUDITOR}), "e"),
             Link("ledger", "Ledger", "scroll-text", "/ledger/", frozenset({ADMIN, AUDITOR}), "l"),
+            Link("log_reviews", "Log reviews", "clipboard-check", "/ledger/reviews/", frozenset({ADMIN, AUDITOR})),
             Link("privacy", "Retention", "archive", "/ledger/privacy/", frozenset({ADMIN, AUDITOR})),
             Link("findings", "Findings", "triangle-alert", "/ledger/findings/", frozenset({ADMIN, AUDITOR})),
         ),

@@ -29,6 +29,8 @@ from governance.ledger.sequencer import seal_everything
 from governance.lifecycle import holding
 from governance.lifecycle.brake import Reading
 from governance.lifecycle.models import Hold
+from governance.log_reviews import actions as log_reviews
+from governance.log_reviews.models import LogReview
 from tests import cast
 from tests.cast import TESTING
 from tests.duties import exempt, forbid
@@ -274,6 +276,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "ledger/findings/<int:finding_id>/take/": (ADMIN, POST),
     "ledger/findings/<int:finding_id>/explain/": (ADMIN, POST),
     "ledger/findings/<int:finding_id>/close/": (ADMIN, POST),
+    "ledger/reviews/": (ASSURE, GET),
+    "ledger/reviews/<int:review_id>/": (ASSURE, BOTH),
     "ledger/privacy/": (ASSURE, GET),
     "ledger/privacy/holds/new/": (ADMIN, BOTH),
     "ledger/privacy/holds/<uuid:ref>/propose/": (ADMIN, POST),
@@ -290,6 +294,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 CHANGES = {
     "risk/": ADMIN,
     "ledger/privacy/": ADMIN,
+    "ledger/reviews/": ADMIN,
     "holds/limits/": ADMIN,
     "ledger/anchors/<uuid:ref>/": ADMIN,
     "ledger/streams/<uuid:ref>/": ADMIN,
@@ -364,6 +369,7 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, gil: Person, 
         "holds/<uuid:ref>": f"holds/{_held(ada).ref}",
         **_audit(sam, gil),
         "<int:erasure_id>": "1",
+        "<int:review_id>": str(_opened().pk),
         "ledger/privacy/people/<uuid:ref>": f"ledger/privacy/people/{ada.ref}",
         "<int:handover_id>": "1",
         "<int:finding_id>": str(_found().pk),
@@ -402,6 +408,11 @@ def _audit(sam: Person, gil: Person) -> dict[str, str]:
         "<int:row_no>": row["row_no"],
         "<str:token>": "no-such-token",
     }
+
+
+def _opened() -> LogReview:
+    log_reviews.open_due(actor=TESTING)
+    return LogReview.objects.get()
 
 
 def _found() -> Finding:

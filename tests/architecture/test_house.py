@@ -25,6 +25,7 @@ FLOORS = {
     "notices": 9,
     "anchors": 10,
     "engagements": 10,
+    "log_reviews": 10,
     "privacy": 10,
     "streams": 10,
     "web": 11,

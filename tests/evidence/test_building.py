@@ -292,7 +292,7 @@ def test_a_source_that_was_never_read_is_a_gap_and_not_an_absence(signer: Signer
     bundle = story.build(story.ask_for(), signer)
 
     cover = open_bundle(story.file_of(bundle)).text("reports/R00_cover_and_sources.csv")
-    assert [gap["code"] for gap in bundle.summary["gaps"]] == ["not_connected", *["not_built"] * 3]
+    assert [gap["code"] for gap in bundle.summary["gaps"]] == ["not_connected", *["not_built"] * 2]
     assert "gap,not_connected snowflake," in cover
     assert "gap,not_built R12," in cover
     assert "roll_forward,difference,0" in cover

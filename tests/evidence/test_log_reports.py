@@ -202,3 +202,22 @@ def test_holds_and_erasures_are_listed(report: Report, at: Callable[..., None], 
         ("legal_hold.placed", "legal_hold:h"),
         ("subject.erased", "person:p"),
     ]
+
+
+def test_a_stretch_of_the_log_that_nobody_looked_through_is_flagged(
+    report: Report, at: Callable[..., None], sealed: Callable[[], int]
+) -> None:
+    at(day(3, 5))
+    for name, due in (("1", "2026-03-09T00:00:00+00:00"), ("2", "2026-03-09T00:00:00+00:00")):
+        note("log_review.opened", Subject("log_review", name), due_at=due)
+    note("log_review.opened", Subject("log_review", "3"), due_at="2030-01-01T00:00:00+00:00")
+    note("log_review.signed", Subject("log_review", "1"), is_late=True)
+
+    rows = report("R18", ledger_size=sealed())
+
+    assert [(row["about"], row["exceptions"]) for row in rows] == [
+        ("log_review:1", ""),
+        ("log_review:2", "missed"),
+        ("log_review:3", ""),
+        ("log_review:1", "late"),
+    ]

@@ -166,3 +166,24 @@ RETENTION = _report(
         "bundle.withdrawn",
     ),
 )
+
+_IS_MISSED = """said.event = 'log_review.opened' AND (said.data ->> 'due_at')::timestamptz <= %(as_of)s
+        AND NOT EXISTS (
+            SELECT FROM said AS signed WHERE signed.event = 'log_review.signed' AND signed.subjects = said.subjects
+        )"""
+
+LOG_REVIEW = _report(
+    "R18",
+    "Log review",
+    "Every stretch of the log that was to be looked through, every signature under one, and every change of how often,"
+    " in the window.",
+    ("log_review.opened", "log_review.signed", "log_review.cadence_changed"),
+    exceptions=(
+        ("late", "It was signed after it was due.", "(said.data ->> 'is_late')::boolean"),
+        (
+            "missed",
+            "It was due and nobody had signed it.",
+            _IS_MISSED,
+        ),
+    ),
+)
