@@ -15,7 +15,7 @@ from governance.evidence.controls import REVIEW_NOTE, Control, framework_named
 from governance.evidence.models import EvidenceBundle
 from governance.evidence.periods import period
 from governance.evidence.questions import Question
-from governance.evidence.reading import preview, read_roll_forward, read_sources
+from governance.evidence.reading import Source, preview, read_roll_forward, read_sources
 from governance.evidence.reports.base import Report
 from governance.ledger.queries import latest_checkpoint
 
@@ -127,6 +127,11 @@ def question_of(
 def gaps_of(question: Question) -> tuple[Gap, ...]:
     """Return every hole in the coverage of a question. One statement."""
     return tuple(Gap(*gap) for gap in cover.gaps(question, read_sources(question.parameters())))
+
+
+def sources_of(question: Question) -> list[Source]:
+    """Return the applications in scope, each with its last complete reading. One statement."""
+    return read_sources(question.parameters())
 
 
 def controls_of(shown: Preview) -> tuple[MappedControl, ...]:

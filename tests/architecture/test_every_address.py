@@ -233,6 +233,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/": (ASSURE, GET),
     "evidence/build/": (ASSURE, POST),
     "evidence/reports/<slug:report_id>/": (ASSURE, GET),
+    "evidence/controls/<slug:slug>/": (ASSURE, GET),
+    "evidence/controls/<slug:slug>/<str:control_id>/": (ASSURE, GET),
     "evidence/<uuid:ref>/": (ASSURE, GET),
     "evidence/<uuid:ref>/retry/": (ASSURE, POST),
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
@@ -340,6 +342,8 @@ def world(ada: Person, linus: Person, sam: Person, audrey: Person, gil: Person, 
     exchange = provider.exchanges.create(at=now(), method="GET", path="/Users", status=200, milliseconds=4.0)
     return {
         "<slug:report_id>": "r03",
+        "evidence/controls/<slug:slug>": "evidence/controls/hipaa",
+        "<str:control_id>": "164.308(a)(3)(ii)(C)",
         "history/<slug:kind>/<str:key>": "history/application/snowflake",
         "streams/new/<slug:kind>": "streams/new/webhook",
         "<slug:slug>": "snowflake",

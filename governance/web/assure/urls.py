@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from governance.web.assure import (
     anchors,
+    controls,
     engagement_requests,
     engagements,
     entry,
@@ -36,6 +37,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
     path("evidence/build/", evidence.build, name="evidence_build"),
     path("evidence/reports/<slug:report_id>/", reports.report, name="evidence_report"),
+    path("evidence/controls/<slug:slug>/", controls.controls, name="controls"),
+    path("evidence/controls/<slug:slug>/<str:control_id>/", controls.control, name="control"),
     path("evidence/<uuid:ref>/", evidence.bundle, name="bundle"),
     path("evidence/<uuid:ref>/retry/", evidence.retry, name="bundle_retry"),
     path("evidence/<uuid:ref>/download/", evidence.download, name="bundle_download"),
