@@ -28,6 +28,9 @@ class ApplicationChangeIn(StrictSerializer):
     description = serializers.CharField(max_length=300, required=False, allow_blank=True)
     risk = serializers.ChoiceField(Risk.choices, required=False)
     data_classes = serializers.ListField(child=serializers.ChoiceField(DataClass.choices), required=False)
+    session_hours = serializers.IntegerField(
+        required=False, allow_null=True, help_text="How long at most an open session outlives its access; null: unknown"
+    )
 
 
 class OwnersIn(StrictSerializer):
@@ -69,7 +72,7 @@ class ChangeableApplication(OneApplication):
         found = own_application(self, slug)
         said = ApplicationChangeIn(data=request.data)
         said.is_valid(raise_exception=True)
-        fields = ("name", "description", "risk", "data_classes")
+        fields = ("name", "description", "risk", "data_classes", "session_hours")
         wanted: dict[str, Any] = {**{name: getattr(found, name) for name in fields}, **said.validated_data}
         catalog.change_application(found, **wanted, actor=self.actor)
         return Response(ApplicationShape(visible(self).get(pk=found.pk)).data)

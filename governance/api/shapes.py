@@ -77,6 +77,7 @@ class ApplicationShape(serializers.ModelSerializer[Application]):
             "category",
             "risk",
             "data_classes",
+            "session_hours",
             "owners",
             "created_at",
             "retired_at",

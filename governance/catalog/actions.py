@@ -29,6 +29,10 @@ from governance.ledger.recording import Record, Subject, record, record_many
 
 Row = TypeVar("Row", Application, Entitlement)
 
+#: A session that goes on for longer than a month is better ended by hand.
+MOST_SESSION_HOURS = 720
+_SESSION_HOURS = f"Enter whole hours, 1 to {MOST_SESSION_HOURS}, or nothing."
+
 
 @transaction.atomic
 def add_from_catalogue(catalogue_id: str, *, owners: Sequence[Person] = (), actor: Actor) -> Application:
@@ -116,17 +120,20 @@ def change_application(
     description: str = "",
     risk: int,
     data_classes: Sequence[str] = (),
+    session_hours: int | None = None,
     actor: Actor,
 ) -> bool:
     """Make an application say this of itself; return whether anything changed.
 
-    What its roles reach is said by the roles. Raises Invalid naming each wrong field.
+    What its roles reach is said by the roles. `session_hours` is how long at most an open session there goes on after
+    its access was taken away; none: not known. Raises Invalid naming each wrong field.
     """
     _check(
         name=_text(name, 120),
         description=_text(description, 300, needed=False),
         risk="" if risk in Risk.values else "Choose 1 (low) to 4 (critical).",
         data_classes=_choices(data_classes, DataClass.values),
+        session_hours="" if session_hours is None or 1 <= session_hours <= MOST_SESSION_HOURS else _SESSION_HOURS,
     )
     row = Application.objects.select_for_update(no_key=True).get(pk=application.pk)
     said = {
@@ -134,6 +141,7 @@ def change_application(
         "description": description.strip(),
         "risk": risk,
         "data_classes": list(data_classes),
+        "session_hours": session_hours,
     }
     before = {field: getattr(row, field) for field in said}
     changed = sorted(field for field in said if said[field] != before[field])

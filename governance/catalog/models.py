@@ -44,6 +44,8 @@ class Application(models.Model):
     data_classes = ArrayField(models.CharField(max_length=20, choices=DataClass.choices), default=list, blank=True)
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
+    #: For how long at most an open session there goes on after its access was taken away, as the owners say.
+    session_hours = models.PositiveSmallIntegerField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["name", "id"], name="application_name")]

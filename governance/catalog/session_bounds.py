@@ -1,7 +1,8 @@
 """How long a session that is open in an application outlives the access it was opened with, where that is known.
 
-Only limits that the vendor states and that hold whatever a customer sets: a usual value is no limit. Where nothing is
-known the pages say so; they never say that a session ends at once.
+What the owners say of their application counts first. Else only limits that the vendor states and that hold whatever a
+customer sets: a usual value is no limit. Where nothing is known the pages say so; they never say that a session ends
+at once.
 """
 
 from __future__ import annotations
@@ -20,4 +21,6 @@ _LONGEST = {
 
 def longest_session_after_removal(application: Application) -> timedelta | None:
     """Return the longest time an open session goes on after its access was taken away. None: not known."""
+    if application.session_hours is not None:
+        return timedelta(hours=application.session_hours)
     return _LONGEST.get(application.catalogue_id)

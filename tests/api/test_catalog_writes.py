@@ -146,3 +146,12 @@ def test_whoever_answers_for_an_application_is_an_owner_without_having_the_role(
     assert not linus.role_assignments.exists()
     assert as_(linus).post("packages/", said).status_code == 201
     assert as_(mallory).post("packages/", said).status_code == 403
+
+
+def test_owners_say_how_long_a_session_outlives_its_access(linus: Person, snowflake: Application, as_: As) -> None:
+    script = as_(linus)
+
+    assert script.patch("applications/snowflake/", {"session_hours": 8}).json()["session_hours"] == 8
+    assert script.patch("applications/snowflake/", {"risk": 4}).json()["session_hours"] == 8
+    assert script.patch("applications/snowflake/", {"session_hours": 0}).status_code == 422
+    assert script.patch("applications/snowflake/", {"session_hours": None}).json()["session_hours"] is None

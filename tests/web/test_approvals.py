@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from governance.access import absences
 from governance.access.models import AccessRequest, Approval, Grant, RequestState
 from governance.access.queries import waiting_for
+from governance.catalog.actions import change_application
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import now
 from governance.core.errors import Refused
@@ -24,6 +25,7 @@ from governance.lifecycle import actions as lifecycle
 from governance.lifecycle import planning
 from governance.web import counts
 from tests import cast
+from tests.cast import TESTING
 from tests.web import stories
 from tests.web.conftest import SignedIn
 
@@ -389,9 +391,12 @@ def test_how_long_a_session_outlives_the_access_is_said_only_where_it_is_known(
     unknown = client.get("/approvals/").content.decode()
     Application.objects.update(catalogue_id="aws-iam-identity-center")
     known = client.get("/approvals/").content.decode()
+    change_application(analyst.application, "Snowflake", risk=2, session_hours=8, actor=TESTING)
+    said = client.get("/approvals/").content.decode()
 
     assert "How long a session that is open there goes on when this ends is not known." in unknown
     assert "A session that is open there when this ends goes on for 12 hours at most." in known
+    assert "A session that is open there when this ends goes on for 8 hours at most." in said
 
 
 def test_team_61_what_the_policy_approved_is_in_every_list_and_report_as_approved_by_it(

@@ -68,13 +68,21 @@ class ApplicationForm(forms.Form):
         label="Data it holds",
         help_text="What each role reaches is said by the role.",
     )
+    session_hours = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=catalog.MOST_SESSION_HOURS,
+        label="How long an open session lasts, in hours",
+        help_text="At most, after access was taken away. Who approves and who looks after leavers reads it. "
+        "Leave it empty when you do not know.",
+    )
 
 
 @needs(RoleName.OWNER, RoleName.SECURITY_ADMIN)
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """Change what an application says of itself."""
     found = _in_use(request, slug)
-    known = model_to_dict(found, fields=["name", "description", "risk", "data_classes"])
+    known = model_to_dict(found, fields=["name", "description", "risk", "data_classes", "session_hours"])
     form = ApplicationForm(request.POST if request.method == "POST" else None, initial=known)
     if request.method == "POST" and form.is_valid():
         try:

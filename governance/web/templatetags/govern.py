@@ -8,7 +8,8 @@ from typing import Any
 
 from django import template
 
-from governance.catalog.models import AccessPolicyVersion, ApproverKind
+from governance.catalog.models import AccessPolicyVersion, Application, ApproverKind
+from governance.catalog.session_bounds import longest_session_after_removal
 from governance.web.clock_words import short_length
 from governance.web.govern.filters import is_shaped
 from governance.web.roles import standing_of
@@ -21,6 +22,12 @@ def history_link(context: Any, kind: str, key: object) -> dict[str, object]:
     """Link to the history of a piece of configuration, for those who may read it."""
     standing = standing_of(context["request"])
     return {"kind": kind, "key": str(key), "may_read": standing.is_security_admin or standing.is_auditor}
+
+
+@register.filter
+def session_after(application: Application) -> timedelta | None:
+    """Return how long at most an open session goes on there after its access was taken away. None: not known."""
+    return longest_session_after_removal(application)
 
 
 @register.filter

@@ -335,10 +335,13 @@ def test_an_owner_says_what_data_an_application_holds_and_sees_it_in_its_history
     said = {"name": "Snowflake", "description": "Our warehouse.", "risk": "4", "data_classes": ["phi", "pii"]}
 
     assert client.post("/applications/snowflake/edit/", {**said, "risk": "9"}).status_code == 422
-    assert client.post("/applications/snowflake/edit/", said).status_code == 302
+    for hours in ("0", "721", "soon"):
+        refused = client.post("/applications/snowflake/edit/", {**said, "session_hours": hours})
+        assert (refused.status_code, list(refused.context["form"].errors)) == (422, ["session_hours"])
+    assert client.post("/applications/snowflake/edit/", {**said, "session_hours": "8"}).status_code == 302
 
     snowflake.refresh_from_db()
-    assert (snowflake.risk, snowflake.data_classes) == (4, ["phi", "pii"])
+    assert (snowflake.risk, snowflake.data_classes, snowflake.session_hours) == (4, ["phi", "pii"], 8)
     assert 'value="phi" checked' in client.get("/applications/snowflake/edit/").content.decode().replace(
         ' id="id_data_classes_1"', ""
     ).replace(' id="id_data_classes_0"', "")
