@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
 from threading import Event
 
 import pytest
@@ -26,6 +26,7 @@ from governance.ledger.models import Pending
 from governance.provisioning.models import Operation, OperationKind
 from tests import cast
 from tests.cast import TESTING
+from tests.forked import forked
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -185,11 +186,9 @@ def test_killed_in_the_middle_another_one_finishes_within_ten_seconds_and_nothin
     assert_everything_ended_once(wanted)
 
 
-def _start() -> multiprocessing.process.BaseProcess:
+def _start() -> BaseProcess:
     connection.close()
-    process = multiprocessing.get_context("fork").Process(target=_sweep_in_process)
-    process.start()
-    return process
+    return forked(_sweep_in_process)
 
 
 def _sweep_in_process() -> None:

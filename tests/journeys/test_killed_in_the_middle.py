@@ -8,7 +8,6 @@ and notice counted.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from governance.notices.models import Bookmark, Mail, Notice
 from governance.provisioning.models import Operation
 from tests import cast
 from tests.cast import TESTING, acting
+from tests.forked import forked
 from tests.notices.smtp_peer import MailServer, mail_server
 from tests.web import stories
 
@@ -117,8 +117,7 @@ def _address() -> dict[str, Any]:
 def killed(work: Callable[[], object], gate: Gate) -> None:
     """Have a process of its own do the work, end it with SIGKILL where it waits, and have its session ended."""
     connections.close_all()
-    process = multiprocessing.get_context("fork").Process(target=work)
-    process.start()
+    process = forked(work)
     assert wait_until(lambda: gate.waiting() is not None, timeout_seconds=20), "the worker never came to the gate"
     session = gate.waiting()
     assert session is not None

@@ -12,7 +12,6 @@ from multiprocessing.process import BaseProcess
 from threading import Event
 
 import pytest
-from django.db import connections
 
 from governance.config.processes import wait_until
 from governance.ledger import sequencer, sequencer_loop
@@ -21,6 +20,7 @@ from governance.ledger.notes import Signer
 from governance.ledger.sequencer import SequencerElsewhere, seal_everything
 from governance.ledger.sequencer_loop import SequencerLoop
 from governance.ledger.verification import Request, verify
+from tests.forked import forked
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
 
@@ -45,8 +45,7 @@ def start() -> Iterator[Callable[[Callable[[], object]], BaseProcess]]:
     running: list[BaseProcess] = []
 
     def started(work: Callable[[], object]) -> BaseProcess:
-        running.append(_FORK.Process(target=lambda: alone(work)))
-        running[-1].start()
+        running.append(forked(work))
         return running[-1]
 
     yield started
@@ -54,16 +53,6 @@ def start() -> Iterator[Callable[[Callable[[], object]], BaseProcess]]:
         with suppress(ValueError):
             one.kill()
             one.join()
-
-
-def alone(work: Callable[[], object]) -> None:
-    """Work on a session of the database of one's own; the parent's stays open here and untouched.
-
-    Closing it before the fork is not enough: where a browser runs, the parent has another one than its children see.
-    """
-    of_the_parent = connections["default"]
-    connections["default"] = of_the_parent.copy()
-    work()
 
 
 def numbers() -> list[int]:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import multiprocessing
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,6 +22,7 @@ from governance.streams.actions import Wanted
 from governance.streams.models import Destination
 from governance.streams.sending import send_due
 from tests.cast import TESTING
+from tests.forked import forked
 from tests.streams.conftest import Listener, seal
 
 Grow = Callable[[int], None]
@@ -282,8 +282,7 @@ def test_a_sender_that_is_killed_gives_its_place_back_and_loses_nothing(listener
     has_arrived, may_go_on = threading.Event(), threading.Event()
     listener.on_post = lambda: (has_arrived.set(), may_go_on.wait(20))  # type: ignore[assignment]
     connections.close_all()
-    worker = multiprocessing.get_context("fork").Process(target=send_due)
-    worker.start()
+    worker = forked(send_due)
     assert has_arrived.wait(20)
 
     worker.kill()

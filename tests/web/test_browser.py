@@ -193,7 +193,7 @@ def test_the_list_is_narrowed_by_mouse_and_o_opens_the_other_answers(
     page.locator("h1").first.click()
     page.keyboard.press("o")
 
-    page.wait_for_url(f"**/requests/R-{number}/other/")
+    page.wait_for_url(f"**/requests/R-{number}/other/?app=snowflake")
     assert one.complaints == []
 
 
