@@ -18,7 +18,7 @@ from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid, NotAllowed, Refused
 from governance.identity.models import Person, Status
 from governance.identity.profiles import Profile, document_from_profile, profile_from_document
-from governance.ledger.models import Pending
+from governance.ledger.models import ConfigurationChange, Pending
 from governance.lifecycle import actions as lifecycle
 from governance.lifecycle import brake, holds, planning, tasks
 from governance.lifecycle.brake import Limits
@@ -467,3 +467,10 @@ def test_changed_limits_are_in_the_ledger_once() -> None:
 
     entries = [entry.body for entry in Pending.objects.order_by("id") if entry.body["event"] == "brake.changed"]
     assert [entry["data"] for entry in entries] == [{"at_least": [10, 7], "share_percent": [5, 0]}]
+
+
+def test_the_field_history_of_a_brake_says_that_the_brake_itself_added_it() -> None:
+    brake.count_people()
+
+    history = ConfigurationChange.objects.filter(content_type__model="sourcebrake")
+    assert {(row.actor_ref, row.door) for row in history} == {("brake", "clock")}
