@@ -63,6 +63,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "open-log-reviews": _every(3600, "log_reviews.open_due"),
     # What need no longer be kept of somebody goes within the hour of its day. One query when idle.
     "erase-due": _every(3600, "privacy.erase_due"),
+    # Controls are read once a day, or when somebody asks. The tick finds the hour, and what a killed worker left.
+    "read-controls": _every(60, "evidence.read_controls"),
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.
     "build-due-evidence": _every(2, "evidence.build_due"),
 }

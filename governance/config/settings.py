@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "governance.access",
     "governance.lifecycle",
     "governance.reviews",
+    "governance.exceptions",
     "governance.evidence",
     "governance.notices",
     "governance.anchors",

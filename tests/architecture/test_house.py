@@ -21,6 +21,7 @@ FLOORS = {
     "access": 6,
     "lifecycle": 7,
     "reviews": 8,
+    "exceptions": 8,
     "evidence": 9,
     "notices": 9,
     "anchors": 10,
