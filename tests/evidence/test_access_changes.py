@@ -148,6 +148,39 @@ def test_fewer_approvals_than_stages_is_an_exception(world: World, report: Repor
     assert [(row["exceptions"], row["decided_under"]) for row in report("R03")] == [("approvals_missing", "usual v2")]
 
 
+@pytest.mark.parametrize(
+    ("answered", "found"),
+    [((0, 0), "approvals_missing"), ((0, 1), "approvals_missing"), ((0, 0, 1), "")],
+    ids=["the second stage was never asked", "one of the two who were needed", "everybody who was needed"],
+)
+def test_two_approvals_at_one_stage_do_not_stand_for_another(
+    world: World, report: Report, answered: tuple[int, ...], found: str
+) -> None:
+    request = world.request("ada", ROLE, day(3, 1))
+    version = request.policy_version
+    AccessPolicyVersion.objects.create(
+        policy=version.policy, number=2, effective_at=day(1, 1), created_at=day(1, 1), created_by_ref="x",
+        stages=[{"kind": "manager", "quorum": 2}, {"kind": "owner"}],
+    )  # fmt: skip
+    AccessRequest.objects.update(policy_version=AccessPolicyVersion.objects.get(number=2))
+    for number, stage in enumerate(answered):
+        world.approve(request, f"approver{number}", day(3, 2), stage=stage)
+    world.grant("ada", ROLE, day(3, 4), cause="request", request=request)
+
+    assert [row["exceptions"] for row in report("R03")] == [found]
+
+
+def test_who_decided_stands_in_the_order_of_the_answers(world: World, report: Report) -> None:
+    request = world.request("ada", ROLE, day(3, 1))
+    for name, at in (("grace", day(3, 3)), ("linus", day(3, 2))):
+        world.approve(request, name, at)
+    world.grant("ada", ROLE, day(3, 4), cause="request", request=request)
+
+    (row,) = report("R03")
+
+    assert row["approvers"].index("Linus") < row["approvers"].index("Grace")
+
+
 def test_a_stage_that_declined_is_an_exception(world: World, report: Report) -> None:
     request = approved_request(world, day(3, 3))
     world.approve(request, "grace", day(3, 3), approved=False, stage=1)

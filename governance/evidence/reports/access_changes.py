@@ -65,9 +65,16 @@ _MOVED = """
 
 _GIVES = "moved.change IN ('started', 'extended')"
 _DECIDED_ELSEWHERE = "moved.change = 'started' AND held.cause IN ('birthright', 'imported', 'break_glass')"
-#: The stages of the request itself: its verdict may have left some out or added security.
+#: Some stage of the request itself (its verdict may have left some out, or added security as the last) has fewer who
+#: said yes than its quorum.
 _NEEDED = "jsonb_array_length(coalesce(request.verdict -> 'verdict' -> 'stages', version.stages))"
-_TOO_FEW = f"decided.said_yes > 0 AND NOT decided.by_policy AND decided.said_yes < {_NEEDED}"
+_TOO_FEW = f"""decided.said_yes > 0 AND NOT decided.by_policy AND EXISTS (
+            SELECT FROM generate_series(0, {_NEEDED} - 1) AS stage (place)
+            WHERE cardinality(array_positions(decided.yes_stages, stage.place)) < CASE
+                WHEN stage.place = {_NEEDED} - 1 AND (request.verdict -> 'verdict' ->> 'adds_security')::boolean THEN 1
+                ELSE coalesce((version.stages -> stage.place ->> 'quorum')::integer, 1)
+            END
+        )"""
 _WRITTEN_LATE = f"moved.recorded_at > moved.effective_at + {BACK_DATED_AFTER}"
 _EXCEPTIONS = exceptions_sql(
     ("no_approval", f"{_GIVES} AND coalesce(decided.said_yes, 0) = 0 AND NOT ({_DECIDED_ELSEWHERE})"),
@@ -140,7 +147,7 @@ REPORT = Report(
         ("approved_by_requester", "The one who asked for it approved it."),
         ("approved_after_start", "The last approval came after the access began or was extended."),
         ("declined_by_somebody", "A stage declined, and it was given all the same."),
-        ("approvals_missing", "Fewer approvals than the policy version has stages, and the policy did not decide."),
+        ("approvals_missing", "A stage has fewer approvals than it asks for, and the policy did not decide."),
         ("back_dated", "Written down more than an hour after it took effect."),
         ("break_glass", "Emergency access: look for the review after the fact."),
     ),

@@ -97,13 +97,14 @@ decided AS (
         max(approval.decided_at) AS decided_at,
         count(*) FILTER (WHERE approval.approved) AS said_yes,
         count(*) FILTER (WHERE NOT approval.approved) AS said_no,
+        array_agg(approval.stage::integer) FILTER (WHERE approval.approved) AS yes_stages,
         coalesce(bool_or(approval.approver_id IS NULL AND approval.approved), false) AS by_policy,
         array_agg(approval.approver_id) FILTER (WHERE approval.approver_id IS NOT NULL) AS approver_ids,
         string_agg(
             coalesce(approver_profile.display_name || ' [' || approver.ref || ']', 'the policy')
                 || CASE WHEN approval.asked = '' THEN '' ELSE ' as ' || approval.asked END
                 || CASE WHEN approval.approved THEN '' ELSE ' (declined)' END,
-            '; ' ORDER BY approval.stage
+            '; ' ORDER BY approval.stage, approval.decided_at, approval.id
         ) AS approvers
     FROM access_approval AS approval
     LEFT JOIN identity_person AS approver ON approver.id = approval.approver_id
