@@ -120,3 +120,28 @@ def test_a_move_at_midnight_belongs_to_the_day_of_the_zone(world: World, report:
     assert len(report("R06", **berlin)) == 1
     assert report("R06", **berlin | {"zone": "UTC"}) == []
     assert not Grant.objects.exists()
+
+
+def test_what_was_before_a_move_is_what_was_so_before_it_and_not_what_was_written_down_before(
+    world: World, report: Report
+) -> None:
+    world.person("ada")
+    world.revise("ada", "updated", day(2, 1), department="Data")
+    world.revise("ada", "updated", day(3, 20), department="Sales")
+    world.revise("ada", "updated", day(3, 10), day(3, 25), department="Legal")
+
+    moves = [(row["effective_at"][:10], row["old_department"], row["department"]) for row in report("R06")]
+
+    assert sorted(moves) == [("2026-03-10", "Data", "Legal"), ("2026-03-20", "Legal", "Sales")]
+    assert [row["old_department"] for row in report("R06", known_at=day(3, 21))] == ["Data"]
+
+
+def test_a_correction_of_a_move_is_one_move(world: World, report: Report) -> None:
+    world.person("ada")
+    world.revise("ada", "updated", day(3, 10), department="Sales")
+    world.revise("ada", "updated", day(3, 10), day(3, 12), department="Legal")
+    world.person("grace")
+    world.revise("grace", "updated", day(3, 10), department="Sales")
+    world.revise("grace", "updated", day(3, 10), day(3, 12))
+
+    assert [(row["person_name"], row["department"]) for row in report("R06")] == [("Ada", "Legal")]

@@ -8,14 +8,20 @@ from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, in
 #: Within so many days after a move, access of before is taken away, given by rule, or approved again.
 SETTLED_AFTER_DAYS = 14
 
+#: What was so from when on, whenever it was written down; of two words about one instant the later one counts.
 _MOVE = """
-said AS (
-    SELECT revision.*,
-        lag(revision.department) OVER before AS old_department, lag(revision.title) OVER before AS old_title,
-        lag(revision.person_type) OVER before AS old_type,
-        lag(revision.status) OVER before AS old_status
+in_effect AS (
+    SELECT DISTINCT ON (revision.person_id, revision.effective_at) revision.*
     FROM person_revision AS revision
-    WINDOW before AS (PARTITION BY revision.person_id ORDER BY revision.number)
+    ORDER BY revision.person_id, revision.effective_at, revision.number DESC
+),
+said AS (
+    SELECT in_effect.*,
+        lag(in_effect.department) OVER before AS old_department, lag(in_effect.title) OVER before AS old_title,
+        lag(in_effect.person_type) OVER before AS old_type,
+        lag(in_effect.status) OVER before AS old_status
+    FROM in_effect
+    WINDOW before AS (PARTITION BY in_effect.person_id ORDER BY in_effect.effective_at)
 ),
 move AS (
     SELECT said.* FROM said
@@ -105,7 +111,8 @@ REPORT = Report(
     title="Movers",
     population=(
         "Every change of department, title or kind of a person at work that took effect in the window, as known at "
-        f"known_at. Of each entitlement held at that moment: whether it had ended {SETTLED_AFTER_DAYS} days later, was "
+        "known_at: before and after are what was so around that moment, in whatever order it was written down. "
+        f"Of each entitlement held then: whether it had ended {SETTLED_AFTER_DAYS} days later, was "
         "given by a birthright rule, or was approved again; what is none of these is unsettled."
     ),
     exceptions=(
