@@ -257,6 +257,31 @@ def test_exposure_is_whoever_could_at_any_moment_of_the_window_by_grant_or_only_
     assert rows == {("Ada", "manual"): "", ("Mallory", "seen, not granted"): "not_granted"}
 
 
+@pytest.mark.parametrize(("gap", "is_shown"), [(0, False), (1, True)], ids=["they meet", "an hour between them"])
+def test_what_two_grants_cover_together_is_granted_all_the_time(
+    world: World, report: Report, gap: int, is_shown: bool
+) -> None:
+    world.grant("ada", SNOWFLAKE, day(2, 1), day(3, 10))
+    world.grant("ada", SNOWFLAKE, day(3, 10, gap))
+    world.see("ada", SNOWFLAKE, day(2, 2))
+
+    assert ["seen, not granted" in row["path"] for row in report("R23")].count(True) == is_shown
+
+
+def test_who_carried_it_out_after_the_cut_is_not_known_at_the_cut(world: World, report: Report) -> None:
+    asked = world.request("ada", SNOWFLAKE, day(3, 1))
+    world.approve(asked, "linus", day(3, 2))
+    grant = world.grant("ada", SNOWFLAKE, day(3, 3), cause="request", request=asked)
+    order = world.take("ada", SNOWFLAKE, day(3, 3), delivered_at=day(4, 2))
+    order.kind, order.confirmed_by = "give", world.person("linus")
+    order.save()
+    grant.give_operation = order
+    grant.save()
+
+    assert report("R10", known_at=day(4, 1)) == []
+    assert only(report("R10", known_at=day(4, 3)))["exceptions"] == "approver_carried_it_out"
+
+
 def test_who_administered_gatehouse_then_and_left_since_is_still_listed_as_of_then(
     world: World, report: Report, sealed: Callable[[], int], time_machine: Any
 ) -> None:

@@ -97,7 +97,8 @@ JOIN identity_person AS approver ON approver.id = answer.approver_id
 LEFT JOIN profile ON profile.person_id = request.person_id
 LEFT JOIN profile AS approver_profile ON approver_profile.person_id = answer.approver_id
 LEFT JOIN access_grant AS held ON held.request_id = request.id
-LEFT JOIN provisioning_operation AS done ON done.id = held.give_operation_id
+LEFT JOIN provisioning_operation AS done
+    ON done.id = held.give_operation_id AND done.delivered_at <= %(known_at)s
 LEFT JOIN grant_support ON grant_support.ref = held.id::text
 WHERE answer.approved AND answer.decided_at >= %(starts_at)s AND answer.decided_at < %(ends_at)s
     AND answer.decided_at <= %(known_at)s

@@ -5,6 +5,14 @@ from __future__ import annotations
 from governance.evidence.reports import parts
 from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, instant, text, yes_no
 
+#: When each access was granted, by all its grants together: what is seen within them is their row.
+_GRANTED = """
+granted AS (
+    SELECT person_id, entitlement_id, range_agg(tstzrange(starts_at, ends_at)) AS at
+    FROM cover WHERE starts_at < %(ends_at)s AND ends_at > %(starts_at)s
+    GROUP BY person_id, entitlement_id
+)"""
+
 _REACHED = """
     SELECT 'grant:' || held.id AS row_id, held.cause AS path, held.person_id, held.entitlement_id, held.application_id,
         NULL::bigint AS account_id, known.starts_at AS since, NULLIF(known.ends_at, %(open_end)s) AS until,
@@ -16,14 +24,11 @@ _REACHED = """
     SELECT 'holding:' || seen.id, 'seen, not granted', account.person_id, seen.entitlement_id, account.application_id,
         account.id, seen.first_seen_at, seen.gone_at, NULL, NULL, NULL
     FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
+    LEFT JOIN granted ON granted.person_id = account.person_id AND granted.entitlement_id = seen.entitlement_id
     WHERE seen.first_seen_at < %(ends_at)s AND (seen.gone_at IS NULL OR seen.gone_at > %(starts_at)s)
-        AND NOT EXISTS (
-            -- Seen within a grant is the grant's row.
-            SELECT FROM access_grant AS given JOIN known ON known.grant_id = given.id
-            WHERE given.person_id = account.person_id AND given.entitlement_id = seen.entitlement_id
-                AND known.starts_at <= greatest(seen.first_seen_at, %(starts_at)s)
-                AND known.ends_at >= least(coalesce(seen.gone_at, %(ends_at)s), %(ends_at)s)
-        )"""
+        AND NOT coalesce(granted.at @> tstzrange(
+            greatest(seen.first_seen_at, %(starts_at)s), least(seen.gone_at, %(ends_at)s)
+        ), false)"""
 
 _EXCEPTIONS = exceptions_sql(
     ("not_granted", "item.path = 'seen, not granted'"),
@@ -35,10 +40,12 @@ BODY = f"""{
     parts.with_parts(
         parts.GRANT_REVISION,
         parts.KNOWN,
+        parts.COVER,
         parts.PERSON_REVISION,
         parts.PROFILE,
         parts.GRANT_SUPPORT,
         parts.SEEN,
+        _GRANTED,
     )
 }
 SELECT
@@ -73,11 +80,11 @@ REPORT = Report(
     title="Exposure",
     population=(
         "Every access, granted or only seen, that was open at some moment of the window [starts_at, ends_at), as known "
-        "at known_at. What was seen within a grant stands once, as the grant. To assess one application or class of "
+        "at known_at. What was seen within grants stands once, as the grants. To assess one application or class of "
         "data, take its rows."
     ),
     exceptions=(
-        ("not_granted", "Seen at the application without a grant that covers it."),
+        ("not_granted", "Seen at the application at a moment that no grant covers."),
         ("no_person", "On an account without a person."),
         ("left_before", "The person had left by the end of the window."),
     ),
