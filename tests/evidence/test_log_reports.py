@@ -91,6 +91,19 @@ def test_what_is_seen_without_a_grant_is_drift_from_the_end_of_the_grant_on(worl
     }
 
 
+def test_every_stretch_without_a_grant_is_a_row_and_the_one_that_is_open_is_never_hidden(
+    world: World, report: Report
+) -> None:
+    world.grant("ada", SNOWFLAKE, day(2, 1), day(3, 5))
+    world.grant("ada", SNOWFLAKE, day(3, 8), day(3, 20))
+    world.see("ada", SNOWFLAKE, day(2, 2))
+
+    rows = [(row["raised_at"][:10], row["resolved_at"][:10], row["resolved_how"]) for row in report("R14")]
+
+    assert rows == [("2026-03-05", "2026-03-08", "granted"), ("2026-03-20", "", "")]
+    assert len({row["row_id"] for row in report("R14")}) == 2
+
+
 def test_accounts_that_nobody_uses_or_answers_for_are_listed_and_nothing_is_concluded_where_use_is_not_told(
     world: World, report: Report
 ) -> None:

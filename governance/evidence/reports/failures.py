@@ -40,36 +40,38 @@ _ORDERS = """
     JOIN provisioning_operation AS ordered ON ordered.id = failed.ref::bigint
     LEFT JOIN settled ON settled.ref = failed.ref"""
 
-#: What was seen, since when no grant covered it: the latest stretch, after the last grant that ended while it was seen;
-#: until it was seen gone or granted.
+#: Each stretch of time in which something was seen and no grant covered it: until it was seen gone, or granted.
 _BARE = """
 bare AS (
     SELECT seen.id, seen.entitlement_id, seen.gone_at, account.person_id, account.application_id,
-        greatest(seen.first_seen_at, max(cover.ends_at) FILTER (
-            WHERE cover.ends_at > seen.first_seen_at AND cover.starts_at <= seen.first_seen_at)) AS since
+        unnest(
+            tstzmultirange(tstzrange(
+                seen.first_seen_at,
+                CASE WHEN seen.gone_at IS NOT NULL THEN greatest(seen.gone_at, seen.first_seen_at) END
+            )) - coalesce(
+                range_agg(tstzrange(cover.starts_at, cover.ends_at)) FILTER (WHERE cover.grant_id IS NOT NULL), '{}'
+            )
+        ) AS stretch
     FROM seen
     JOIN provisioning_account AS account ON account.id = seen.account_id
     LEFT JOIN cover ON cover.person_id = account.person_id AND cover.entitlement_id = seen.entitlement_id
     GROUP BY seen.id, seen.entitlement_id, seen.first_seen_at, seen.gone_at, account.person_id, account.application_id
 ),
 drifted AS (
-    SELECT bare.id, bare.person_id, bare.application_id, bare.entitlement_id, bare.since, bare.gone_at,
-        least(bare.gone_at, min(cover.starts_at) FILTER (WHERE cover.starts_at > bare.since)) AS until
-    FROM bare
-    LEFT JOIN cover ON cover.person_id = bare.person_id AND cover.entitlement_id = bare.entitlement_id
-    WHERE bare.since <= %(known_at)s
-    GROUP BY bare.id, bare.person_id, bare.application_id, bare.entitlement_id, bare.since, bare.gone_at
+    SELECT bare.*, lower(bare.stretch) AS since, upper(bare.stretch) AS until
+    FROM bare WHERE lower(bare.stretch) <= %(known_at)s
 )"""
 
 _DRIFT = """
     SELECT
-        'seen without grant', 'holding:' || drifted.id, drifted.person_id, drifted.application_id,
+        'seen without grant',
+        'holding:' || drifted.id || to_char(drifted.since AT TIME ZONE 'UTC', '":"YYYYMMDD"T"HH24MISS.US"Z"'),
+        drifted.person_id, drifted.application_id,
         drifted.entitlement_id, NULL, NULL::bigint, drifted.since, NULL, drifted.until,
         CASE WHEN drifted.until IS NULL THEN NULL WHEN drifted.until = drifted.gone_at THEN 'seen gone'
             ELSE 'granted' END,
         NULL, NULL, NULL::bigint, NULL::bigint
-    FROM drifted
-    WHERE drifted.until IS NULL OR drifted.until > drifted.since"""
+    FROM drifted"""
 
 _UNTIL = "coalesce(item.resolved_at, %(known_at)s)"
 _EXCEPTIONS = exceptions_sql(
@@ -111,8 +113,8 @@ REPORT = Report(
     id="R14",
     title="Failures and drift",
     population=(
-        "Orders to applications that failed, and entitlements that an application showed on a person's account while "
-        "no grant covered them: raised in the window, or raised earlier and still open at its end."
+        "Orders to applications that failed, and every stretch of time in which an application showed an entitlement "
+        "that no grant covered: raised in the window, or raised earlier and still open at its end."
     ),
     exceptions=(
         ("still_open", "Not resolved by known_at."),
@@ -120,7 +122,7 @@ REPORT = Report(
         ("seen_without_grant", "The application showed access that no grant explains."),
     ),
     columns=(
-        text("row_id", "Stable id of the row: the order, or what was seen."),
+        text("row_id", "Stable id of the row: the order, or what was seen and since when without a grant."),
         text("what", "order; seen without grant."),
         text("person_ref", "The permanent reference of the person; empty for an account without one."),
         text("person_name", "Name shown, as of the end of the window."),
