@@ -1,0 +1,91 @@
+"""Every report of an organisation with the hard cases in it, against the same counted by hand: rows and exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from governance.evidence.questions import Question
+from governance.evidence.reports.registry import BY_ID
+from governance.ledger.notes import Signer
+from tests.evidence.by_hand import ByHand
+from tests.evidence.conftest import Rows, rows_of
+from tests.evidence.organisation import CUT, END, WINDOWS, Organisation
+
+
+@pytest.fixture(scope="module")
+def organisation(django_db_setup: None, django_db_blocker: Any, signer: Signer) -> Iterator[Organisation]:
+    """The organisation, written once; it is gone when the tests of this module are over."""
+    with django_db_blocker.unblock():
+        around = transaction.atomic()
+        around._from_testcase = True  # type: ignore[attr-defined]  # As TestCase marks its own.
+        around.__enter__()
+        try:
+            yield Organisation().make().write(signer)
+        finally:
+            transaction.set_rollback(True)
+            around.__exit__(None, None, None)
+
+
+def questions(world: Organisation) -> dict[str, Question]:
+    """Return every window as it was known at the cut, and some as they were known before or afterwards."""
+    first, second = world.sizes
+    march, year = WINDOWS["March in Berlin, which loses an hour"], WINDOWS["most of a year"]
+    found = {name: Question("soc2", one, CUT, first, 24, 24) for name, one in WINDOWS.items()}
+    found["known in the middle"] = Question("soc2", year, datetime(2026, 6, 15, tzinfo=UTC), first, 24, 24)
+    found["known later, with a larger ledger"] = Question("soc2", year, END, second, 1, 24)
+    found["known later, with the ledger of before"] = Question("soc2", year, END, first, 24, 24)
+    running = WINDOWS["a window that is not over"]
+    found["a window that is not over, later"] = Question("soc2", running, END, second, 24, 24)
+    found["within two applications"] = Question("soc2", march, CUT, first, 24, 24, ("app-1", "app-4"))
+    return found
+
+
+@pytest.mark.parametrize("report_id", sorted(BY_ID))
+def test_a_report_is_what_is_counted_by_hand(organisation: Organisation, db: None, report_id: str) -> None:
+    wrong: list[object] = []
+    for name, asked in questions(organisation).items():
+        told, by_hand = rows_of(report_id, asked), ByHand(organisation, asked).report(report_id)
+        if told != by_hand:
+            wrong += [(name, *each) for each in differences(told, by_hand)] or [(name, "in another order")]
+
+    assert wrong == []
+
+
+def differences(told: Rows, by_hand: Rows) -> list[tuple[object, ...]]:
+    """Return the rows that only one of the two has, and each cell that differs: as told, and as counted."""
+    ours, theirs = ({row["row_id"]: row for row in rows} for rows in (told, by_hand))
+    found: list[tuple[object, ...]] = [("only told", ours[row_id]) for row_id in ours.keys() - theirs.keys()]
+    found += [("only by hand", theirs[row_id]) for row_id in theirs.keys() - ours.keys()]
+    for row_id in sorted(ours.keys() & theirs.keys()):
+        pairs = ((name, ours[row_id][name], cell) for name, cell in theirs[row_id].items() if name != "row_no")
+        found += [(row_id, *pair) for pair in pairs if pair[1] != pair[2]]
+    return found
+
+
+#: What no fact of the organisation can show: the database or the sequencer refuses it, or it is an error of ours.
+NEVER = {"does_not_balance", "exception_given_to_oneself", "forgery", "first_version_alone"}
+
+
+def test_the_organisation_has_every_case_that_a_report_calls_an_exception(organisation: Organisation, db: None) -> None:
+    asked = questions(organisation)
+    counted = {name: {report: ByHand(organisation, one) for report in BY_ID} for name, one in asked.items()}
+    missing = []
+    for report_id, report in BY_ID.items():
+        rows = [row for each in counted.values() for row in each[report_id].report(report_id)]
+        found = {code for row in rows for code in row["exceptions"].split()}
+        missing += [(report_id, code) for code, _ in report.exceptions if code not in found | NEVER]
+
+    assert missing == []
+
+
+def test_before_anything_was_there_every_report_is_nil_or_says_what_was_not_read(
+    organisation: Organisation, db: None
+) -> None:
+    asked = questions(organisation)["before anything was there"]
+
+    assert {report_id for report_id in BY_ID if rows_of(report_id, asked)} == set()
