@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,7 +28,7 @@ DICTIONARY = {
         {
             "name": "section",
             "kind": "text",
-            "meaning": "question, pin, source, gap, roll_forward, a report's id, nil, file",
+            "meaning": "question, pin, source, gap, roll_forward, exceptions, a report's id, nil, file",
         },
         {"name": "item", "kind": "text", "meaning": "What the value is about.", "guarded": True},
         {"name": "value", "kind": "text", "meaning": "The value.", "guarded": True},
@@ -68,9 +68,13 @@ def cover(
     sources: Sequence[Source],
     roll_forward: RollForward,
     told: Sequence[Told],
+    answered: Mapping[str, int],
     files: Sequence[Written],
 ) -> bytes:
-    """Return the sheet as CSV. `files` are the other files of the bundle that existed when it was written."""
+    """Return the sheet as CSV. `files` are the other files of the bundle that existed when it was written.
+
+    `answered` is how many exceptions are in each state, by R24.
+    """
     rows = [
         *_question(question),
         *_pin(question, root),
@@ -78,6 +82,7 @@ def cover(
         *(("gap", f"{code} {slug}", said) for code, slug, said in gaps(question, sources)),
         ("gap", "count", str(len(gaps(question, sources)))),
         *_roll_forward(roll_forward),
+        *(("exceptions", state, str(number)) for state, number in answered.items()),
         *(row for one in told for row in _totals(one)),
         *(("file", file.path, f"sha256 {file.sha256} size {file.size}") for file in files),
     ]

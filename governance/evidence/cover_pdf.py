@@ -31,8 +31,9 @@ def cover_pdf(
     told: Sequence[Told],
     gaps: Sequence[tuple[str, str, str]],
     rolled: RollForward,
+    answered: str,
 ) -> bytes:
-    """Return the cover as PDF/A-2b: the same values give the same bytes."""
+    """Return the cover as PDF/A-2b: the same values give the same bytes. `answered`: how exceptions stand, in words."""
     framework, period = framework_named(question.framework), question.period
     said = {
         "title": f"Evidence for {framework.name}",
@@ -48,6 +49,7 @@ def cover_pdf(
             ["Ledger root", root.hex()],
             ["Leavers: hours allowed", str(question.leaver_sla_hours)],
             ["Roll-forward", _rolled(rolled)],
+            ["Exceptions", answered],
         ],
         "reports": [
             [one.report.id, one.report.title, str(one.totals.rows), str(one.totals.exceptions), one.file.sha256]

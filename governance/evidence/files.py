@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from governance.evidence import cover, cover_pdf, oscal, readme, sheets
+from governance.evidence.answered import Answered, write_answered
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.cover import Told
 from governance.evidence.ledger_files import Support, write_support
@@ -47,7 +48,7 @@ class Made:
 
 def write_files(folder: Path, question: Question, *, pinned: Head, key: str, progress: Progress) -> Made:
     """Write all files that the manifest lists, and the manifest. `progress` is told each step in a sentence."""
-    told, read, rolled = _read(folder, question, progress)
+    told, answered, read, rolled = _read(folder, question, progress)
     progress("Collecting ledger entries and their proofs")
     support = write_support(folder, {index for one in told for index in one.totals.entries}, pinned, key)
     files = [
@@ -57,15 +58,25 @@ def write_files(folder: Path, question: Question, *, pinned: Head, key: str, pro
     ]
     progress("Writing sheets, cover and manifest")
     holes = cover.gaps(question, read)
-    files += _copies(folder, question, pinned, told, holes, rolled)
-    sheet = cover.cover(question, root=pinned.root, sources=read, roll_forward=rolled, told=told, files=_sorted(files))
+    files += _copies(folder, question, pinned, told, answered, holes, rolled)
+    sheet = cover.cover(
+        question,
+        root=pinned.root,
+        sources=read,
+        roll_forward=rolled,
+        told=told,
+        answered=answered.by_state,
+        files=_sorted(files),
+    )
     files.append(write(folder, f"reports/{cover.FILE_STEM}.csv", sheet))
     manifest = _manifest(question, pinned, told, support, holes, rolled, _sorted(files))
     written = write(folder, MANIFEST, canonical(manifest).encode())
     return Made(written.sha256, _summary(told, read, rolled, holes))
 
 
-def _read(folder: Path, question: Question, progress: Progress) -> tuple[list[Told], list[Source], RollForward]:
+def _read(
+    folder: Path, question: Question, progress: Progress
+) -> tuple[list[Told], Answered, list[Source], RollForward]:
     parameters = question.parameters()
     progress("Reading all reports from one state of the database")
     told = []
@@ -74,7 +85,8 @@ def _read(folder: Path, question: Question, progress: Progress) -> tuple[list[To
         for report in framework_named(question.framework).reports:
             file, rows_file = copy_out(report, parameters, folder)
             told.append(Told(report, file, rows_file, count(report, folder / file.path)))
-    return told, read, rolled
+        answered = write_answered(folder, question, told)
+    return [*told, answered.told], answered, read, rolled
 
 
 def _copies(
@@ -82,14 +94,19 @@ def _copies(
     question: Question,
     pinned: Head,
     told: list[Told],
+    answered: Answered,
     holes: list[tuple[str, str, str]],
     rolled: RollForward,
 ) -> list[Written]:
     """Write what says the same in other forms: workbooks, the cover on paper, OSCAL."""
-    paper = cover_pdf.cover_pdf(question, root=pinned.root, told=told, gaps=holes, rolled=rolled)
+    said = answered.in_words()
+    paper = cover_pdf.cover_pdf(question, root=pinned.root, told=told, gaps=holes, rolled=rolled, answered=said)
     return [
         write(folder, cover_pdf.PATH, paper),
-        *(write(folder, path, text) for path, text in oscal.documents(question, pinned.root, told).items()),
+        *(
+            write(folder, path, text)
+            for path, text in oscal.documents(question, pinned.root, told, answered.spelled).items()
+        ),
         *(
             write(folder, f"reports/{one.report.file_stem}.xlsx", sheets.sheet(one.report, folder / one.file.path))
             for one in told

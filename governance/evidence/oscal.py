@@ -9,22 +9,28 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 from governance.evidence.controls import REVIEW_NOTE, Framework, framework_named
 from governance.evidence.cover import Told
+from governance.evidence.periods import Period
 from governance.evidence.questions import Question
 from governance.evidence.reading import Written
 from governance.ledger.canonical import instant
 
 VERSION = "1.1.3"
 PLAN, RESULTS = "oscal/assessment-plan.json", "oscal/assessment-results.json"
+#: Namespace of the properties.
+_NS = "https://gatehouse.example/ns/oscal"
 #: Namespace of the identifiers: the same question has the same ones.
 _SPACE = uuid.UUID("5c3e6c3d-6d0a-5c44-9a55-6c2c0f6f4d1e")
 
 
-def documents(question: Question, root: bytes, told: Sequence[Told]) -> dict[str, bytes]:
-    """Return the plan and the results, by their path in the bundle."""
+def documents(
+    question: Question, root: bytes, told: Sequence[Told], exceptions: Sequence[Mapping[str, str]]
+) -> dict[str, bytes]:
+    """Return the plan and the results, by their path in the bundle. `exceptions` are rows of R24, each a risk here."""
     names = _Names(f"{question.parameters()} {question.framework} {root.hex()}")
     framework = framework_named(question.framework)
     plan = {
@@ -49,7 +55,7 @@ def documents(question: Question, root: bytes, told: Sequence[Told]) -> dict[str
             "uuid": names.of("results"),
             "metadata": _metadata(question, f"Evidence for {framework.name}"),
             "import-ap": {"href": "assessment-plan.json"},
-            "results": [_result(question, framework, told, names)],
+            "results": [_result(question, framework, told, exceptions, names)],
             "back-matter": {"resources": [_resource(one.file, one.report.title, names) for one in told]},
         }
     }
@@ -86,8 +92,15 @@ def token(framework: Framework, control_id: str) -> str:
     return f"{framework.slug}_{re.sub(r'[^A-Za-z0-9._-]+', '_', control_id).strip('_')}"
 
 
-def _result(question: Question, framework: Framework, told: Sequence[Told], names: _Names) -> dict[str, object]:
+def _result(
+    question: Question,
+    framework: Framework,
+    told: Sequence[Told],
+    exceptions: Sequence[Mapping[str, str]],
+    names: _Names,
+) -> dict[str, object]:
     period = question.period
+    risks = [_risk(row, period.zone, names) for row in exceptions]
     return {
         "uuid": names.of("result"),
         "title": f"{framework.name}, {period.first} to {period.last}",
@@ -96,7 +109,41 @@ def _result(question: Question, framework: Framework, told: Sequence[Told], name
         "end": instant(period.as_of(question.known_at)),
         "reviewed-controls": _reviewed(framework),
         "observations": [_observation(question, framework, one, names) for one in told],
+        **({"risks": risks, "remarks": _RISKS} if risks else {}),
     }
+
+
+#: What R24 calls a state, and what OSCAL does.
+_STATUS = {
+    "open": "open",
+    "explained": "remediating",
+    "overdue": "open",
+    "accepted": "deviation-approved",
+    "fixed": "closed",
+    "not read yet": "open",
+}
+_RISKS = "Risks are the exceptions of R24, the first 500 of them. The CSV has them all, with names and explanations."
+
+
+def _risk(row: Mapping[str, str], zone: str, names: _Names) -> dict[str, object]:
+    """Return an exception as OSCAL has it, without what somebody wrote: names stand in the CSV only."""
+    deadline = row["accepted_until"] if row["state"] == "accepted" else row["fix_by"]
+    owner = row["owner_ref"]
+    props = {"state": row["state"], "row-id": row["row_id"], **({"owner-ref": owner} if owner else {})}
+    return {
+        "uuid": names.of(f"risk {row['row_id']}"),
+        "title": f"{row['report']} {row['what']}",
+        "description": f"The row {row['row']} of {row['report']}: {row['what']}.",
+        "statement": "Explained in R24." if row["explanation"] else "Nobody has explained it.",
+        "props": [{"name": name, "ns": _NS, "value": value} for name, value in props.items()],
+        "status": _STATUS[row["state"]],
+        **({"deadline": _end_of(deadline, zone)} if deadline else {}),
+        "related-observations": [{"observation-uuid": names.of(f"observation {row['report']}")}],
+    }
+
+
+def _end_of(day: str, zone: str) -> str:
+    return instant(Period(date.fromisoformat(day), date.fromisoformat(day), zone).ends_at)
 
 
 def _observation(question: Question, framework: Framework, told: Told, names: _Names) -> dict[str, object]:
@@ -106,7 +153,7 @@ def _observation(question: Question, framework: Framework, told: Told, names: _N
         "uuid": names.of(f"observation {told.report.id}"),
         "title": f"{told.report.id} {told.report.title}",
         "description": f"{told.report.population} {rows} rows, {exceptions} to look at.",
-        "props": [{"name": "control-id", "ns": "https://gatehouse.example/ns/oscal", "value": one} for one in controls],
+        **({"props": [{"name": "control-id", "ns": _NS, "value": one} for one in controls]} if controls else {}),
         "methods": ["EXAMINE"],
         "collected": instant(question.known_at),
         "relevant-evidence": [

@@ -48,6 +48,8 @@ class Totals:
     people: set[str] = field(default_factory=set)
     systems: set[str] = field(default_factory=set)
     entries: set[int] = field(default_factory=set)
+    #: Of each row with something to look at: its id, the codes, and the application and person it is about, if any.
+    flagged: list[tuple[str, str, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,11 @@ def _fetch(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
 
 def _add(totals: Totals, report: Report, row: Mapping[str, str]) -> None:
     totals.rows += 1
-    totals.exceptions += row["exceptions"] != ""
+    if row["exceptions"]:
+        totals.exceptions += 1
+        application = row[report.system] if report.system and report.is_by_application else ""
+        person = row[report.person] if report.person else ""
+        totals.flagged.append((row["row_id"], row["exceptions"], application, person))
     if report.person and row[report.person]:
         totals.people.add(row[report.person])
     if report.system and row[report.system]:

@@ -98,7 +98,7 @@ def test_the_cover_on_paper_says_what_was_asked_and_what_is_missing(issued: Issu
 def test_the_cover_is_the_same_bytes_and_shows_what_its_fonts_cannot_as_question_marks() -> None:
     said: dict[str, Any] = {
         "root": b"\x01" * 32, "told": [], "gaps": [("stale", "東京 #let x = 1", "$ \\ * _ ümläut")] * 300,
-        "rolled": RollForward(1, 2, 3, 0),
+        "rolled": RollForward(1, 2, 3, 0), "answered": "none",
     }  # fmt: skip
 
     asked = question(known_at=datetime(2026, 6, 1, 9, 0, 0, 123_456, tzinfo=UTC))

@@ -8,8 +8,8 @@ supports a row. So the same cut gives the same grants and people on any day.
 from __future__ import annotations
 
 
-def _late(kind: str) -> str:
-    """Return what is not yet, or no longer, below the pinned size: acts sealed later, and acts not sealed at all."""
+def late(kind: str) -> str:
+    """Return the sub-query `late_<kind>`: acts about a kind of subject that were sealed behind the cut, or never."""
     return f"""
 late_{kind} AS (
     SELECT subject.ref, entry.correlation_id
@@ -36,7 +36,7 @@ late_{kind} AS (
 
 
 #: Every revision of every grant that was known at the cut.
-GRANT_REVISION = f"""{_late("grant")},
+GRANT_REVISION = f"""{late("grant")},
 grant_revision AS (
     SELECT revision.*
     FROM access_grantrevision AS revision
@@ -65,7 +65,7 @@ cover AS (
 )"""
 
 #: Every revision of every person that was known at the cut.
-PERSON_REVISION = f"""{_late("person")},
+PERSON_REVISION = f"""{late("person")},
 person_revision AS (
     SELECT revision.*, person.ref::text AS ref
     FROM identity_personrevision AS revision
