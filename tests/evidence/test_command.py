@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from governance.config.environment import Environment
 from governance.evidence.verifier.source import verifier_source
-from governance.ledger.keys import create_key_file
+from governance.ledger.keys import KeySource, create_key_file
 from governance.ledger.models import EntrySubject
 from governance.ledger.sequencer import become_sequencer
 from tests.evidence import issued as story
@@ -65,6 +66,18 @@ def test_asked_again_as_in_an_earlier_bundle_it_gives_the_same_file(house: Path)
 
     again = house / "gatehouse-soc2-20260301-20260331.zip"
     assert again.read_bytes() == (house / "a.zip").read_bytes()
+
+
+def test_asked_again_as_in_a_bundle_about_some_applications_it_is_about_the_same_ones(
+    house: Path,
+) -> None:
+    with_key(house)
+    narrow = story.build(story.ask_for(applications=["snowflake"]), KeySource.of(settings.ENVIRONMENT).read())
+    earlier = story.file_of(narrow)
+
+    run("build", "--as-in", earlier, "--out", house / "again.zip")
+
+    assert (house / "again.zip").read_bytes() == earlier.read_bytes()
 
 
 def test_without_key_and_sequencer_it_says_what_is_missing(house: Path) -> None:

@@ -149,6 +149,7 @@ def _question_of(path: Path) -> dict[str, Any]:
             "zone": said["period"]["zone"],
             "leaver_sla_hours": said["policy"]["leaver_sla_hours"],
             "freshness_hours": said["policy"]["freshness_hours"],
+            "applications": said["applications"],
             "pin": actions.Pin(datetime.fromisoformat(said["known_at"]), said["ledger"]["size"]),
         }
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
