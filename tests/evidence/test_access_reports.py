@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from governance.access.models import BreakGlass, BreakGlassReview
 from governance.catalog.sod import SodTerms, grant_sod_exception, save_sod_rule
 from governance.core.actor import Actor, ActorKind, Door
 from governance.core.clock import OPEN_END
+from governance.evidence.reading import read_roll_forward
 from governance.identity import roles
 from governance.identity.models import Person
 from governance.ledger.sequencer import seal_pending
@@ -42,35 +43,68 @@ def numbers(row: dict[str, str], *names: str) -> list[int]:
 ROLLED = ("opening", "started", "ended", "closing", "difference")
 
 
+HOURS = st.integers(-60, 140)
+#: A grant: the application, its start and planned end, when it was written down, and what was revised of it later:
+#: how many hours after the word before, and to which end.
+TOLD = st.tuples(
+    st.sampled_from((SNOWFLAKE, GITHUB, "okta/user")),
+    HOURS,
+    st.none() | st.integers(0, 90),
+    HOURS,
+    st.lists(st.tuples(st.integers(0, 40), st.none() | HOURS), max_size=3),
+)
+OPENED = day(3, 1)
+
+
 class TestRollForward(TestCase):
-    """Against a walk through the days, whatever the grants."""
+    """Any history, however it was revised, in any window, as known at any moment: against a walk through the hours."""
 
-    @settings(max_examples=40, deadline=None)
-    @given(st.lists(st.tuples(st.integers(-20, 50), st.integers(0, 40), st.booleans()), max_size=12))
-    def test_the_roll_forward_of_each_application_is_what_a_walk_through_the_days_counts(
-        self, told: list[tuple[int, int, bool]]
+    @settings(max_examples=60, deadline=None)
+    @given(told=st.lists(TOLD, max_size=8), first=st.integers(0, 3), days=st.integers(1, 3), known=st.integers(0, 160))
+    def test_the_roll_forward_balances_and_is_what_a_walk_through_the_hours_counts(
+        self, told: list[Any], first: int, days: int, known: int
     ) -> None:
-        world, walked = World(), Counter[str]()
-        first = day(3, 1)
-        for number, (begins, lasts, is_open) in enumerate(told):
-            starts_at = first + timedelta(days=begins)
-            ends_at = OPEN_END if is_open else starts_at + timedelta(days=lasts)
-            world.grant(f"p{number}", SNOWFLAKE, starts_at, ends_at)
-            if starts_at == ends_at:
-                continue
-            held = [first + timedelta(days=each) for each in range(-1, 31)]
-            covered = [starts_at <= at < ends_at for at in held]
-            walked["opening"] += starts_at < first <= ends_at
-            walked["closing"] += starts_at < day(4, 1) and ends_at >= day(4, 1)
-            walked["started"] += any(not before and after for before, after in pairwise(covered))
-            walked["ended"] += first <= ends_at < day(4, 1)
-        if not told:
+        world, walked = World(), {name: Counter[str]() for name in ("snowflake", "github", "okta")}
+        last = date(2026, 3, first + days)
+        asked = question(date(2026, 3, 1 + first), last, known_at=OPENED + known * HOUR)
+        if known < 24 * first:
             return
+        window = range(24 * first, 24 * (first + days))
+        for number, (role, starts, lasts, recorded, revised) in enumerate(told):
+            ends = None if lasts is None else starts + lasts
+            held = world.grant(f"p{number}", role, at(starts), at(ends), recorded_at=at(recorded))
+            said = [(recorded, ends)]
+            for after, end in revised:
+                said.append((said[-1][0] + after, end if end is None else max(end, starts)))
+                world.change(held, "shortened", at(said[-1][0]), ends_at=at(said[-1][1]))
+            believed = [end for when, end in said if when <= known]
+            if believed:
+                self._walk(walked[role.partition("/")[0]], starts, believed[-1], window, known)
 
-        row = only(rows_of("R02", question()))
+        rows = {row["application"]: numbers(row, *ROLLED) for row in rows_of("R02", asked)}
+        rolled = read_roll_forward(asked.parameters())
 
-        assert numbers(row, *ROLLED) == [walked[name] for name in ROLLED[:4]] + [0]
-        assert "does_not_balance" not in row["exceptions"]
+        assert rows == {name: [walked[name][each] for each in ROLLED[:4]] + [0] for name in rows}
+        assert {name for name, counted in walked.items() if counted.total()} <= rows.keys()
+        together = [sum(each) for each in zip([0] * 4, *(row[:4] for row in rows.values()), strict=False)]
+        assert [rolled.opening, rolled.started, rolled.ended, rolled.closing] == together
+        assert rolled.difference == 0
+
+    def _walk(self, counted: Counter[str], starts: int, ends: int | None, window: range, known: int) -> None:
+        """Look at every hour of the window, and count the changes on the way."""
+        has = [starts <= hour and (ends is None or hour < ends) for hour in range(window.start - 1, window.stop)]
+        reached = [hour <= known for hour in window]
+        changes = [
+            (before, after) for (before, after), is_known in zip(pairwise(has), reached, strict=True) if is_known
+        ]
+        counted["opening"] += has[0]
+        counted["started"] += changes.count((False, True))
+        counted["ended"] += changes.count((True, False))
+        counted["closing"] += changes[-1][1] if changes else has[0]
+
+
+def at(hours: int | None) -> datetime:
+    return OPEN_END if hours is None else OPENED + hours * HOUR
 
 
 def test_what_the_application_returned_is_held_against_what_is_kept(world: World, report: Report) -> None:
