@@ -22,6 +22,7 @@ MOST_ROWS = 50_000
 #: Spreadsheets keep fifteen digits of a number.
 _MOST_DIGITS = 15
 _LONGEST_CELL = 32_767
+_CUT = " … cut here; the CSV has all of it"
 _MADE_AT = datetime(1980, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 
@@ -50,7 +51,12 @@ def _write_rows(page: xlsxwriter.worksheet.Worksheet, report: Report, rows: Path
                 if line and cell and report.header[place] in numbers and len(cell) <= _MOST_DIGITS:
                     page.write_number(line, place, float(cell))
                 elif cell:
-                    page.write_string(line, place, cell[:_LONGEST_CELL], head if line == 0 else None)
+                    page.write_string(line, place, _fitting(cell), head if line == 0 else None)
+
+
+def _fitting(cell: str) -> str:
+    """Return what a cell can hold, and say so where that is not all."""
+    return cell if len(cell) <= _LONGEST_CELL else cell[: _LONGEST_CELL - len(_CUT)] + _CUT
 
 
 def _plain(made: io.BytesIO) -> bytes:

@@ -16,12 +16,12 @@ from itertools import pairwise
 from typing import Any
 
 from governance.access.models import AccessRequest, Grant, GrantRevision
-from governance.catalog.models import Entitlement
+from governance.catalog.models import Application, Entitlement
 from governance.core.clock import OPEN_END
 from governance.evidence.questions import Question
 from governance.evidence.reports.registry import BY_ID
 from governance.identity.models import Person, PersonRevision
-from governance.provisioning.models import Account
+from governance.provisioning.models import Account, SyncRun
 from tests.evidence.organisation import DAY, HOUR, TICK, Organisation, Told
 
 Row = dict[str, Any]
@@ -226,6 +226,14 @@ class ByHand:
                 found[subject].append(one.index or 0)
         return found
 
+    def entries_about(self, kind: str, ref: object) -> list[Told]:
+        by_index = self._by_index
+        return [by_index[index] for index in self._about.get((kind, str(ref)), [])]
+
+    @cached_property
+    def _by_index(self) -> dict[int, Told]:
+        return {one.index or 0: one for one in self.entries}
+
     def support(self, kind: str, ref: object) -> Row:
         indexes = self._about.get((kind, str(ref)), [])
         return {
@@ -243,6 +251,48 @@ class ByHand:
             if one.since <= self.known_at and one.person.status == "active":
                 found[one.application_id].append(f"{one.person.ref}\n{one.person.display_name} [{one.person.ref}]")
         return {number: "; ".join(line.split("\n", 1)[1] for line in sorted(lines)) for number, lines in found.items()}
+
+    # ------------------------------------------------------------------------------------------ how it was read
+
+    @cached_property
+    def _in_scope(self) -> list[Application]:
+        wanted = self.asked.applications
+        return [
+            one
+            for one in sorted(self.world.applications, key=lambda one: one.slug)
+            if one.created_at <= self.as_of and (one.retired_at is None or one.retired_at >= self.start)
+            if not wanted or one.slug in wanted
+        ]
+
+    def read_at(self) -> dict[str, datetime | None]:
+        """Return when each application in scope was last read to its end, as known."""
+        return {
+            one.slug: max(
+                (run.finished_at for run in self._runs(one) if run.is_complete and run.finished_at), default=None
+            )
+            for one in self._in_scope
+        }
+
+    def _runs(self, application: Application) -> list[SyncRun]:
+        return [one for one in self.world.runs if one.application is application and self.by_then(one.finished_at)]
+
+    def gaps(self) -> Iterator[tuple[str, str, str]]:
+        """Return what was not read, or not lately, or not to the end."""
+        kinds = {one.application_id: one.kind for one in self.world.connectors}
+        for one in self._in_scope:
+            kind, read_at = kinds.get(one.id), self.read_at()[one.slug]
+            age = (self.known_at - read_at) / HOUR if read_at else 0
+            broken = sum(not run.is_complete and self.in_window(run.started_at) for run in self._runs(one))
+            if kind is None:
+                yield "not_connected", one.slug, "No connector: what was granted is known, what is really there is not."
+            elif kind == "manual":
+                yield "by_hand", one.slug, "Worked by hand: removals are somebody's word, never read back."
+            elif read_at is None:
+                yield "never_read", one.slug, "Never read completely."
+            elif age > self.asked.freshness_hours:
+                yield "stale", one.slug, f"Last read completely {age:.1f} h before known_at."
+            if broken:
+                yield "failed_runs", one.slug, f"{broken} readings in the window did not complete."
 
     # ------------------------------------------------------------------------------------------ as a spreadsheet
 
@@ -267,7 +317,7 @@ def written(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     text = str(value)
-    is_formula = isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") and text
+    is_formula = isinstance(value, str) and text[:1] in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20" and text
     return f"'{text}" if is_formula else text
 
 
@@ -989,7 +1039,7 @@ def _failed_orders(hand: ByHand) -> Iterator[Row]:
         "operation.confirmed_by_hand": "by hand",
     }
     for order in hand.world.orders:
-        about = [one for one in hand.entries if ("operation", str(order.id)) in one.subjects]
+        about = hand.entries_about("operation", order.id)
         failed = [one for one in about if one.event == "operation.failed"]
         if not failed:
             continue

@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import override_settings
 
 from governance.access.models import AccessRequest, Approval, Grant, GrantRevision
@@ -32,6 +32,7 @@ from governance.ledger.standalone import parse_verifier_key
 from governance.provisioning.models import Account, Connector, Holding, Operation
 from tests.evidence import issued as story
 from tests.evidence.issued import Issued
+from tests.evidence.organisation import Organisation
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -287,6 +288,20 @@ def issued(
     assert anchor is not None
     fingerprint = parse_verifier_key(signer.verifier_key).fingerprint
     return Issued(packed, signer.verifier_key, fingerprint, anchor.note, following)
+
+
+@pytest.fixture(scope="module")
+def organisation(django_db_setup: None, django_db_blocker: Any, signer: Signer) -> Iterator[Organisation]:
+    """The organisation, written once; it is gone when the tests of this module are over."""
+    with django_db_blocker.unblock():
+        around = transaction.atomic()
+        around._from_testcase = True  # type: ignore[attr-defined]  # As TestCase marks its own.
+        around.__enter__()
+        try:
+            yield Organisation().make().write(signer)
+        finally:
+            transaction.set_rollback(True)
+            around.__exit__(None, None, None)
 
 
 @pytest.fixture

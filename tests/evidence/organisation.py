@@ -51,8 +51,8 @@ EDGES = sorted({at for one in WINDOWS.values() if one.first.year > 2020 for at i
 
 HOSTILE = (
     '=HYPERLINK("http://x","a")', "+49 30", "-2+3", "@SUM(A1)", "\tTab", "\rReturn", 'a,"b"\nsecond line',
-    "\u202egnp.exe", "\u0645\u0631\u062d\u0628\u0627", "\u2400 \x01 nul-like", "''", " =1+1", "\uff1d1+1", "\ufeffmark",
-    "x" * 320, "\U0001f600 \u00e9", ";|\\N\\.", "NULL", "%s %(known_at)s", "{curly}",
+    "\u202egnp.exe", "\u0645\u0631\u062d\u0628\u0627", "\u2400 \x01 nul-like", "''", " =1+1", "\uff1d1+1", "\n=1+1",
+    "\ufeffmark", "x" * 320, "\U0001f600 \u00e9", ";|\\N\\.", "NULL", "%s %(known_at)s", "{curly}",
 )  # fmt: skip
 DEPARTMENTS = ("Sales", "Finance", "=Finance", "Engineering", "")
 ME = ("person", "service", "system")
@@ -510,6 +510,8 @@ class Organisation:
             person = self.chance.choice([None, *self.people])
             at = self.instant()
             self.see(person, self.chance.choice(self.roles), at, self.chance.choice((None, self.instant(at))))
+        for kind in ("human", "service", "shared"):
+            self.account(None, self.applications[0], LONG_AGO).kind = kind
         for _ in range(25):  # Accounts with nothing on them.
             at = self.instant()
             made = self.account(self.chance.choice([None, *self.people]), self.chance.choice(self.applications[:8]), at)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-#: Cells that a spreadsheet would take for a formula get an apostrophe in front.
-FORMULA_START = r"^[=+\-@\t\r]"
+#: Cells that a spreadsheet would take for a formula get an apostrophe in front: also those that begin with a full-width
+#: sign, which some take for the plain one. Spelled so that Python and PostgreSQL read the same.
+FORMULA_START = r"^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]"
 
 
 class Kind(StrEnum):
@@ -177,7 +178,7 @@ class Unbuilt:
 FORMAT_NOTES: Sequence[str] = (
     "UTF-8, comma, double quotes where needed, lines end in LF, the first line names the columns.",
     "Instants are UTC with microseconds. An empty cell means there is none.",
-    "Text that begins with = + - @ TAB or CR has an apostrophe in front: no spreadsheet shall take it for a formula.",
+    "Text that begins with = + - @ (also full-width), TAB, CR or LF has an apostrophe in front: it is no formula.",
 )
 
 

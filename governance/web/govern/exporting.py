@@ -24,7 +24,8 @@ REACH_EXPORTED = "reach.exported"
 POLICY_EFFECT_EXPORTED = "policy.effect_exported"
 #: A file that is larger waits on the disk.
 IN_MEMORY = 4_000_000
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
+#: As in evidence: also full-width signs, which some spreadsheets take for the plain ones.
+_FORMULA = re.compile(r"^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]")
 
 
 @transaction.atomic
