@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from governance.core.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, Refused
+from governance.core.errors import Conflict, DomainError, Gone, Invalid, NotAllowed, NotFound, Refused
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -26,6 +26,7 @@ _STATUS: dict[type[DomainError], int] = {
     Conflict: 409,
     NotAllowed: 403,
     NotFound: 404,
+    Gone: 410,
 }
 
 

@@ -14,8 +14,9 @@ from governance.api.doorway import DoorView
 from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, choice, page_of
 from governance.api.shapes import NothingIn
 from governance.api.words import MOST_ROWS
-from governance.core.errors import Invalid
+from governance.core.errors import Gone, Invalid
 from governance.identity.models import RoleName
+from governance.ledger.disposals import minimum_index
 from governance.ledger.queries import latest_checkpoint
 from governance.ledger.reading_log import note_fetched
 from governance.streams import actions, queries
@@ -195,6 +196,9 @@ class LedgerStream(DoorView):
         """Return a page of entries after a number."""
         after, limit = _whole(request, "after", -1, 2**62, -1), _whole(request, "limit", 1, MOST_ROWS, MOST_ROWS)
         with_names = choice(request, "names", _YES_OR_NO) == "yes"
+        minimum = minimum_index()
+        if after + 1 < minimum:
+            raise Gone(f"Entries before {minimum} may have been disposed of. Go on with after={minimum - 1}.")
         batch = batch_from(
             after + 1,
             shape=choice(request, "shape", list(Shape.values)) or Shape.OCSF,

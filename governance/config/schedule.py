@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.schedules import crontab
+
 #: A tick that nobody took within this time is dropped: a worker that comes back finds a handful, not a night's worth.
 TICK_LIFETIME_SECONDS = 10
 
@@ -65,6 +67,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "erase-due": _every(3600, "privacy.erase_due"),
     # Controls are read once a day, or when somebody asks. The tick finds the hour, and what a killed worker left.
     "read-controls": _every(60, "evidence.read_controls"),
+    # What was kept long enough grows by a day's worth each day. At night, because it reads what is said of rows.
+    "prune-ledger": {"task": "privacy.prune_ledger", "schedule": crontab(hour="3", minute="17")},
     # Also woken when somebody asks; the tick goes on when the log has sealed, or a builder was killed. Two queries.
     "build-due-evidence": _every(2, "evidence.build_due"),
 }

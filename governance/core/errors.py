@@ -14,6 +14,10 @@ class NotFound(DomainError):
     """There is no such thing, or the actor may not know that there is."""
 
 
+class Gone(NotFound):
+    """It was there, and went for good. The sentence says when, and why."""
+
+
 class Conflict(DomainError):
     """Somebody was faster, or the state no longer allows it. The sentence says who and when."""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.questions import Question, Value
-from governance.evidence.reading import RollForward, Source, Totals, Written
+from governance.evidence.reading import Disposed, RollForward, Source, Totals, Written
 from governance.evidence.reports.base import FORMULA_START, Report
 from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
 from governance.ledger.canonical import instant
@@ -39,6 +39,7 @@ DICTIONARY = {
         {"code": "never_read", "meaning": "A connector is there, and no complete reading yet."},
         {"code": "stale", "meaning": "The last complete reading is older than freshness_hours at known_at."},
         {"code": "not_built", "meaning": "A report the framework asks for that this version cannot give, and why."},
+        {"code": "disposed", "meaning": "The period begins before texts of the ledger that were disposed of by age."},
         {"code": "failed_runs", "meaning": "Readings that began in the window and did not complete."},
     ],
 }
@@ -54,9 +55,15 @@ class Told:
     totals: Totals
 
 
-def gaps(question: Question, sources: Sequence[Source]) -> list[tuple[str, str, str]]:
-    """Return every hole in the coverage: code, application and a sentence."""
+def gaps(question: Question, sources: Sequence[Source], disposed: Disposed | None) -> list[tuple[str, str, str]]:
+    """Return every hole in the coverage: code, application (or *ledger*) and a sentence."""
     holes = [(code, source.slug, said) for source in sources for code, said in _gaps_of(question, source)]
+    if disposed is not None and question.period.starts_at < disposed.sealed_until:
+        said = (
+            f"Texts of entries below {disposed.minimum}, the last of them sealed {instant(disposed.sealed_until)}, were"
+            " disposed of under the retention rule, unless they are in force. What rests on them alone is not shown."
+        )
+        holes.append(("disposed", "ledger", said))
     unbuilt = framework_named(question.framework).unbuilt
     return holes + [("not_built", one.id, f"{one.id} {one.title}: {one.why}") for one in unbuilt]
 
@@ -66,6 +73,7 @@ def cover(
     *,
     root: bytes,
     sources: Sequence[Source],
+    holes: Sequence[tuple[str, str, str]],
     roll_forward: RollForward,
     told: Sequence[Told],
     answered: Mapping[str, int],
@@ -79,8 +87,8 @@ def cover(
         *_question(question),
         *_pin(question, root),
         *(("source", source.slug, _reading(source)) for source in sources),
-        *(("gap", f"{code} {slug}", said) for code, slug, said in gaps(question, sources)),
-        ("gap", "count", str(len(gaps(question, sources)))),
+        *(("gap", f"{code} {slug}", said) for code, slug, said in holes),
+        ("gap", "count", str(len(holes))),
         *_roll_forward(roll_forward),
         *(("exceptions", state, str(number)) for state, number in answered.items()),
         *(row for one in told for row in _totals(one)),

@@ -15,11 +15,13 @@ from governance.evidence.cover import Told
 from governance.evidence.ledger_files import Support, write_support
 from governance.evidence.questions import Question
 from governance.evidence.reading import (
+    Disposed,
     RollForward,
     Source,
     Written,
     copy_out,
     count,
+    read_disposed,
     read_roll_forward,
     read_sources,
     snapshot,
@@ -38,6 +40,10 @@ Progress = Callable[[str], None]
 STEPS = 3
 
 
+class PrunedMeanwhile(Exception):
+    """What supports the rows went while it was written out: begin again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """The manifest that was written, and the totals for the page."""
@@ -48,7 +54,7 @@ class Made:
 
 def write_files(folder: Path, question: Question, *, pinned: Head, key: str, progress: Progress) -> Made:
     """Write all files that the manifest lists, and the manifest. `progress` is told each step in a sentence."""
-    told, answered, read, rolled = _read(folder, question, progress)
+    told, answered, read, rolled, disposed = _read(folder, question, progress)
     progress("Collecting ledger entries and their proofs")
     support = write_support(folder, {index for one in told for index in one.totals.entries}, pinned, key)
     files = [
@@ -57,12 +63,15 @@ def write_files(folder: Path, question: Question, *, pinned: Head, key: str, pro
         *_explanations(folder, question, told),
     ]
     progress("Writing sheets, cover and manifest")
-    holes = cover.gaps(question, read)
+    if read_disposed() != disposed:
+        raise PrunedMeanwhile("Texts of the ledger were disposed of while it was read. It is read again.")
+    holes = cover.gaps(question, read, disposed)
     files += _copies(folder, question, pinned, told, answered, holes, rolled)
     sheet = cover.cover(
         question,
         root=pinned.root,
         sources=read,
+        holes=holes,
         roll_forward=rolled,
         told=told,
         answered=answered.by_state,
@@ -76,17 +85,17 @@ def write_files(folder: Path, question: Question, *, pinned: Head, key: str, pro
 
 def _read(
     folder: Path, question: Question, progress: Progress
-) -> tuple[list[Told], Answered, list[Source], RollForward]:
+) -> tuple[list[Told], Answered, list[Source], RollForward, Disposed | None]:
     parameters = question.parameters()
     progress("Reading all reports from one state of the database")
     told = []
     with snapshot():
-        read, rolled = read_sources(parameters), read_roll_forward(parameters)
+        read, rolled, disposed = read_sources(parameters), read_roll_forward(parameters), read_disposed()
         for report in framework_named(question.framework).reports:
             file, rows_file = copy_out(report, parameters, folder)
             told.append(Told(report, file, rows_file, count(report, folder / file.path)))
         answered = write_answered(folder, question, told)
-    return [*told, answered.told], answered, read, rolled
+    return [*told, answered.told], answered, read, rolled, disposed
 
 
 def _copies(

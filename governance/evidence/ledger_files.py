@@ -11,8 +11,8 @@ from pathlib import Path
 from governance.evidence.reading import Written, write
 from governance.ledger import queries
 from governance.ledger.canonical import canonical
-from governance.ledger.models import Entry
 from governance.ledger.queries import Head, ProvenEntry
+from governance.ledger.stored_tree import StoredNodes
 
 #: At most this many supporting entries are in a bundle, the lowest indexes first. Above it the manifest says how many
 #: are left out; each can be had from the ledger's page with its own proof.
@@ -70,10 +70,11 @@ def _write_entries(folder: Path, indexes: Sequence[int], pinned: Head) -> list[W
 
 
 def _write_leaves(folder: Path, size: int) -> Written:
-    leaves = Entry.objects.filter(index__lt=size).order_by("index").values_list("leaf_hash", flat=True)
+    nodes = StoredNodes()
     with _Stream(folder, "ledger/leaves.bin") as stream:
-        for leaf in leaves.iterator(chunk_size=_BATCH):
-            stream.add(bytes(leaf))
+        for start in range(0, size, _BATCH):
+            for leaf in nodes.nodes(0, start, min(start + _BATCH, size)):
+                stream.add(leaf)
     return stream.written()
 
 

@@ -15,9 +15,9 @@ from governance.evidence.controls import REVIEW_NOTE, Control, framework_named
 from governance.evidence.models import EvidenceBundle
 from governance.evidence.periods import period
 from governance.evidence.questions import Question
-from governance.evidence.reading import Source, preview, read_roll_forward, read_sources
+from governance.evidence.reading import Source, preview, read_disposed, read_roll_forward, read_sources
 from governance.evidence.reports.base import Report
-from governance.ledger.queries import latest_checkpoint
+from governance.ledger.queries import Head, latest_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def bundles(limit: int = 50) -> Sequence[EvidenceBundle]:
 
 
 def preview_of(question: Question) -> Preview:
-    """Return the counts of each report of the framework, by what is known in the question. Three statements."""
+    """Return the counts of each report of the framework, by what is known in the question. Five statements at most."""
     parameters = question.parameters()
     sources, rolled = read_sources(parameters), read_roll_forward(parameters)
     reports = framework_named(question.framework).reports
@@ -91,7 +91,7 @@ def preview_of(question: Question) -> Preview:
         is_over=question.period.is_over(question.known_at),
         reports=tuple(ReportPreview(report, *counted.get(report.id, (None, None))) for report in reports),
         sources=len(sources),
-        gaps=tuple(Gap(*gap) for gap in cover.gaps(question, sources)),
+        gaps=tuple(Gap(*gap) for gap in cover.gaps(question, sources, read_disposed())),
         opening=rolled.opening,
         started=rolled.started,
         ended=rolled.ended,
@@ -109,10 +109,14 @@ def question_of(
     freshness_hours: int = FRESHNESS_HOURS,
     applications: Collection[str] = (),
     at: datetime | None = None,
+    head: Head | None = None,
 ) -> Question:
-    """Return the question with all that is known and sealed now. Raises Invalid as `request_bundle` does."""
+    """Return the question with all that is known and sealed now. Raises Invalid as `request_bundle` does.
+
+    `head` is the newest head, where it was read already.
+    """
     known_at = at or now()
-    head = latest_checkpoint()
+    head = head or latest_checkpoint()
     return Question(
         framework=framework_named(framework).slug,
         period=period(first, last, zone, now=known_at),
@@ -125,8 +129,8 @@ def question_of(
 
 
 def gaps_of(question: Question) -> tuple[Gap, ...]:
-    """Return every hole in the coverage of a question. One statement."""
-    return tuple(Gap(*gap) for gap in cover.gaps(question, read_sources(question.parameters())))
+    """Return every hole in the coverage of a question. Three statements at most."""
+    return tuple(Gap(*gap) for gap in cover.gaps(question, read_sources(question.parameters()), read_disposed()))
 
 
 def sources_of(question: Question) -> list[Source]:

@@ -17,6 +17,8 @@ from psycopg.errors import QueryCanceled
 from governance.evidence.questions import Value
 from governance.evidence.reports import sources
 from governance.evidence.reports.base import Report
+from governance.ledger.disposals import how_often_and_up_to
+from governance.ledger.models import Checkpoint
 
 #: Hexadecimal characters kept of the SHA-256 of each row: they only say which one changed. The file's hash is whole.
 ROW_DIGEST_LENGTH = 16
@@ -26,6 +28,16 @@ ROW_DIGEST_LENGTH = 16
 LONGEST_COUNT_MILLISECONDS = 20_000
 #: The values of the named parameters of a query.
 Parameters = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Disposed:
+    """Below this index texts of the ledger may have been disposed of; the last of those was sealed at that instant."""
+
+    minimum: int
+    sealed_until: datetime
+    #: How often something was.
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,13 @@ def count(report: Report, file: Path) -> Totals:
 def read_sources(parameters: Parameters) -> list[Source]:
     """Return the applications in scope, by short name."""
     return [Source(*row) for row in _fetch(sources.SOURCES, parameters)]
+
+
+def read_disposed() -> Disposed | None:
+    """Return up to where texts of the ledger were disposed of; None when none was. Two statements."""
+    times, minimum = how_often_and_up_to()
+    head = Checkpoint.objects.filter(size__lte=minimum).order_by("-size").first() if minimum else None
+    return None if head is None else Disposed(minimum, head.at, times)
 
 
 def read_roll_forward(parameters: Parameters) -> RollForward:

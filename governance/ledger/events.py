@@ -25,6 +25,8 @@ FINDING_OPENED = "finding.opened"
 FINDING_TAKEN = "finding.taken"
 FINDING_EXPLAINED = "finding.explained"
 FINDING_CLOSED = "finding.closed"
+#: The texts of entries were disposed of because they had been kept long enough. Said by `gatehouse_prune` only.
+LEDGER_PRUNED = "ledger.pruned"
 CONFIGURATION_CHANGED = "configuration.changed"
 
 #: What verifiers follow. The sequencer makes these entries itself and takes them from nobody.

@@ -61,7 +61,10 @@ class SubjectKey(models.Model):
 
 
 class Entry(models.Model):
-    """A sealed entry. `body` is the text that was hashed; the other columns repeat it so that it can be searched."""
+    """A sealed entry. `body` is the text that was hashed; the other columns repeat it so that it can be searched.
+
+    An entry whose text was disposed of has no row here any more: its leaf hash is a `Node` of level 0.
+    """
 
     index = models.BigIntegerField(primary_key=True)
     body = models.TextField()
@@ -103,7 +106,10 @@ class EntrySubject(models.Model):
 
 
 class Node(models.Model):
-    """The root of 256^level leaves, level 1 and up: the tiles of the tree. Level 0 is `Entry.leaf_hash`."""
+    """The root of 256^level leaves, level 1 and up: the tiles of the tree.
+
+    Level 0 is `Entry.leaf_hash`, and a row here for each entry whose text was disposed of (`disposals`).
+    """
 
     pk = models.CompositePrimaryKey("level", "index")
     level = models.PositiveSmallIntegerField()
@@ -112,7 +118,7 @@ class Node(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=models.Q(level__gte=1, index__gte=0), name="nodes_start_at_level_1")
+            models.CheckConstraint(condition=models.Q(index__gte=0), name="nodes_are_numbered_from_0")
         ]
 
 

@@ -41,6 +41,10 @@ FROM captured
 ORDER BY id
 """
 _LONG_NUMBER = re.compile(r"\d{16}")
+#: What is captured when texts of entries are disposed of, by the function that does it.
+_PRUNED = "pruned"
+#: What nobody may record: the sequencer says it, or the database.
+_SAID_BY_NOBODY = frozenset({*events.BY_THE_SEQUENCER, events.LEDGER_PRUNED})
 
 
 def claim(limit: int) -> list[str]:
@@ -101,7 +105,7 @@ def _honest(text: str) -> Any:
     """
     body = json.loads(text)
     event = body["event"]
-    if event not in events.BY_THE_SEQUENCER and not event.startswith(events.ROWS):
+    if event not in _SAID_BY_NOBODY and not event.startswith(events.ROWS):
         return body
     data = {"event": event, "sha256": hashlib.sha256(canonical(body).encode()).hexdigest()}
     refused = Record(events.FORGERY_REFUSED, myself(), [Subject("event", event)], data)
@@ -111,6 +115,8 @@ def _honest(text: str) -> Any:
 def _captured(text: str, xid: int, table: str, operation: str, role: str, application: str, at: str) -> dict[str, Any]:
     """Return the entry about rows. Its actor is the role that was signed in to the database: nobody says more."""
     rows = json.loads(text, parse_float=str, parse_int=_integer if _LONG_NUMBER.search(text) else None)
+    if operation == _PRUNED:
+        return _disposal(rows, xid, at)
     return {
         "v": BODY_VERSION,
         "event": f"rows.{operation}",
@@ -119,6 +125,21 @@ def _captured(text: str, xid: int, table: str, operation: str, role: str, applic
         "correlation": "",
         "subjects": [{"kind": "table", "ref": table}],
         "data": {"table": table, "database_role": role, "application": application, "rows": rows},
+        "private": {},
+        "transaction": str(xid),
+    }
+
+
+def _disposal(said: dict[str, Any], xid: int, at: str) -> dict[str, Any]:
+    """Return the entry about a disposal. Who had it done is what the function was told; the rest it found itself."""
+    return {
+        "v": BODY_VERSION,
+        "event": events.LEDGER_PRUNED,
+        "at": at,
+        "actor": said["actor"],
+        "correlation": said["correlation"],
+        "subjects": [{"kind": "retention", "ref": "ledger"}],
+        "data": said["data"],
         "private": {},
         "transaction": str(xid),
     }

@@ -10,13 +10,14 @@ from typing import Any
 
 from django.db.models import Q, QuerySet, Subquery
 
-from governance.core.errors import NotFound
+from governance.core.errors import Gone, NotFound
+from governance.ledger.disposals import Disposal, disposal_of
 from governance.ledger.events import KEY_ROTATED
 from governance.ledger.models import Checkpoint, Disclosure, Entry, LogKey
 from governance.ledger.notes import proof_file
 from governance.ledger.outbox import oldest_seconds
 from governance.ledger.recording import Subject
-from governance.ledger.stored_tree import stored_tree
+from governance.ledger.stored_tree import StoredNodes, stored_tree
 
 MAX_PAGE = 500
 
@@ -74,6 +75,17 @@ class ProvenEntry:
     def proof_file(self) -> str:
         """Return the C2SP `.tlog-proof` text, which verifies offline."""
         return proof_file(self.entry.index, self.path, self.head.note)
+
+
+@dataclass(frozen=True, slots=True)
+class DisposedEntry:
+    """What is left of an entry whose text was disposed of: its hash, and the proof that it is in the signed tree."""
+
+    index: int
+    leaf_hash: bytes
+    disposal: Disposal
+    head: Head
+    path: tuple[bytes, ...]
 
 
 def entries(
@@ -138,14 +150,14 @@ def entries_from(start: int, limit: int) -> list[SealedEntry]:
 
 
 def entry(index: int) -> ProvenEntry:
-    """Return the entry with its proof against the latest head. Raises NotFound."""
+    """Return the entry with its proof against the latest head. Raises NotFound, and Gone when its text went."""
     return _proven(Entry.objects.filter(index=index).first(), index)
 
 
 def entry_and_beside(index: int, limit: int = 20) -> tuple[ProvenEntry, tuple[SealedEntry, ...], bool]:
     """Return the entry with its proof, up to `limit` others of its transaction, newest first, and if there are more.
 
-    An entry of version 1 does not say its transaction: then there are no others. Raises NotFound.
+    An entry of version 1 does not say its transaction: then there are no others. Errors are those of `entry`.
     """
     one = Entry.objects.filter(index=index)
     same = Entry.objects.filter(transaction=Subquery(one.values("transaction"))).exclude(index=index)
@@ -157,9 +169,23 @@ def entry_and_beside(index: int, limit: int = 20) -> tuple[ProvenEntry, tuple[Se
 
 def _proven(row: Entry | None, index: int) -> ProvenEntry:
     head = latest_checkpoint()
+    if row is None and (went := disposal_of(index)) is not None:
+        raise Gone(
+            f"The text of entry {index} was disposed of on {went.at:%Y-%m-%d}, when it had been kept for"
+            f" {went.years} years; its hash is still in the tree."
+        )
     if row is None or head is None or index >= head.size:
         raise NotFound(f"There is no entry {index} in the ledger.")
     return ProvenEntry(_sealed(row), head, tuple(stored_tree(head.size).inclusion_proof(index)))
+
+
+def disposed_entry(index: int) -> DisposedEntry:
+    """Return what is left of an entry whose text was disposed of. Raises NotFound."""
+    went, head = disposal_of(index), latest_checkpoint()
+    if went is None or head is None or index >= head.size:
+        raise NotFound(f"No text of an entry {index} was disposed of.")
+    (leaf,) = StoredNodes().nodes(0, index, index + 1)
+    return DisposedEntry(index, leaf, went, head, tuple(stored_tree(head.size).inclusion_proof(index)))
 
 
 def proven_entries(indexes: Collection[int], head: Head) -> Iterator[ProvenEntry]:

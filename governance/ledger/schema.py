@@ -37,7 +37,7 @@ UNION ALL
 SELECT 'function ' || proname, pg_get_function_identity_arguments(oid), pg_get_functiondef(oid)
 FROM pg_proc
 WHERE pronamespace = current_schema()::regnamespace AND prokind = 'f' AND (
-    proname LIKE 'ledger\\_%%'
+    proname LIKE 'ledger\\_%%' OR proname LIKE 'gatehouse\\_%%'
     OR oid IN (SELECT tgfoid FROM pg_trigger JOIN ours ON tgrelid = ours.oid WHERE NOT tgisinternal)
 )
 ORDER BY 1, 2, 3

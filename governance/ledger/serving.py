@@ -10,6 +10,7 @@ import re
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from governance.ledger.disposals import minimum_index
 from governance.ledger.merkle import TILE_HEIGHT, TILE_WIDTH
 from governance.ledger.programs import witness_source
 from governance.ledger.queries import key_rotations, latest_checkpoint
@@ -54,6 +55,14 @@ def keys(request: HttpRequest) -> HttpResponse:
     """Serve the entries by which the log went over to another key, oldest first, each with its proof."""
     said = [{"index": one.entry.index, "body": one.entry.body, "proof": one.proof_file} for one in key_rotations()]
     response = JsonResponse({"rotations": said})
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+@require_safe
+def minimum(request: HttpRequest) -> HttpResponse:
+    """Serve the minimum index: below it, texts of entries may have been disposed of. The tiles stay."""
+    response = HttpResponse(f"{minimum_index()}\n", content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "no-cache"
     return response
 

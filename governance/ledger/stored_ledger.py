@@ -13,7 +13,7 @@ _READ_AT_ONCE = 5_000
 
 
 class StoredLedger:
-    """The tables of the ledger up to its last head. Its end is read before its heads, so that it may grow meanwhile."""
+    """The tables of the ledger up to its last head, as of one moment."""
 
     def __init__(self, cursors: contextlib.ExitStack) -> None:
         self._cursors = cursors
@@ -21,13 +21,18 @@ class StoredLedger:
         self.size = _number("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
 
     def entries(self) -> Iterator[tuple[Any, ...]]:
-        """Yield index, body, leaf hash, and the columns that repeat the body, spelled as they are there."""
+        """Yield index, body, leaf hash, and the columns that repeat the body, spelled as they are there.
+
+        The body is None where the text was disposed of.
+        """
         sql = (
             "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id,"
             " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), transaction::text"
-            " FROM ledger_entry WHERE index < %s ORDER BY index"
+            " FROM ledger_entry WHERE index < %s"
+            " UNION ALL SELECT index, NULL, hash, '', '', '', '', '', '', NULL"
+            " FROM ledger_node WHERE level = 0 AND index < %s ORDER BY 1"
         )
-        return self._rows("entries", sql)
+        return self._rows("entries", sql, self.size, self.size)
 
     def subjects(self) -> Iterator[tuple[int, str, str]]:
         """Yield index, kind and reference of what the entries are about, in the order of the bodies."""
@@ -39,7 +44,7 @@ class StoredLedger:
         sql = (
             "SELECT level, index, hash FROM"
             " (SELECT level, index, hash, (index + 1) * power(256, level)::bigint AS stop FROM ledger_node) AS node"
-            " WHERE stop <= %s ORDER BY stop, level"
+            " WHERE stop <= %s AND level > 0 ORDER BY stop, level"
         )
         return ((level, index, bytes(node)) for level, index, node in self._rows("nodes", sql))
 
@@ -48,16 +53,23 @@ class StoredLedger:
         sql = "SELECT size, root, note FROM ledger_checkpoint WHERE size <= %s ORDER BY size"
         return ((size, bytes(root), note) for size, root, note in self._rows("heads", sql))
 
-    def _rows(self, name: str, sql: str) -> Iterator[Any]:
+    def _rows(self, name: str, sql: str, *parameters: int) -> Iterator[Any]:
         cursor = self._cursors.enter_context(connection.connection.cursor(name=f"ledger_{name}"))
-        cursor.execute(sql, [self.size])
+        cursor.execute(sql, parameters or [self.size])
         return chain.from_iterable(iter(lambda: cursor.fetchmany(_READ_AT_ONCE), []))
 
 
 @contextlib.contextmanager
 def opened() -> Iterator[StoredLedger]:
-    """Open the tables for reading, and close the cursors afterwards."""
+    """Open the tables for reading, and close the cursors afterwards.
+
+    What it reads is of one moment. Inside of a transaction that was begun before, it is what that one sees.
+    """
+    is_first = not connection.in_atomic_block
     with transaction.atomic(), contextlib.ExitStack() as cursors:
+        if is_first:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield StoredLedger(cursors)
 
 

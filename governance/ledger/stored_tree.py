@@ -13,17 +13,17 @@ class StoredNodes:
 
     def nodes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
         """Return the nodes `start` to `stop` of the level. Raises LookupError when one is missing."""
-        rows = (
-            Entry.objects.filter(index__gte=start, index__lt=stop).order_by("index").values_list("leaf_hash", flat=True)
-            if level == 0
-            else Node.objects.filter(level=level, index__gte=start, index__lt=stop)
-            .order_by("index")
-            .values_list("hash", flat=True)
-        )
-        found = [bytes(row) for row in rows]
+        found: dict[int, bytes] = {}
+        if level == 0:
+            leaves = Entry.objects.filter(index__gte=start, index__lt=stop)
+            found = {index: bytes(leaf) for index, leaf in leaves.values_list("index", "leaf_hash")}
+        # Of level 0, only what was disposed of has its hash among the nodes.
+        if len(found) < stop - start:
+            rows = Node.objects.filter(level=level, index__gte=start, index__lt=stop)
+            found |= {index: bytes(node) for index, node in rows.values_list("index", "hash")}
         if len(found) != stop - start:
             raise LookupError(f"The tree lacks nodes of level {level} between {start} and {stop}.")
-        return found
+        return [found[index] for index in range(start, stop)]
 
 
 def stored_tree(size: int) -> Tree:

@@ -8,6 +8,7 @@ app_name = "ledger"
 urlpatterns = [
     path("checkpoint", serving.checkpoint, name="checkpoint"),
     path("keys", serving.keys, name="keys"),
+    path("minimum-index", serving.minimum, name="minimum_index"),
     path("witness.py", serving.witness, name="witness"),
     path("tile/<int:level>/<path:path>", serving.tile, name="tile"),
 ]

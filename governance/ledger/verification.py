@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connection
 
 from governance.ledger import standalone
+from governance.ledger.disposals import Disposed, NoDisposal, disposes_too_early, statements
 from governance.ledger.key_chain import KeyChain
 from governance.ledger.standalone import RootBuilder, Unverified, VerifierKey
 from governance.ledger.stored_ledger import StoredLedger, opened
@@ -109,11 +110,14 @@ class _Tiles:
 def verify(request: Request) -> Verdict:
     """Check the whole ledger. Raises Damaged with the first entry that fails, or DatabaseError when it cannot look.
 
-    The ledger may grow meanwhile: its end is read before the heads, and nothing beyond the last head is looked at.
+    The ledger may grow and be pruned meanwhile: all is read as of one moment, up to the last head.
     """
-    with opened() as stored:
-        _check_guards()
-        return _Walk(request, _stored_keys(), stored).run()
+    try:
+        with opened() as stored:
+            _check_guards()
+            return _Walk(request, _stored_keys(), stored).run()
+    except NoDisposal as error:
+        raise Damaged(error.index, f"Entry {error.index} does not say what was disposed of.") from error
 
 
 class _Walk:
@@ -132,6 +136,7 @@ class _Walk:
         #: Up to here a checkpoint that was kept elsewhere was found to hold.
         self.kept = 0
         self.heads_seen = 0
+        self.disposed = Disposed(statements())
         self.heads = _Rows(stored.heads())
         self.nodes = _Rows(stored.nodes())
         self.subjects = groupby(stored.subjects(), key=itemgetter(0))
@@ -145,11 +150,32 @@ class _Walk:
             if row[0] != index:
                 raise Damaged(index, f"Entry {index} is missing.")
             subjects = self._subjects_of(index)
-            if index >= self.request.start or row[3].startswith("log."):
+            self._check_disposal(index, row[1] is not None)
+            if row[1] is not None and (index >= self.request.start or row[3].startswith("log.")):
                 self._check_body(row, subjects)
                 self.keys.hear(row[3], row[1].encode())
+            self.disposed.pass_by(index, bytes(row[2]))
             self._add(bytes(row[2]))
+        self._check_disposals()
         return self._finished()
+
+    def _check_disposal(self, index: int, is_there: bool) -> None:
+        """Compare whether the text is there with what the log says of it."""
+        went = self.disposed.of(index) is not None
+        if not is_there and not went:
+            raise Damaged(index, f"Entry {index} has no text, and nothing says that it was disposed of.")
+        if is_there and went:
+            raise Damaged(index, f"Entry {index} was disposed of, as the log says, and its text is there.")
+
+    def _check_disposals(self) -> None:
+        wrong = self.disposed.what_is_wrong()
+        early = disposes_too_early(self.disposed.said)
+        if wrong is None and early is not None:
+            wrong = early, "disposes of entries that were sealed after the day it names"
+        if wrong is not None:
+            one, problem = wrong
+            name = "A disposal that waits to be sealed" if one.index is None else f"Entry {one.index}"
+            raise Damaged(one.index, f"{name} {problem}.")
 
     def _subjects_of(self, index: int) -> list[tuple[str, str]]:
         if self.about is None or self.about[0] != index:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from governance.core.actor import Actor, Door
-from governance.privacy import erasing
+from governance.privacy import erasing, pruning
 
 
 @shared_task(name="privacy.erase_due")
@@ -11,3 +11,9 @@ def erase_due() -> int:
     """Erase what the law no longer asks to be kept, and files that a killed process left."""
     erasing.remove_withdrawn_files()
     return erasing.erase_due(actor=Actor.system("retention", door=Door.CLOCK))
+
+
+@shared_task(name="privacy.prune_ledger")
+def prune_ledger() -> int:
+    """Dispose of the texts of the ledger that were kept long enough; return how many went."""
+    return sum(one.entries for one in pruning.prune(actor=Actor.system("retention", door=Door.CLOCK)))

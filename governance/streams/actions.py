@@ -12,6 +12,7 @@ from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid
 from governance.core.wakeup import wake
+from governance.ledger.disposals import minimum_index
 from governance.ledger.queries import latest_checkpoint
 from governance.ledger.recording import Subject, record
 from governance.notices.webhooks import new_secret
@@ -50,7 +51,7 @@ def add(kind: str, wanted: Wanted, *, from_the_start: bool, actor: Actor) -> tup
     row = Destination(
         kind=kind,
         secret_encrypted=encrypt(secret or wanted.client_key),
-        next_index=0 if from_the_start or head is None else head.size,
+        next_index=minimum_index() if from_the_start or head is None else head.size,
         created_at=at,
         next_at=at,
     )

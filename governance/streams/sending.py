@@ -20,6 +20,7 @@ from django.db.models import F, Max, Q
 
 from governance.core.actor import Actor
 from governance.core.clock import now
+from governance.ledger.disposals import minimum_index
 from governance.ledger.models import Entry
 from governance.ledger.queries import verifier_key
 from governance.ledger.recording import Subject, record
@@ -74,6 +75,7 @@ def _only_sender(key: int) -> Iterator[bool]:
 
 def _drain(key: int) -> int:
     arrived, start = 0, time.monotonic()
+    _go_past_what_went(key)
     while time.monotonic() - start < TURN_SECONDS:
         row = Destination.objects.filter(
             pk=key, next_at__lte=now(), paused_at__isnull=True, ended_at__isnull=True
@@ -88,6 +90,17 @@ def _drain(key: int) -> int:
             break
         arrived += len(batch.entries)
     return arrived
+
+
+@transaction.atomic
+def _go_past_what_went(key: int) -> None:
+    """Have a destination that lacks texts that were disposed of go on with the first that is there, on record."""
+    minimum = minimum_index()
+    row = Destination.objects.select_for_update(no_key=True).filter(pk=key, next_index__lt=minimum).first()
+    if row is not None:
+        _record(events.STREAM_SKIPPED, row, first=row.next_index, minimum=minimum)
+        row.next_index = minimum
+        row.save(update_fields=["next_index"])
 
 
 def _bring(row: Destination, batch: Batch) -> bool:
@@ -190,5 +203,6 @@ def _put_off(row: Destination, cause: str) -> None:
     locked.save(update_fields=["trouble_since", "failures_in_a_row", "next_at", "last_error", "stopped_at"])
 
 
-def _record(event: str, row: Destination) -> None:
-    record(event, actor=Actor.system("streams"), subjects=[Subject("stream", str(row.ref))], data={"kind": row.kind})
+def _record(event: str, row: Destination, **said: int) -> None:
+    subjects = [Subject("stream", str(row.ref))]
+    record(event, actor=Actor.system("streams"), subjects=subjects, data={"kind": row.kind, **said})

@@ -7,7 +7,9 @@ import pytest
 from governance.catalog.models import Entitlement
 from governance.identity.models import Person
 from governance.ledger.models import Entry, Pending
+from governance.ledger.notes import Signer
 from tests.api.conftest import As
+from tests.privacy.old_ledger import LATER, old_ledger, pruned, size_at
 from tests.streams.conftest import seal
 from tests.web import stories
 
@@ -109,3 +111,15 @@ def test_fetching_is_recorded_once_an_hour_for_each_reader_and_does_not_feed_its
         (str(audrey.ref), True),
         (str(sam.ref), False),
     ]
+
+
+def test_who_fetches_from_before_what_was_disposed_of_is_told_where_to_go_on(audrey: Person, as_: As) -> None:
+    old_ledger(Signer.generate("example.com/ledger"))
+    pruned()
+    script = as_(audrey)
+
+    answer = script.get("ledger/stream/")
+
+    assert answer.status_code == 410
+    assert f"Go on with after={size_at(LATER) - 1}." in answer.json()["detail"]
+    assert script.get(f"ledger/stream/?after={size_at(LATER) - 1}").status_code == 200

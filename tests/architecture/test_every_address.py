@@ -55,6 +55,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "ledger/log/checkpoint": (OPEN, GET),
     "ledger/log/tile/<int:level>/<path:path>": (OPEN, GET),
     "ledger/log/keys": (OPEN, GET),
+    "ledger/log/minimum-index": (OPEN, GET),
     "ledger/log/witness.py": (OPEN, GET),
     "ledger/log/cosignatures": (OPEN, POST),
     "ledger/anchors/": (ASSURE, GET),

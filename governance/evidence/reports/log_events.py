@@ -153,7 +153,7 @@ RETENTION = _report(
     "R21",
     "Retention",
     "Every change of how long records are kept, every step of a legal hold, and every erasure that was decided,"
-    " cancelled or done in the window. Entries of the ledger are not disposed of.",
+    " cancelled or done in the window; and every disposal of texts of the ledger, by range of indexes and rule.",
     (
         "retention.changed",
         "legal_hold.placed",
@@ -164,6 +164,7 @@ RETENTION = _report(
         "subject.erasure_cancelled",
         "subject.erased",
         "bundle.withdrawn",
+        "ledger.pruned",
     ),
 )
 

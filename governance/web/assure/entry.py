@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_GET
 
 from governance.anchors.queries import receipts_over
+from governance.core.errors import Gone
 from governance.identity.models import RoleName
 from governance.ledger import queries
 from governance.ledger.queries import SealedEntry
@@ -80,7 +81,10 @@ class Beside:
 @require_GET
 def entry(request: HttpRequest, index: int) -> HttpResponse:
     """Show one entry with its body, what it commits to, what happened with it, its proof and its anchors."""
-    found, others, has_more = queries.entry_and_beside(index, SHOWN_BESIDE)
+    try:
+        found, others, has_more = queries.entry_and_beside(index, SHOWN_BESIDE)
+    except Gone:
+        return _disposed(request, index)
     said = found.entry
     note_opened(index, actor=actor_of(request))
     names = names_for([said, *others])
@@ -103,6 +107,20 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
         **signing_key(found.head),
     }
     return render(request, "assure/entry.html", context)
+
+
+def _disposed(request: HttpRequest, index: int) -> HttpResponse:
+    """Show what is left of an entry whose text was disposed of."""
+    found = queries.disposed_entry(index)
+    note_opened(index, actor=actor_of(request))
+    context = {
+        "page": "ledger",
+        "found": found,
+        "leaf_hash": base64.b64encode(found.leaf_hash).decode(),
+        "root": base64.b64encode(found.head.root).decode(),
+        "receipts": receipts_over(index),
+    }
+    return render(request, "assure/entry_disposed.html", context)
 
 
 @needs(*READERS)

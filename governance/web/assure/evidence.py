@@ -20,6 +20,7 @@ from governance.evidence.controls import FRAMEWORKS
 from governance.evidence.models import OPEN_STATES, EvidenceBundle
 from governance.identity.models import RoleName
 from governance.identity.queries import names_by_ref
+from governance.ledger.queries import Head, latest_checkpoint
 from governance.web.actor import actor_of
 from governance.web.assure.keys import signing_key
 from governance.web.govern.pages import add_errors, is_htmx, show
@@ -52,10 +53,11 @@ def evidence(request: HttpRequest) -> HttpResponse:
     """Show what a bundle would hold, and the bundles there are."""
     is_asked = bool(request.GET.get("from") or request.GET.get("to"))
     form = PeriodForm(request.GET if is_asked else None, initial=start(request))
-    context = _context(request, form) | {"preview": None, "controls": ()}
+    head = latest_checkpoint()
+    context = _context(request, form, head) | {"preview": None, "controls": ()}
     if is_asked and form.is_valid():
         try:
-            preview = queries.preview_of(queries.question_of(**asked(form)))
+            preview = queries.preview_of(queries.question_of(**asked(form), head=head))
         except Invalid as error:
             add_errors(form, error)
         else:
@@ -114,7 +116,7 @@ def asked(form: PeriodForm) -> dict[str, Any]:
     return {"framework": said["framework"], "first": said["from"], "last": said["to"], "zone": said["zone"]}
 
 
-def _context(request: HttpRequest, form: PeriodForm) -> dict[str, Any]:
+def _context(request: HttpRequest, form: PeriodForm, head: Head | None = None) -> dict[str, Any]:
     made = queries.bundles()
     first, last = last_quarter(timezone.localdate(now()))
     return {
@@ -126,7 +128,7 @@ def _context(request: HttpRequest, form: PeriodForm) -> dict[str, Any]:
         "quarter": {"from": first.isoformat(), "to": last.isoformat()},
         "zones": sorted(available_timezones()),
         "note": queries.mapping_note(),
-        **signing_key(),
+        **signing_key(head),
     }
 
 

@@ -14,7 +14,7 @@ from governance.catalog.models import Application
 from governance.core.errors import Invalid
 from governance.identity.models import Person, RoleName
 from governance.identity.queries import names_by_ref, people_by_email, person
-from governance.privacy import erasing, legal_holds, queries
+from governance.privacy import erasing, legal_holds, pruning, queries
 from governance.privacy.models import FEWEST_YEARS, MOST_YEARS
 from governance.privacy.rights import check_may_decide
 from governance.web.actor import actor_of
@@ -202,6 +202,7 @@ def _page(
         "reason_form": reason_form,
         "reason_for": reason_for,
         "years": legal_holds.years_kept(),
+        "ledger": pruning.standing(),
         "waiting": waiting,
         "settled": settled,
         "holds": held,

@@ -81,6 +81,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "stream.ended": ("ban", "A stream was ended"),
     "stream.tested": ("send", "Somebody sent a test to a stream"),
     "stream.stopped": ("power", "A stream stopped: nothing arrives there"),
+    "stream.skipped": ("unlink", "A stream went past entries whose texts had been disposed of"),
+    "ledger.pruned": ("archive", "Texts of old entries of the ledger were disposed of"),
     "stream.resumed": ("power", "A stream goes on"),
     "log.searched": ("search", "Somebody searched the ledger"),
     "log.read": ("eye", "Somebody opened an entry of the ledger"),
