@@ -21,13 +21,15 @@ from governance.core.clock import now
 from governance.core.errors import Conflict, NotAllowed
 from governance.core.wakeup import wake
 from governance.evidence import queries
+from governance.evidence.actions import FRESHNESS_HOURS, LEAVER_SLA_HOURS
 from governance.evidence.periods import Period
 from governance.evidence.questions import Question
-from governance.evidence.reports.base import Report
+from governance.evidence.reading import within_patience
+from governance.evidence.reports.base import ROW_NO, Report
 from governance.evidence.reports.registry import BY_ID, REPORTS
 from governance.exceptions import readings
 from governance.exceptions.days import company_zone, day_of, quarter_of
-from governance.exceptions.models import Reading
+from governance.exceptions.models import ControlException, Outcome, Reading
 from governance.exceptions.readings import Cut, Source
 from governance.exceptions.rights import is_security
 
@@ -38,6 +40,8 @@ READ_DUE = "evidence.read_controls"
 HOUR = 2
 #: A report of a large installation takes a minute or two; behind this it is said to be unreadable.
 MOST_MILLISECONDS = 600_000
+#: A page that shows one row waits for so long.
+PATIENCE_MILLISECONDS = 3_000
 #: PostgreSQL advisory lock of whoever reads: the bytes "ctrl".
 LOCK = int.from_bytes(b"ctrl")
 #: Reports of what is still there: in a later period they show again what is not settled, so what they show no more is
@@ -144,16 +148,13 @@ def _read(reading: Reading, source: Source) -> None:
 
 def question_of_reading(reading: Reading) -> Question:
     """Return what a reading asks of each report."""
-    asked = queries.question_of(
-        _ANY_FRAMEWORK, first=reading.first_day, last=reading.last_day, zone=reading.zone, at=reading.known_at
-    )
     return Question(
-        framework=asked.framework,
-        period=asked.period,
+        framework=_ANY_FRAMEWORK,
+        period=Period(reading.first_day, reading.last_day, reading.zone),
         known_at=reading.known_at,
         ledger_size=reading.ledger_size,
-        leaver_sla_hours=asked.leaver_sla_hours,
-        freshness_hours=asked.freshness_hours,
+        leaver_sla_hours=LEAVER_SLA_HOURS,
+        freshness_hours=FRESHNESS_HOURS,
     )
 
 
@@ -169,6 +170,38 @@ def source_of(report: Report, question: Question) -> Source:
         lasting=LASTING.get(report.id),
         rests_on_sources=report.id in REST_ON_SOURCES,
     )
+
+
+def row_of(found: ControlException) -> dict[str, str] | None:
+    """Return the row of the report that an exception is, as the reading that found it last saw it.
+
+    None when reading it takes longer than a page waits, or the report is no more; an empty one when it shows it no
+    more: what its cut does not hold may have changed since.
+    """
+    reading, report = _last_sight_of(found), BY_ID.get(found.report)
+    if reading is None or report is None:
+        return None
+    parameters = {**question_of_reading(reading).parameters(), "wanted": found.row_id}
+    statement = f"SELECT * FROM (\n{report.sql}) AS every WHERE every.row_id = %(wanted)s LIMIT 1"
+    rows = within_patience(statement, parameters, PATIENCE_MILLISECONDS)
+    if rows is None:
+        return None
+    return {
+        name: str(cell)
+        for row in rows
+        for name, cell in zip(report.header, row, strict=True)
+        if cell is not None and name != ROW_NO.name
+    }
+
+
+def _last_sight_of(found: ControlException) -> Reading | None:
+    """Return the last reading in which an exception was found."""
+    read = Reading.objects.filter(
+        report_readings__report=found.report, report_readings__outcome__in=(Outcome.READ, Outcome.PARTLY)
+    )
+    if found.gone_at is not None:
+        return read.filter(id__lt=found.turned_by_id, first_day__lte=found.period_first).order_by("-id").first()
+    return read.filter(first_day=found.period_first).order_by("-id").first()
 
 
 @contextmanager

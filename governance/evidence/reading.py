@@ -189,9 +189,11 @@ def _copying(report: Report) -> str:
     return f"COPY (\n{report.sql}) TO STDOUT (FORMAT csv, HEADER true)"
 
 
-def within_patience(statement: str, parameters: Parameters) -> list[tuple[Any, ...]] | None:
+def within_patience(
+    statement: str, parameters: Parameters, milliseconds: int = LONGEST_COUNT_MILLISECONDS
+) -> list[tuple[Any, ...]] | None:
     """Return the rows of a statement, or none when it takes longer than somebody waits for a page."""
-    limits = f"SET LOCAL statement_timeout = {LONGEST_COUNT_MILLISECONDS}; SET LOCAL jit = off"
+    limits = f"SET LOCAL statement_timeout = {milliseconds:d}; SET LOCAL jit = off"
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"{limits}; {statement}", parameters)

@@ -8,11 +8,11 @@ from django.db import transaction
 
 from governance.core.actor import Actor
 from governance.core.clock import now
-from governance.core.errors import Conflict, Invalid, NotAllowed
+from governance.core.errors import Conflict, Invalid
 from governance.exceptions import events
 from governance.exceptions.days import day_of
 from governance.exceptions.models import ControlException, Statement
-from governance.exceptions.rights import check_may_answer, check_may_see, why_not_accept
+from governance.exceptions.rights import check_may_accept, check_may_answer
 from governance.identity.models import Person, Status
 from governance.ledger.recording import Subject, record
 
@@ -80,10 +80,7 @@ def accept_risk(found: ControlException, *, until: date, why: str, after: int | 
     NotAllowed: also for whoever it is about.
     """
     at = now()
-    check_may_see(found, actor)
-    refusal = why_not_accept(found, actor)
-    if refusal:
-        raise NotAllowed(refusal)
+    check_may_accept(found, actor)
     locked = _locked(found, after)
     if locked.gone_at is not None:
         raise Conflict("The last reading no longer found it: there is no risk to accept.")

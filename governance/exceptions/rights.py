@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db.models import Exists, OuterRef, Q
 
 from governance.catalog.models import ApplicationOwner
@@ -11,7 +13,8 @@ from governance.exceptions.models import ControlException
 from governance.identity.models import Person, RoleName, Status
 from governance.identity.queries import roles_of
 
-_NOWHERE = "There is no such exception."
+#: The condition of exceptions for which nobody is named who is at work.
+NOBODY_NAMED = Q(owner__isnull=True) | ~Q(owner__status=Status.ACTIVE)
 
 
 def answered_by(person_id: int) -> Q:
@@ -22,54 +25,77 @@ def answered_by(person_id: int) -> Q:
     owns = ApplicationOwner.objects.filter(
         application=OuterRef("application"), person_id=person_id, person__status=Status.ACTIVE
     )
-    nobody_named = Q(owner__isnull=True) | ~Q(owner__status=Status.ACTIVE)
-    return Q(owner_id=person_id) | (nobody_named & Q(Exists(owns)))
+    return Q(owner_id=person_id) | (NOBODY_NAMED & Q(Exists(owns)))
 
 
-def sees_all(actor: Actor) -> bool:
-    """Tell whether an actor sees every exception: security administrators and auditors do."""
-    return actor.person_id is not None and bool(
-        {RoleName.SECURITY_ADMIN.value, RoleName.AUDITOR.value} & roles_of(actor.person_id)
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What an actor may do with one exception. `why_not_accept` is empty when they may carry its risk."""
+
+    may_see: bool
+    may_answer: bool
+    why_not_accept: str
+
+
+def rights_in(found: ControlException, actor: Actor) -> Rights:
+    """Return what an actor may do with an exception. Two statements at most."""
+    roles = _roles(actor)
+    is_admin = RoleName.SECURITY_ADMIN.value in roles
+    answers = is_admin or _answers(found, actor)
+    return Rights(
+        may_see=answers or RoleName.AUDITOR.value in roles,
+        may_answer=answers,
+        why_not_accept=_why_not_accept(found, actor, is_admin=is_admin),
     )
 
 
-def check_may_see(found: ControlException, actor: Actor) -> None:
-    """Raise NotFound unless the actor sees all exceptions or answers for this one."""
-    if not sees_all(actor) and not _answers(found, actor):
-        raise NotFound(_NOWHERE)
-
-
-def may_answer(found: ControlException, actor: Actor) -> bool:
-    """Tell whether an actor may say who answers for an exception, why it is there and until when it is fixed."""
-    return is_security(actor) or _answers(found, actor)
+def check_may_see(found: ControlException, actor: Actor) -> Rights:
+    """Return what an actor may do. Raises NotFound unless they see all exceptions or answer for this one."""
+    rights = rights_in(found, actor)
+    if not rights.may_see:
+        raise NotFound("There is no such exception.")
+    return rights
 
 
 def check_may_answer(found: ControlException, actor: Actor) -> None:
     """Raise NotFound for whoever may not know of it, and NotAllowed for whoever may only look."""
-    check_may_see(found, actor)
-    if not may_answer(found, actor):
+    if not check_may_see(found, actor).may_answer:
         raise NotAllowed("Exceptions are answered by whoever answers for them and by security administrators.")
 
 
-def why_not_accept(found: ControlException, actor: Actor) -> str:
-    """Return why an actor may not carry the risk of an exception; empty when they may."""
-    if not is_security(actor):
+def check_may_accept(found: ControlException, actor: Actor) -> None:
+    """Raise NotFound for whoever may not know of it, and NotAllowed for whoever may not carry its risk."""
+    refusal = check_may_see(found, actor).why_not_accept
+    if refusal:
+        raise NotAllowed(refusal)
+
+
+def sees_all(actor: Actor) -> bool:
+    """Tell whether an actor sees every exception: security administrators and auditors do."""
+    return bool({RoleName.SECURITY_ADMIN.value, RoleName.AUDITOR.value} & _roles(actor))
+
+
+def is_security(actor: Actor) -> bool:
+    """Tell whether the actor administers security, or is a command on the server."""
+    return RoleName.SECURITY_ADMIN.value in _roles(actor)
+
+
+def _roles(actor: Actor) -> frozenset[str]:
+    if actor.kind == ActorKind.SYSTEM:
+        return frozenset({RoleName.SECURITY_ADMIN.value})
+    return roles_of(actor.person_id) if actor.person_id is not None else frozenset()
+
+
+def _why_not_accept(found: ControlException, actor: Actor, *, is_admin: bool) -> str:
+    if not is_admin:
         return "Risks are accepted by security administrators."
     if found.person_id is not None and found.person_id == actor.person_id:
         return "It is about yourself: somebody else has to accept the risk."
     return ""
 
 
-def is_security(actor: Actor) -> bool:
-    """Tell whether the actor administers security, or is a command on the server."""
-    if actor.kind == ActorKind.SYSTEM:
-        return True
-    return actor.person_id is not None and RoleName.SECURITY_ADMIN.value in roles_of(actor.person_id)
-
-
 def _answers(found: ControlException, actor: Actor) -> bool:
     if actor.person_id is None:
         return False
-    if not Person.objects.filter(pk=actor.person_id, status=Status.ACTIVE).exists():
-        return False
-    return ControlException.objects.filter(answered_by(actor.person_id), pk=found.pk).exists()
+    at_work = Person.objects.filter(pk=actor.person_id, status=Status.ACTIVE)
+    return ControlException.objects.filter(answered_by(actor.person_id), Exists(at_work), pk=found.pk).exists()

@@ -14,6 +14,8 @@ from governance.catalog.models import ApplicationOwner
 from governance.catalog.policy_proposals import waiting_for_a_second_person
 from governance.core import clock, statements
 from governance.core.clock import OPEN_END
+from governance.exceptions.queries import to_answer as exceptions_of
+from governance.exceptions.queries import to_answer_as_owner as exceptions_of_owner
 from governance.identity.models import Person
 from governance.lifecycle.holds_queries import open_holds
 from governance.log_reviews.queries import waiting as waiting_log_reviews
@@ -58,8 +60,11 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         "asked_at_end": EndQuestion.objects.filter(answered_at__isnull=True, kept_until__gt=clock.now()),
     }
     counted["notices"] = inbox.unread(person)
+    counted["named_exceptions"] = exceptions_of(person)
     if standing.is_security_admin or standing.is_auditor or standing.is_owner:
         counted["orphans"] = orphans(person, standing)
+    if standing.is_owner:
+        counted["owned_exceptions"] = exceptions_of_owner(person)
     if standing.is_security_admin or standing.is_owner:
         counted["operations"] = failed_operations(person, standing)
     if standing.is_security_admin or standing.is_auditor:
@@ -72,7 +77,10 @@ def _counted(request: HttpRequest) -> dict[str, int]:
     columns = [_count(found) for found in counted.values()]
     (numbers,) = statements.values(Person.objects.filter(pk=person.pk).values_list(*columns))
     work = dict(zip(counted, numbers, strict=True)) | {"approvals": len(waiting_for_reader(request))}
-    return work | {"connections": work.get("conflicts", 0) + work.get("failing", 0)}
+    return work | {
+        "connections": work.get("conflicts", 0) + work.get("failing", 0),
+        "control_exceptions": work["named_exceptions"] + work.get("owned_exceptions", 0),
+    }
 
 
 def orphans(person: Person, standing: Standing) -> QuerySet[Account]:

@@ -89,6 +89,14 @@ GROUPS: tuple[tuple[str, tuple[Link, ...]], ...] = (
         (
             Link("engagements", "Audits", "briefcase", "/engagements/", frozenset({ADMIN, AUDITOR, GUEST}), "u"),
             Link("evidence", "Evidence", "file-check-2", "/evidence/", frozenset({ADMIN, AUDITOR}), "e"),
+            Link(
+                "control_exceptions",
+                "Exceptions",
+                "list-checks",
+                "/control-exceptions/",
+                frozenset({ADMIN, AUDITOR}),
+                if_counted=True,
+            ),
             Link("ledger", "Ledger", "scroll-text", "/ledger/", frozenset({ADMIN, AUDITOR}), "l"),
             Link("log_reviews", "Log reviews", "clipboard-check", "/ledger/reviews/", frozenset({ADMIN, AUDITOR})),
             Link("privacy", "Retention", "archive", "/ledger/privacy/", frozenset({ADMIN, AUDITOR})),

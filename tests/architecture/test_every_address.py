@@ -236,6 +236,12 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/reports/<slug:report_id>/": (ASSURE, GET),
     "evidence/controls/<slug:slug>/": (ASSURE, GET),
     "evidence/controls/<slug:slug>/<str:control_id>/": (ASSURE, GET),
+    "control-exceptions/": (EMPLOYEES, GET),  # Their own; all of them for those who administer security or audit.
+    "control-exceptions/readings/": (ASSURE, GET),
+    "control-exceptions/readings/now/": (ADMIN, POST),
+    "control-exceptions/<uuid:ref>/": (EMPLOYEES, GET),
+    "control-exceptions/<uuid:ref>/answer/": (EMPLOYEES, POST),
+    "control-exceptions/<uuid:ref>/accept/": (ADMIN, POST),
     "evidence/<uuid:ref>/": (ASSURE, GET),
     "evidence/<uuid:ref>/retry/": (ASSURE, POST),
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
