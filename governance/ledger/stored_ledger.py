@@ -13,12 +13,17 @@ _READ_AT_ONCE = 5_000
 
 
 class StoredLedger:
-    """The tables of the ledger up to its last head, as of one moment."""
+    """The tables of the ledger up to its last head, as of one moment.
 
-    def __init__(self, cursors: contextlib.ExitStack) -> None:
+    With `size`, up to the head of that size, as if nothing had come after it.
+    """
+
+    def __init__(self, cursors: contextlib.ExitStack, size: int | None = None) -> None:
         self._cursors = cursors
         self.last_index = _number("SELECT coalesce(max(index), -1) FROM ledger_entry")
         self.size = _number("SELECT coalesce(max(size), 0) FROM ledger_checkpoint")
+        if size is not None:
+            self.last_index, self.size = min(self.last_index, size - 1), size
 
     def entries(self) -> Iterator[tuple[Any, ...]]:
         """Yield index, body, leaf hash, and the columns that repeat the body, spelled as they are there.
@@ -60,7 +65,7 @@ class StoredLedger:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[StoredLedger]:
+def opened(size: int | None = None) -> Iterator[StoredLedger]:
     """Open the tables for reading, and close the cursors afterwards.
 
     What it reads is of one moment. Inside of a transaction that was begun before, it is what that one sees.
@@ -70,7 +75,7 @@ def opened() -> Iterator[StoredLedger]:
         if is_first:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield StoredLedger(cursors)
+        yield StoredLedger(cursors, size)
 
 
 def _number(sql: str) -> int:

@@ -62,12 +62,14 @@ class Request:
     """What to check. Bodies below `start` are taken at their stored hash; `anchors` are checkpoints kept elsewhere.
 
     `is_strict` also parses every body as canonical JSON. `key` is the pinned key; without one the stored one is used.
+    `size`: check the log as it was under the head of that size, and nothing that came after it.
     """
 
     start: int = 0
     is_strict: bool = False
     anchors: tuple[str, ...] = ()
     key: VerifierKey | None = None
+    size: int | None = None
 
 
 class _Rows:
@@ -113,9 +115,9 @@ def verify(request: Request) -> Verdict:
     The ledger may grow and be pruned meanwhile: all is read as of one moment, up to the last head.
     """
     try:
-        with opened() as stored:
+        with opened(request.size) as stored:
             _check_guards()
-            return _Walk(request, _stored_keys(), stored).run()
+            return _Walk(request, _stored_keys(request.size), stored).run()
     except NoDisposal as error:
         raise Damaged(error.index, f"Entry {error.index} does not say what was disposed of.") from error
 
@@ -281,10 +283,14 @@ def _check_guards() -> None:
         raise Damaged(None, f"Triggers that protect the ledger are missing or switched off: {', '.join(missing)}.")
 
 
-def _stored_keys() -> list[VerifierKey]:
+def _stored_keys(size: int | None) -> list[VerifierKey]:
     """Return the keys as the ledger itself names them, oldest first. Raises LookupError before it has started."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT verifier_key FROM ledger_logkey ORDER BY first_size, id")
+        cursor.execute(
+            "SELECT verifier_key FROM ledger_logkey"
+            " WHERE first_size <= coalesce(%s, first_size) ORDER BY first_size, id",
+            [size],
+        )
         found = [key for (key,) in cursor.fetchall()]
     if not found:
         raise LookupError("The ledger has not started: there is no key and nothing is sealed.")
