@@ -28,7 +28,9 @@ DICTIONARY = {
         {
             "name": "section",
             "kind": "text",
-            "meaning": "question, pin, source, gap, roll_forward, exceptions, a report's id, nil, file",
+            "meaning": (
+                "question, pin, source, gap, roll_forward, verifier, second_count, exceptions, a report's id, nil, file"
+            ),
         },
         {"name": "item", "kind": "text", "meaning": "What the value is about.", "guarded": True},
         {"name": "value", "kind": "text", "meaning": "The value.", "guarded": True},
@@ -40,6 +42,9 @@ DICTIONARY = {
         {"code": "stale", "meaning": "The last complete reading is older than freshness_hours at known_at."},
         {"code": "not_built", "meaning": "A report the framework asks for that this version cannot give, and why."},
         {"code": "disposed", "meaning": "The period begins before texts of the ledger that were disposed of by age."},
+        {"code": "log_damaged", "meaning": "At the pinned size the log does not hold, or the verifier could not look."},
+        {"code": "count_differs", "meaning": "A second count, from the ledger, has other rows than the report."},
+        {"code": "not_counted", "meaning": "A population could not be counted a second time, and why."},
         {"code": "failed_runs", "meaning": "Readings that began in the window and did not complete."},
     ],
 }
@@ -55,7 +60,7 @@ class Told:
     totals: Totals
 
 
-def gaps(question: Question, sources: Sequence[Source], disposed: Disposed | None) -> list[tuple[str, str, str]]:
+def gaps(question: Question, sources: Sequence[Source], disposed: Disposed | None) -> list[Row]:
     """Return every hole in the coverage: code, application (or *ledger*) and a sentence."""
     holes = [(code, source.slug, said) for source in sources for code, said in _gaps_of(question, source)]
     if disposed is not None and question.period.starts_at < disposed.sealed_until:
@@ -73,7 +78,8 @@ def cover(
     *,
     root: bytes,
     sources: Sequence[Source],
-    holes: Sequence[tuple[str, str, str]],
+    holes: Sequence[Row],
+    checked: Sequence[Row],
     roll_forward: RollForward,
     told: Sequence[Told],
     answered: Mapping[str, int],
@@ -81,7 +87,8 @@ def cover(
 ) -> bytes:
     """Return the sheet as CSV. `files` are the other files of the bundle that existed when it was written.
 
-    `answered` is how many exceptions are in each state, by R24.
+    `holes` are all gaps, `checked` the lines about what was checked of the bundle itself. `answered` is how many
+    exceptions are in each state, by R24.
     """
     rows = [
         *_question(question),
@@ -90,6 +97,7 @@ def cover(
         *(("gap", f"{code} {slug}", said) for code, slug, said in holes),
         ("gap", "count", str(len(holes))),
         *_roll_forward(roll_forward),
+        *checked,
         *(("exceptions", state, str(number)) for state, number in answered.items()),
         *(row for one in told for row in _totals(one)),
         *(("file", file.path, f"sha256 {file.sha256} size {file.size}") for file in files),

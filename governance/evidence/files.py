@@ -10,6 +10,7 @@ from pathlib import Path
 
 from governance.evidence import cover, cover_pdf, oscal, readme, sheets
 from governance.evidence.answered import Answered, write_answered
+from governance.evidence.checked import Checked, check
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.cover import Told
 from governance.evidence.ledger_files import Support, write_support
@@ -29,6 +30,7 @@ from governance.evidence.reading import (
 )
 from governance.evidence.reports import sources
 from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
+from governance.evidence.verified import PATH as VERIFICATION
 from governance.evidence.verifier.source import VERIFY_PAGE, verifier_source
 from governance.ledger.canonical import canonical, instant
 from governance.ledger.queries import Head
@@ -54,40 +56,42 @@ class Made:
 
 def write_files(folder: Path, question: Question, *, pinned: Head, key: str, progress: Progress) -> Made:
     """Write all files that the manifest lists, and the manifest. `progress` is told each step in a sentence."""
-    told, answered, read, rolled, disposed = _read(folder, question, progress)
+    told, answered, checked, read, rolled, disposed = _read(folder, question, progress)
     progress("Collecting ledger entries and their proofs")
     support = write_support(folder, {index for one in told for index in one.totals.entries}, pinned, key)
     files = [
         *(file for one in told for file in (one.file, one.rows_file)),
         *support.files,
+        write(folder, VERIFICATION, checked.log.text.encode()),
         *_explanations(folder, question, told),
     ]
     progress("Writing sheets, cover and manifest")
     if read_disposed() != disposed:
         raise PrunedMeanwhile("Texts of the ledger were disposed of while it was read. It is read again.")
-    holes = cover.gaps(question, read, disposed)
+    holes = [*cover.gaps(question, read, disposed), *checked.holes()]
     files += _copies(folder, question, pinned, told, answered, holes, rolled)
     sheet = cover.cover(
         question,
         root=pinned.root,
         sources=read,
         holes=holes,
+        checked=list(checked.lines()),
         roll_forward=rolled,
         told=told,
         answered=answered.by_state,
         files=_sorted(files),
     )
     files.append(write(folder, f"reports/{cover.FILE_STEM}.csv", sheet))
-    manifest = _manifest(question, pinned, told, support, holes, rolled, _sorted(files))
+    manifest = _manifest(question, pinned, told, support, checked, holes, rolled, _sorted(files))
     written = write(folder, MANIFEST, canonical(manifest).encode())
     return Made(written.sha256, _summary(told, read, rolled, holes))
 
 
 def _read(
     folder: Path, question: Question, progress: Progress
-) -> tuple[list[Told], Answered, list[Source], RollForward, Disposed | None]:
+) -> tuple[list[Told], Answered, Checked, list[Source], RollForward, Disposed | None]:
     parameters = question.parameters()
-    progress("Reading all reports from one state of the database")
+    progress("Reading all reports from one state of the database, and verifying the log")
     told = []
     with snapshot():
         read, rolled, disposed = read_sources(parameters), read_roll_forward(parameters), read_disposed()
@@ -95,7 +99,8 @@ def _read(
             file, rows_file = copy_out(report, parameters, folder)
             told.append(Told(report, file, rows_file, count(report, folder / file.path)))
         answered = write_answered(folder, question, told)
-    return [*told, answered.told], answered, read, rolled, disposed
+        checked = check(folder, question, told)
+    return [*told, answered.told], answered, checked, read, rolled, disposed
 
 
 def _copies(
@@ -144,6 +149,7 @@ def _manifest(
     pinned: Head,
     told: list[Told],
     support: Support,
+    checked: Checked,
     gaps: list[tuple[str, str, str]],
     rolled: RollForward,
     files: list[Written],
@@ -190,6 +196,7 @@ def _manifest(
             "closing": rolled.closing,
             "difference": rolled.difference,
         },
+        "checks": checked.as_json(),
         "gaps": [{"code": code, "application": slug, "said": said} for code, slug, said in gaps],
         "reports": [_cover_line(), *(_report_line(one) for one in told)],
         "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in files],

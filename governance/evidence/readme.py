@@ -47,6 +47,7 @@ manifest.json                every file with size and SHA-256, the parameters, t
 ledger/entries.ndjson        the ledger entries that support rows, word for word; they hold no personal data
 ledger/proofs/entries.ndjson for each of them, line by line, its audit path (RFC 6962) to ledger/pinned_checkpoint
 ledger/leaves.bin            the hashes of all entries up to the pinned size
+ledger/verification.txt      what the verifier of the log said of everything up to the pinned size
 ledger/pinned_checkpoint     the signed head of the log the reports are pinned to
 ledger/manifest_entry.json   the log's entry evidence.exported, which holds the SHA-256 of manifest.json
 ledger/proofs/manifest.tlog-proof   that this entry is in the log (c2sp.org/tlog-proof)
@@ -59,6 +60,8 @@ _PROVES = """\
 What it proves
 --------------
 * The log knew exactly this manifest, and the manifest names exactly these files.
+* R01, R03 and R05 were counted a second time from what the database's triggers put into the log, not from the tables,
+  and matched both ways (R00, second_count). Rows that are in only one of the two are named, and are a gap.
 * Each supporting entry was in the log before the export, and is about the person or grant of its row.
 * The same question, pinned to the same size of the log and the same knowledge cut, gives the same manifest and the
   same files on any day and machine; asking again reuses the entry in the log, and so gives the same ZIP. Names and

@@ -158,7 +158,8 @@ class _Walk:
                 self.keys.hear(row[3], row[1].encode())
             self.disposed.pass_by(index, bytes(row[2]))
             self._add(bytes(row[2]))
-        self._check_disposals()
+        if all(end <= self.builder.size for one in self.disposed.said for _, end in one.ranges):
+            self._check_disposals()
         return self._finished()
 
     def _check_disposal(self, index: int, is_there: bool) -> None:

@@ -21,8 +21,9 @@ from governance.catalog import models as catalog
 from governance.core.actor import Actor, ActorKind, Door
 from governance.core.clock import OPEN_END
 from governance.evidence.periods import Period
+from governance.evidence.questions import Question
 from governance.identity.models import Person, PersonRevision
-from governance.ledger.models import Captured, Finding
+from governance.ledger.models import Captured, Entry, Finding
 from governance.ledger.notes import Signer
 from governance.ledger.recording import Record, Subject, record_many
 from governance.ledger.sequencer import seal_everything
@@ -643,50 +644,56 @@ class Organisation:
     def write(self, signer: Signer) -> Organisation:
         """Write all of it, a statement for each table, and seal the ledger in two steps; the rest stays unsealed."""
         for model, made in (
-            (Person, self.people), (PersonRevision, self.said), *self._others[:1],
-            (catalog.AccessPolicyVersion, self.versions), (catalog.Application, self.applications),
-            (catalog.Entitlement, self.roles), (catalog.ApplicationOwner, self.owners), *self._others[1:],
+            (Person, self.people), *self._others[:1], (catalog.AccessPolicyVersion, self.versions),
+            (catalog.Application, self.applications), (catalog.Entitlement, self.roles),
+            (catalog.ApplicationOwner, self.owners), *self._others[1:],
             (catalog.BirthrightRuleVersion, self.rule_versions), (provisioning.Connector, self.connectors),
             (provisioning.SyncRun, self.runs), (provisioning.Account, self.accounts),
             (provisioning.Holding, self.holdings), (provisioning.Operation, self.orders),
+            # Requests name the grant they extend, and grants the request they rest on.
+            (access.AccessRequest, [one for one in self.requests if one.extends is None]),
+            (access.Grant, self.grants),
+            (access.AccessRequest, [one for one in self.requests if one.extends is not None]),
+            (access.Approval, self.answers), (access.BreakGlass, self.glasses),
+            (access.BreakGlassReview, self.glass_reviews), (catalog.SodRuleVersion, self.duty_versions),
+            (catalog.SodMember, self.duty_members), (catalog.SodException, self.exemptions),
+            (Finding, self.findings),
         ):  # fmt: skip
             model.objects.bulk_create(made)  # type: ignore[attr-defined]
-        self._write_access()
-        for model, made in (
-            (access.Approval, self.answers), (access.GrantRevision, self.revisions),
-            (access.BreakGlass, self.glasses), (access.BreakGlassReview, self.glass_reviews),
-            (catalog.SodRuleVersion, self.duty_versions), (catalog.SodMember, self.duty_members),
-            (catalog.SodException, self.exemptions), (Finding, self.findings),
-        ):  # fmt: skip
-            model.objects.bulk_create(made)  # type: ignore[attr-defined]
-        Captured.objects.all().delete()  # The entries are told here, not by the triggers.
-        self._seal(signer)
+        Captured.objects.all().delete()  # Nothing is read from what the triggers saw of these.
+        for batch, until in enumerate((CUT, END)):
+            self._write_revisions(batch)
+            self._seal(batch, until, signer)
+        self._write_revisions(2)
+        record_many([_entry(one) for one in self.told if one.batch == 2])
+        self._find_entries(signer)
         return self
 
-    def _write_access(self) -> None:
-        """Requests name the grant they extend, and grants the request they rest on."""
-        first = [one for one in self.requests if one.extends is None]
-        access.AccessRequest.objects.bulk_create(first)
-        access.Grant.objects.bulk_create(self.grants)
-        access.AccessRequest.objects.bulk_create([one for one in self.requests if one.extends is not None])
+    def _write_revisions(self, batch: int) -> None:
+        """Write what is sealed in a batch, so that its rows are in the ledger beside its entries."""
+        for model, made in ((PersonRevision, self.said), (access.GrantRevision, self.revisions)):
+            model.objects.bulk_create([one for one in made if one.told.batch == batch])  # type: ignore[attr-defined]
 
-    def _seal(self, signer: Signer) -> None:
-        """Seal the first two batches, some of it at a time: the heads have times of their own."""
-        begun = Told("log.started", CUT, (("log", signer.name),), {}, ("system", "sequencer"), "clock", "", 0, index=0)
-        index = 1
-        for batch, until in ((0, CUT), (1, END)):
-            told = sorted((one for one in self.told if one.batch == batch), key=lambda one: one.at)
-            cuts = [0, *sorted({len(told) // 3, len(told) // 2, len(told)})]
-            for number, (begin, end) in enumerate(pairwise(cuts)):
-                record_many([_entry(one) for one in told[begin:end]])
-                at = until - (len(cuts) - number) * 40 * timedelta(minutes=1)
-                with time_machine.travel(at, tick=False):
-                    seal_everything(signer=signer)
-                begun.at = min(begun.at, at)
-                for one in told[begin:end]:
-                    one.index, index = index, index + 1
-                self.heads.append((index, at))
-        record_many([_entry(one) for one in self.told if one.batch == 2])
+    def _seal(self, batch: int, until: datetime, signer: Signer) -> None:
+        """Seal a batch, some of it at a time: the heads have times of their own."""
+        told = sorted((one for one in self.told if one.batch == batch), key=lambda one: one.at)
+        cuts = [0, *sorted({len(told) // 3, len(told) // 2, len(told)})]
+        for number, (begin, end) in enumerate(pairwise(cuts)):
+            record_many([_entry(one) for one in told[begin:end]])
+            at = until - (len(cuts) - number) * 40 * timedelta(minutes=1)
+            with time_machine.travel(at, tick=False):
+                seal_everything(signer=signer)
+            self.heads.append((Entry.objects.count(), at))
+
+    def _find_entries(self, signer: Signer) -> None:
+        """Note where each entry stands, by the act it belongs to."""
+        indexes = dict(Entry.objects.exclude(correlation_id="").values_list("correlation_id", "index"))
+        for one in self.told:
+            one.index = indexes.get(one.correlation)
+        begun = Told(
+            "log.started", self.heads[0][1], (("log", signer.name),), {}, ("system", "sequencer"), "clock", "", 0
+        )
+        begun.index = 0
         self.told.append(begun)
 
     @property
@@ -694,6 +701,20 @@ class Organisation:
         """Return the size of the ledger at CUT and at END."""
         half = len(self.heads) // 2
         return self.heads[half - 1][0], self.heads[-1][0]
+
+
+def questions(world: Organisation) -> dict[str, Question]:
+    """Return every window as it was known at the cut, and some as they were known before or afterwards."""
+    first, second = world.sizes
+    march, year = WINDOWS["March in Berlin, which loses an hour"], WINDOWS["most of a year"]
+    found = {name: Question("soc2", one, CUT, first, 24, 24) for name, one in WINDOWS.items()}
+    found["known in the middle"] = Question("soc2", year, datetime(2026, 6, 15, tzinfo=UTC), first, 24, 24)
+    found["known later, with a larger ledger"] = Question("soc2", year, END, second, 1, 24)
+    found["known later, with the ledger of before"] = Question("soc2", year, END, first, 24, 24)
+    running = WINDOWS["a window that is not over"]
+    found["a window that is not over, later"] = Question("soc2", running, END, second, 24, 24)
+    found["within two applications"] = Question("soc2", march, CUT, first, 24, 24, ("app-1", "app-4"))
+    return found
 
 
 def _entry(told: Told) -> Record:

@@ -60,6 +60,12 @@ def test_a_bundle_holds_every_report_and_verifies(signer: Signer) -> None:
     assert {name: rows[name] for name in ("R01", "R03", "R05")} == {"R01": 1, "R03": 5, "R05": 1}
     assert checking.verify(open_bundle(story.file_of(bundle)), signer.verifier_key, None)
     assert hashlib.sha256(story.file_of(bundle).read_bytes()).hexdigest() == bundle.sha256
+    checks = manifest_of(bundle)["checks"]
+    assert {one["report"]: (one["agrees"], one["rows"], one["counted"]) for one in checks["second_count"]} == {
+        "R01": (True, 1, 1), "R03": (True, 5, 5), "R05": (True, 1, 1),
+    }  # fmt: skip
+    said = open_bundle(story.file_of(bundle)).text("ledger/verification.txt")
+    assert said.startswith(f"The ledger holds: {bundle.ledger_size} entries")
     assert not building.folder_of(bundle).exists()
 
 

@@ -74,7 +74,8 @@ REPORT = Report(
     population=(
         "Of the window: the signed heads in one line, every stretch without one that is longer than an hour and five "
         "minutes, every comparison of the ledger with the live rows, every head that an anchor kept or did not take, "
-        "and every change of keys. What verify.py says of this bundle is the check that needs none of these."
+        "and every change of keys. What the verifier of the log says at the pinned size is in ledger/verification.txt. "
+        "What verify.py says of this bundle is the check that needs none of these."
     ),
     exceptions=(
         ("interruption", "No head was signed for longer than an idle ledger would leave."),
