@@ -6,7 +6,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
@@ -37,6 +37,8 @@ STATES = {
 }
 #: Readings that a trend is made of.
 TREND = 30
+#: So long before its day somebody is told that an exception is to be fixed.
+NEAR = timedelta(days=7)
 _NEW_TURNS = (Turn.OPENED, Turn.REOPENED)
 
 
@@ -68,6 +70,20 @@ class Read:
     unreadable: tuple[str, ...]
     #: Report → exceptions; a report that could not be read is not in it.
     by_report: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What a reading has to tell: for each person (by key), how many exceptions they answer for.
+
+    `near` are to be fixed within a week, `overdue` were to be. What nobody answers for falls to security.
+    """
+
+    new: Mapping[int, int]
+    overdue: Mapping[int, int]
+    near: Mapping[int, int]
+    new_of_nobody: int
+    overdue_of_nobody: int
 
 
 def one(ref: uuid.UUID | str) -> ControlException:
@@ -192,19 +208,26 @@ def statements_of(found: ControlException) -> list[tuple[datetime, str, dict[str
     return told[::-1]
 
 
-def new_by_person(found: Reading) -> dict[int, int]:
-    """Return for how many exceptions that a reading opened or found again each person answers."""
-    return _by_person(ControlException.objects.filter(turned_by=found, turn__in=_NEW_TURNS))
-
-
-def overdue_by_person(today: date) -> dict[int, int]:
-    """Return for how many exceptions each person answers whose day is over on a day."""
-    return _by_person(_carried_by_nobody(today).filter(fix_by__lt=today))
-
-
-def due_by_person(today: date, within: timedelta) -> dict[int, int]:
-    """Return for how many exceptions each person answers whose day comes within some days."""
-    return _by_person(_carried_by_nobody(today).filter(fix_by__gte=today, fix_by__lte=today + within))
+def digest_of(ref: str) -> Digest | None:
+    """Return what a reading has to tell, by its reference; none for one that is not known. Eight statements."""
+    try:
+        found = Reading.objects.filter(ref=uuid.UUID(ref)).first()
+    except ValueError:
+        return None
+    if found is None:
+        return None
+    today = day_of(now())
+    new = ControlException.objects.filter(turned_by=found, turn__in=_NEW_TURNS)
+    carried_by_nobody = ControlException.objects.filter(~Q(accepted_until__gte=today), gone_at__isnull=True)
+    late = carried_by_nobody.filter(fix_by__lt=today)
+    near = carried_by_nobody.filter(fix_by__gte=today, fix_by__lte=today + NEAR)
+    return Digest(
+        new=_by_person(new),
+        overdue=_by_person(late),
+        near=_by_person(near),
+        new_of_nobody=without_answerer(new).count(),
+        overdue_of_nobody=without_answerer(late).count(),
+    )
 
 
 def without_answerer(found: QuerySet[ControlException]) -> QuerySet[ControlException]:
@@ -265,10 +288,6 @@ def _waiting() -> QuerySet[ControlException]:
     today = day_of(now())
     late = Q(fix_by__lt=today) & ~Q(accepted_until__gte=today)
     return ControlException.objects.filter(Q(explanation="") | late, gone_at__isnull=True)
-
-
-def _carried_by_nobody(today: date) -> QuerySet[ControlException]:
-    return ControlException.objects.filter(gone_at__isnull=True).filter(~Q(accepted_until__gte=today))
 
 
 def _by_person(found: QuerySet[ControlException]) -> dict[int, int]:

@@ -294,6 +294,25 @@ def _glass(seen: Happening) -> dict[str, object]:
     return {"glass": seen.refs.get("break_glass", ""), "until": seen.data.get("review_due_at") or ""}
 
 
+def _reading_finished(seen: Happening) -> Iterator[Told]:
+    """Tell everybody once what a reading found of theirs, and once a day what is due; security what is nobody's."""
+    day = f"exceptions:{seen.at:%Y-%m-%d}"
+    for person_id, mine in seen.exceptions.items():
+        if mine.new:
+            yield Told(person_id, "exceptions.found", facts={"found": mine.new})
+        if mine.overdue or mine.near:
+            yield Told(person_id, "exceptions.due", facts={"overdue": mine.overdue, "near": mine.near}, cause=day)
+    rest = seen.exceptions_of_nobody
+    for person_id in seen.security_ids if rest.new or rest.overdue else ():
+        yield Told(person_id, "exceptions.unowned", facts={"found": rest.new, "overdue": rest.overdue})
+
+
+def _exception_answered(seen: Happening) -> Iterator[Told]:
+    owner = seen.by_ref.get(str(seen.data.get("owner")))
+    if owner is not None and seen.data.get("is_new_owner"):
+        yield Told(owner.id, "exception.given", facts={"exception": seen.refs.get("exception", "")})
+
+
 def _proposed(seen: Happening) -> Iterator[Told]:
     # Alone is who has no second person: it is in force at once and waits for nobody.
     for person_id in () if seen.data.get("alone") else seen.security_ids:
@@ -371,6 +390,8 @@ DECIDERS: dict[str, Decider] = {
     "stream.stopped": _stream_stopped,
     "rule.parked": _rule_parked,
     "handover.made": _handed_on,
+    "control_reading.finished": _reading_finished,
+    "exception.answered": _exception_answered,
     "policy.proposed": _proposed,
     "policy.proposal_approved": _proposal_answered,
     "policy.proposal_declined": _proposal_answered,

@@ -12,10 +12,12 @@ from governance.access.break_glass import reviewers
 from governance.access.models import AccessRequest, BreakGlass, Grant, RequestState
 from governance.catalog.models import Application, ApplicationOwner, Entitlement
 from governance.core.clock import is_open_ended
+from governance.exceptions.events import READING_FINISHED
+from governance.exceptions.queries import digest_of
 from governance.identity.models import Person, Status
 from governance.identity.queries import security_admins
 from governance.ledger.queries import SealedEntry
-from governance.notices.happenings import Asked, Given, Happening, What, Who
+from governance.notices.happenings import Asked, Exceptions, Given, Happening, What, Who
 from governance.notices.kinds import ASKING
 from governance.notices.models import Notice
 
@@ -46,6 +48,7 @@ class Gathered:
         self._owners = _owners(application_ids)
         self._security = tuple(security_admins().values_list("pk", flat=True)) if entries else ()
         self._reviewers = _reviewers(_keys(entries, "break_glass"))
+        self._digests = {ref: digest_of(ref) for ref in _finished_readings(entries)}
         self._grants = grants
         self._requests = requests
         self._voters = _voters(requests.values())
@@ -58,6 +61,7 @@ class Gathered:
         request = self._requests.get(_first(entry, "request") or 0)
         refs = (one.ref for one in entry.subjects if one.kind == "person")
         named = tuple(self._people[ref] for ref in refs if ref in self._people)
+        exceptions, of_nobody = self._exceptions(entry)
         return Happening(
             event=entry.event,
             index=entry.index,
@@ -74,7 +78,21 @@ class Gathered:
             security_ids=self._security,
             reviewer_ids=self._reviewers.get(_first(entry, "break_glass") or 0, ()),
             by_ref=self._people,
+            exceptions=exceptions,
+            exceptions_of_nobody=of_nobody,
         )
+
+    def _exceptions(self, entry: SealedEntry) -> tuple[dict[int, Exceptions], Exceptions]:
+        ref = next((one.ref for one in entry.subjects if one.kind == "control_reading"), "")
+        digest = self._digests.get(ref) if entry.event == READING_FINISHED else None
+        if digest is None:
+            return {}, Exceptions()
+        people = {*digest.new, *digest.overdue, *digest.near}
+        counted = {
+            key: Exceptions(digest.new.get(key, 0), digest.overdue.get(key, 0), digest.near.get(key, 0))
+            for key in sorted(people)
+        }
+        return counted, Exceptions(digest.new_of_nobody, digest.overdue_of_nobody)
 
     def _what(self, application_id: int | None, entitlement_id: int | None, at: datetime) -> What | None:
         application = self._applications.get(application_id or 0)
@@ -123,6 +141,12 @@ class Gathered:
             requester=_who(grant.request.requester) if grant.request else None,
             number=grant.request.number if grant.request else None,
         )
+
+
+def _finished_readings(entries: Iterable[SealedEntry]) -> set[str]:
+    """Return the readings of the controls that the entries say are finished: one or two a day."""
+    finished = (entry for entry in entries if entry.event == READING_FINISHED)
+    return {one.ref for entry in finished for one in entry.subjects if one.kind == "control_reading"}
 
 
 def _who(person: Person) -> Who:

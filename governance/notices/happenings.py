@@ -66,6 +66,15 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Exceptions:
+    """What a reading of the controls has to tell somebody: how many exceptions they answer for."""
+
+    new: int = 0
+    overdue: int = 0
+    near: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One ledger entry with what it is about. What the entry does not name, or is gone, is None."""
 
@@ -86,6 +95,9 @@ class Happening:
     reviewer_ids: tuple[int, ...] = ()
     #: The first reference of each kind of subject.
     refs: Mapping[str, str] = field(default_factory=dict)
+    #: Person → what they answer for, after a reading of the controls; and what falls to security.
+    exceptions: Mapping[int, Exceptions] = field(default_factory=dict)
+    exceptions_of_nobody: Exceptions = Exceptions()
     #: For events that name people in `data` by reference.
     by_ref: Mapping[str, Who] = field(default_factory=dict)
 

@@ -72,6 +72,9 @@ _GLASS = "/break-glass/{glass}/"
 _PROPOSAL = "/policy-proposals/{proposal}/"
 _RULE = "/rules/{rule}/"
 _LEAVER = "/leavers/{person_ref}/"
+_EXCEPTION = "/control-exceptions/{exception}/"
+_NEW_EXCEPTIONS = "/control-exceptions/?state=new&owner=me"
+_UNOWNED = "/control-exceptions/?owner=nobody"
 
 KINDS = {
     kind.slug: kind
@@ -129,6 +132,14 @@ KINDS = {
         ),
         Kind("stream.stopped", "security", "power", "A SIEM gets nothing", "/ledger/streams/{stream_ref}/", "t-warn"),
         Kind("rule.parked", "security", "circle-alert", "A birthright rule could not be applied", _RULE, "t-warn"),
+        Kind(
+            "exceptions.found", "owning", "list-checks", "Auditors would ask you about something new", _NEW_EXCEPTIONS
+        ),
+        Kind(
+            "exceptions.due", "owning", "calendar-clock", "Exceptions are to be fixed", "/control-exceptions/", "t-warn"
+        ),
+        Kind("exception.given", "owning", "user-check", "You answer for an exception", _EXCEPTION),
+        Kind("exceptions.unowned", "security", "list-checks", "Exceptions nobody answers for", _UNOWNED, "t-warn"),
         Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
         Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
         Kind(

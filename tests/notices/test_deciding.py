@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from governance.notices.deciding import DECIDERS, decide
-from governance.notices.happenings import Asked, Given, Happening, What, Who
+from governance.notices.happenings import Asked, Exceptions, Given, Happening, What, Who
 from governance.notices.kinds import KINDS
 from tests.notices.conftest import HOUR, NOON
 
@@ -101,6 +101,15 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("hold.opened", {"refs": {"source": "scim:okta"}}, [("Sam", "hold.opened")]),
     ("rule.parked", {"refs": {"rule": "x"}, "data": {"done": 1, "total": 3}}, [("Sam", "rule.parked")]),
     ("stream.stopped", {"refs": {"stream": "x"}}, [("Sam", "stream.stopped")]),
+    ("control_reading.finished",
+     {"exceptions": {ADA.id: Exceptions(new=2), LINUS.id: Exceptions(new=1, overdue=1), GRACE.id: Exceptions(near=1)}},
+     [("Ada", "exceptions.found"), ("Grace", "exceptions.due"), ("Linus", "exceptions.due"),
+      ("Linus", "exceptions.found")]),
+    ("control_reading.finished", {"exceptions_of_nobody": Exceptions(new=3)}, [("Sam", "exceptions.unowned")]),
+    ("control_reading.finished", {"exceptions": {ADA.id: Exceptions()}}, []),
+    ("exception.answered", {"data": {"owner": GRACE.ref, "is_new_owner": True}, "by_ref": PEOPLE, "actor": SAM},
+     [("Grace", "exception.given")]),
+    ("exception.answered", {"data": {"owner": GRACE.ref, "is_new_owner": False}, "by_ref": PEOPLE, "actor": SAM}, []),
     ("handover.made", {"named": (ADA, GRACE), "data": {"rule": "manager"}, "refs": {"report": "x"}},
      [("Grace", "handover.received")]),
     ("handover.made", {"named": (ADA, GRACE), "data": {"rule": "manager"}, "refs": {"application": "x"}}, []),

@@ -35,6 +35,10 @@ FACTS: dict[str, object] = {
     "total": 600,
     "answer": "approved",
     "since": NOON.isoformat(),
+    "found": 3,
+    "overdue": 2,
+    "near": 1,
+    "exception": "6a1f6a0e-0c55-4a3f-9c58-0d7b3f6f0a12",
 }
 #: What product.md and ui.md do not want on pages for employees.
 FORBIDDEN = re.compile(r"entitlement|provision|principal|\bJIT\b|\bSoD\b|\bUAR\b|certif|successfully|!", re.IGNORECASE)
