@@ -12,6 +12,7 @@ from governance.api import (
     catalog_writes,
     duties,
     evidence,
+    exceptions,
     expiries,
     findings,
     grants,
@@ -158,6 +159,16 @@ urlpatterns = [
     path("rules/<slug:slug>/versions/<int:number>/call-off/", rules.CallOff.as_view(), name="rule_call_off"),
     path("rule-previews/", rules.RulePreview.as_view(), name="rule_previews"),
     path("rule-suggestions/", rules.RuleSuggestions.as_view(), name="rule_suggestions"),
+    path("control-exceptions/", exceptions.Exceptions.as_view(), name="control_exceptions"),
+    path("control-exceptions/<uuid:ref>/", exceptions.OneException.as_view(), name="control_exception"),
+    path(
+        "control-exceptions/<uuid:ref>/answer/", exceptions.AnswerException.as_view(), name="control_exception_answer"
+    ),
+    path(
+        "control-exceptions/<uuid:ref>/accept/", exceptions.AcceptException.as_view(), name="control_exception_accept"
+    ),
+    path("control-readings/", exceptions.Readings.as_view(), name="control_readings"),
+    path("control-readings/<uuid:ref>/", exceptions.OneReading.as_view(), name="control_reading"),
     path("evidence/preview/", evidence.Preview.as_view(), name="evidence_preview"),
     path("evidence/reports/", evidence.Reports.as_view(), name="evidence_reports"),
     path("evidence/reports/<slug:report_id>/", evidence.OneReport.as_view(), name="evidence_report"),

@@ -213,6 +213,15 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "rule_suggestions": [("get", "rule-suggestions/", {}, {"mallory": 403, "linus": 403, "audrey": 403})],
     "evidence_reports": [("get", "evidence/reports/", {}, {"mallory": 403, "linus": 403})],
     "evidence_report": [("get", "evidence/reports/r03/", {}, {"mallory": 403, "linus": 403})],
+    "control_exceptions": [("get", "control-exceptions/", {}, {})],
+    "control_exception": [("get", f"control-exceptions/{REF}/", {}, {"mallory": 404})],
+    "control_exception_answer": [("put", f"control-exceptions/{REF}/answer/", {}, {"mallory": 404, "audrey": 404})],
+    "control_exception_accept": [("post", f"control-exceptions/{REF}/accept/", {}, {"mallory": 404, "audrey": 404})],
+    "control_readings": [
+        ("get", "control-readings/", {}, {"mallory": 403, "linus": 403}),
+        ("post", "control-readings/", {}, {"mallory": 403, "linus": 403, "audrey": 403}),
+    ],
+    "control_reading": [("get", f"control-readings/{REF}/", {}, {"mallory": 403, "linus": 403})],
     "evidence_preview": [("get", "evidence/preview/", {}, {"mallory": 403, "linus": 403})],
     "bundles": [
         ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
