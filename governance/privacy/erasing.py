@@ -8,12 +8,14 @@ is said; nothing is called erased that was not looked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from governance.core.actor import Actor
 from governance.core.clock import now
@@ -22,8 +24,9 @@ from governance.evidence.models import BundleState, EvidenceBundle
 from governance.identity.models import Person, Status
 from governance.ledger.recording import Subject, record
 from governance.privacy import events
-from governance.privacy.legal_holds import LONGEST, holds_on, years_kept
+from governance.privacy.legal_holds import LONGEST, holds_on
 from governance.privacy.models import Erasure, ErasureState
+from governance.privacy.retaining import years_kept
 from governance.privacy.rights import check_may_decide
 from governance.provisioning.models import Account, Operation, OperationState
 
@@ -34,7 +37,19 @@ _CHUNK = 1 << 20
 WITHDRAWN = "Withdrawn: it named somebody whose data was erased. Build it again."
 
 
-@transaction.atomic
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Which bundles name somebody, as read before the transaction: by number and digest of the file."""
+
+    words: tuple[str, ...]
+    named: Mapping[tuple[int, str], bool]
+
+    def names(self, bundle: EvidenceBundle, words: Sequence[str]) -> bool:
+        """Tell whether the file has one of the words. Only what came since, or other words, is read now."""
+        known = self.named.get((bundle.pk, bundle.sha256)) if self.words == tuple(words) else None
+        return _names(_file_of(bundle), words) if known is None else known
+
+
 def ask(person: Person, ground: str, *, duty: str = "", actor: Actor) -> Erasure:
     """Have somebody's data go: at once, or, where `duty` says what it must be kept for, when the years are over.
 
@@ -48,6 +63,12 @@ def ask(person: Person, ground: str, *, duty: str = "", actor: Actor) -> Erasure
         problems["duty"] = f"At most {LONGEST} characters."
     if problems:
         raise Invalid(problems)
+    looked = Looked((), {}) if duty.strip() else _look_through_bundles(person)
+    with transaction.atomic():
+        return _ask(person, ground.strip(), duty.strip(), looked, actor=actor)
+
+
+def _ask(person: Person, ground: str, duty: str, looked: Looked, *, actor: Actor) -> Erasure:
     # One at a time for each person.
     person = Person.objects.select_for_update().get(pk=person.pk)
     if person.status != Status.LEFT or person.left_at is None:
@@ -58,14 +79,14 @@ def ask(person: Person, ground: str, *, duty: str = "", actor: Actor) -> Erasure
     erasure = Erasure(
         person=person,
         state=ErasureState.RESTRICTED,
-        ground=ground.strip(),
-        duty=duty.strip(),
-        due_at=years_later(person.left_at, years_kept()) if duty.strip() else at,
+        ground=ground,
+        duty=duty,
+        due_at=years_later(person.left_at, years_kept()) if duty else at,
         asked_by_ref=actor.ref,
         asked_at=at,
     )
     if erasure.due_at <= at:
-        _erase(erasure, at, actor=actor)
+        _erase(erasure, at, looked, actor=actor)
     else:
         erasure.save()
         data = {"due_at": erasure.due_at.isoformat(), "years": years_kept()}
@@ -86,13 +107,15 @@ def cancel(erasure: Erasure, *, actor: Actor) -> None:
 def erase_due(*, actor: Actor) -> int:
     """Erase what is due, each for itself; return how many. What is hindered is tried again, and says by what."""
     done = 0
-    for pk in Erasure.objects.filter(state=ErasureState.RESTRICTED, due_at__lte=now()).values_list("pk", flat=True):
+    due = Erasure.objects.filter(state=ErasureState.RESTRICTED, due_at__lte=now()).select_related("person")
+    for pk, person in [(one.pk, one.person) for one in due]:
+        looked = _look_through_bundles(person)
         try:
             with transaction.atomic():
                 erasure = Erasure.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
                 if erasure is None or erasure.state != ErasureState.RESTRICTED:
                     continue
-                _erase(erasure, now(), actor=actor)
+                _erase(erasure, now(), looked, actor=actor)
                 done += 1
         except Conflict as error:
             Erasure.objects.filter(pk=pk).update(hindered_by=str(error)[:500])
@@ -136,7 +159,7 @@ def remove_withdrawn_files() -> int:
     return removed
 
 
-def _erase(erasure: Erasure, at: datetime, *, actor: Actor) -> None:
+def _erase(erasure: Erasure, at: datetime, looked: Looked, *, actor: Actor) -> None:
     person = erasure.person
     in_the_way = hindrances(person)
     if in_the_way:
@@ -146,7 +169,7 @@ def _erase(erasure: Erasure, at: datetime, *, actor: Actor) -> None:
         cursor.execute("SELECT gatehouse_erase(%s, %s::text[])", [person.pk, words])
         (said,) = cursor.fetchone()
     places = json.loads(said) if isinstance(said, str) else said
-    bundles = _withdraw_bundles(words, actor=actor)
+    bundles = _withdraw_bundles(words, looked, actor=actor)
     erasure.state, erasure.settled_at, erasure.places, erasure.hindered_by = ErasureState.ERASED, at, places, ""
     erasure.save()
     data = {"places": sum(places.values()), "bundles_withdrawn": bundles, "ground": "kept with the erasure"}
@@ -168,11 +191,30 @@ def words_of(person: Person) -> list[str]:
     return sorted({word for word in said if len(word) >= SHORTEST_WORD}, key=lambda word: (-len(word), word))
 
 
-def _withdraw_bundles(words: Sequence[str], *, actor: Actor) -> int:
+def _look_through_bundles(person: Person) -> Looked:
+    """Read the bundles for what names the person: gigabytes, maybe, so not while tables are locked.
+
+    Nothing is read of somebody who cannot be erased now.
+    """
+    if hindrances(person):
+        return Looked((), {})
+    words = words_of(person)
+    return Looked(tuple(words), {(one.pk, one.sha256): _names(_file_of(one), words) for one in _ready_bundles()})
+
+
+def _ready_bundles() -> QuerySet[EvidenceBundle]:
+    return EvidenceBundle.objects.filter(state=BundleState.READY).exclude(file_name="")
+
+
+def _file_of(bundle: EvidenceBundle) -> Path:
+    return Path(settings.BUNDLE_DIR) / bundle.file_name
+
+
+def _withdraw_bundles(words: Sequence[str], looked: Looked, *, actor: Actor) -> int:
     """Take back the bundles whose files name the person; return how many. Their manifests stay in the ledger."""
     withdrawn = 0
-    for bundle in EvidenceBundle.objects.filter(state=BundleState.READY).exclude(file_name=""):
-        if not _names(Path(settings.BUNDLE_DIR) / bundle.file_name, words):
+    for bundle in _ready_bundles():
+        if not looked.names(bundle, words):
             continue
         found = EvidenceBundle.objects.filter(pk=bundle.pk, state=BundleState.READY)
         found.update(state=BundleState.FAILED, last_error=WITHDRAWN)

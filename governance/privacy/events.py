@@ -1,6 +1,9 @@
 """What is recorded about erasure, holds and retention. R21 reads these."""
 
 RETENTION_CHANGED = "retention.changed"
+#: Fewer years: more would go, so two people decide.
+SHORTER_RETENTION_PROPOSED = "retention.shortening_proposed"
+SHORTER_RETENTION_DECLINED = "retention.shortening_declined"
 HOLD_PLACED = "legal_hold.placed"
 HOLD_RELEASE_PROPOSED = "legal_hold.release_proposed"
 HOLD_RELEASE_DECLINED = "legal_hold.release_declined"

@@ -1,9 +1,10 @@
 """Which tables of this room are governed: each change of a row reaches the ledger, whoever makes it."""
 
 from governance.ledger.governing import govern
-from governance.privacy.models import Erasure, LegalHold, RetentionRule
+from governance.privacy.models import Erasure, LegalHold, RetentionProposal, RetentionRule
 
 govern(RetentionRule, public=["set_by_ref"], personal=["why"])
+govern(RetentionProposal, public=["proposed_by_ref", "decided_by_ref"], personal=["why"])
 govern(
     Erasure,
     public=["state", "asked_by_ref"],

@@ -1,4 +1,4 @@
-"""The writers of legal holds and of retention: placed by one, released by two."""
+"""The writers of legal holds: placed by one, released by two."""
 
 from __future__ import annotations
 
@@ -15,34 +15,10 @@ from governance.core.errors import Conflict, Invalid, NotFound
 from governance.identity.models import Person
 from governance.ledger.recording import Subject, record
 from governance.privacy import events
-from governance.privacy.models import FEWEST_YEARS, MOST_YEARS, USUAL_YEARS, LegalHold, RetentionRule
+from governance.privacy.models import LegalHold
 from governance.privacy.rights import check_may_decide
 
 LONGEST = 1000
-
-
-def years_kept() -> int:
-    """Return for how many years records are kept after somebody left."""
-    found = RetentionRule.objects.order_by("-id").values_list("years", flat=True).first()
-    return USUAL_YEARS if found is None else found
-
-
-@transaction.atomic
-def set_retention(years: int, why: str, *, actor: Actor) -> RetentionRule:
-    """Say from now on how long records are kept. Raises Invalid naming `years` or `why`, and NotAllowed."""
-    check_may_decide(actor)
-    problems = {}
-    if not FEWEST_YEARS <= years <= MOST_YEARS:
-        problems["years"] = f"Give {FEWEST_YEARS} to {MOST_YEARS} years. HIPAA asks for six."
-    if not why.strip() or len(why) > LONGEST:
-        problems["why"] = f"Say why in 1 to {LONGEST} characters."
-    if problems:
-        raise Invalid(problems)
-    before = years_kept()
-    rule = RetentionRule.objects.create(years=years, why=why.strip(), set_by_ref=actor.ref, set_at=now())
-    data = {"years": years, "years_before": before}
-    record(events.RETENTION_CHANGED, actor=actor, subjects=[Subject("retention", "access")], data=data)
-    return rule
 
 
 @transaction.atomic

@@ -34,6 +34,36 @@ class RetentionRule(models.Model):
         return f"{self.years} years"
 
 
+class RetentionProposal(models.Model):
+    """Records are to be kept for fewer years: more would go, so a second person confirms it (or says no)."""
+
+    years = models.PositiveSmallIntegerField()
+    why = models.TextField(max_length=1000)
+    proposed_by_ref = models.CharField(max_length=120)
+    proposed_at = models.DateTimeField()
+    decided_by_ref = models.CharField(max_length=120, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    was_confirmed = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(years__gte=FEWEST_YEARS, years__lte=MOST_YEARS), name="proposed_years_are_in_bounds"
+            ),
+            models.UniqueConstraint(
+                models.Value(1), condition=Q(decided_at__isnull=True), name="fewer_years_are_proposed_once_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(was_confirmed=False)
+                | (~Q(decided_by_ref="") & ~Q(decided_by_ref=models.F("proposed_by_ref"))),
+                name="fewer_years_are_confirmed_by_two",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.years} years, proposed"
+
+
 class ErasureState(models.TextChoices):
     """Where an erasure stands."""
 

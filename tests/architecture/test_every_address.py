@@ -292,6 +292,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "ledger/privacy/holds/<uuid:ref>/propose/": (ADMIN, POST),
     "ledger/privacy/holds/<uuid:ref>/release/": (ADMIN, POST),
     "ledger/privacy/holds/<uuid:ref>/decline/": (ADMIN, POST),
+    "ledger/privacy/years/<int:proposal_id>/confirm/": (ADMIN, POST),
+    "ledger/privacy/years/<int:proposal_id>/decline/": (ADMIN, POST),
     "ledger/privacy/erasures/<int:erasure_id>/cancel/": (ADMIN, POST),
     "ledger/privacy/people/<uuid:ref>/erase/": (ADMIN, BOTH),
     "ledger/<int:index>/": (ASSURE, GET),

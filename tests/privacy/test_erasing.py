@@ -23,7 +23,7 @@ from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid, NotAllowed
 from governance.evidence import actions as evidence
 from governance.evidence import building
-from governance.evidence.models import EvidenceBundle
+from governance.evidence.models import BundleState, EvidenceBundle
 from governance.identity.models import Person
 from governance.ledger.models import Pending, SubjectKey
 from governance.ledger.notes import Signer
@@ -33,7 +33,7 @@ from governance.ledger.sequencer import seal_pending
 from governance.ledger.verification import Request, verify
 from governance.lifecycle import actions as lifecycle
 from governance.notices import reading
-from governance.privacy import erasing, legal_holds
+from governance.privacy import erasing, legal_holds, retaining
 from governance.privacy.models import Erasure, ErasureState
 from governance.provisioning.models import Account, Operation, OperationState
 from tests import cast
@@ -165,6 +165,39 @@ def test_afterwards_no_copy_is_anywhere_and_every_proof_still_verifies(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.django_db(transaction=True)
+def test_bundles_are_read_before_the_transaction_and_what_came_since_inside(
+    zenobia: Person, sam: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(settings.BUNDLE_DIR)
+    folder.mkdir()
+
+    def ready(number: int, text: str) -> EvidenceBundle:
+        (folder / f"{number}.zip").write_text(text)
+        return EvidenceBundle.objects.create(
+            framework="soc2", first_day="2026-03-01", last_day="2026-03-31", zone="UTC", known_at=now(), made_at=now(),
+            leaver_sla_hours=24, freshness_hours=24, correlation_id="x",
+            made_by_ref="x", state=BundleState.READY, file_name=f"{number}.zip", sha256=f"{number:064}",
+            ledger_size=1, size=1, ready_at=now(), manifest_sha256="x",
+        )  # fmt: skip
+
+    read: list[tuple[str, bool]] = []
+    honest, seen = erasing._names, [ready(1, f"She is {NAME}."), ready(2, "Nobody.")]
+
+    def reading(path: Path, words: tuple[str, ...]) -> bool:
+        read.append((path.name, connection.in_atomic_block))
+        if path.name == "2.zip" and len(seen) == 2:
+            seen.append(ready(3, f"Built meanwhile, of {NAME}."))
+        return honest(path, words)
+
+    monkeypatch.setattr(erasing, "_names", reading)
+
+    erasing.ask(zenobia, "She asked for it.", actor=acting(sam))
+
+    assert read == [("1.zip", False), ("2.zip", False), ("3.zip", True)]
+    assert [EvidenceBundle.objects.get(pk=one.pk).state for one in seen] == ["failed", "ready", "failed"]
+
+
 def test_the_secret_of_what_was_captured_is_gone(zenobia: Person, sam: Person) -> None:
     assert SubjectKey.objects.filter(subject_ref=str(zenobia.ref)).exists()
 
@@ -244,13 +277,46 @@ def test_holds_on_an_application_or_on_everything_keep_whoever_had_it(
 
 
 def test_years_within_bounds_are_kept_as_versions(db: None, sam: Person) -> None:
-    assert legal_holds.years_kept() == 7
-    legal_holds.set_retention(10, "Our contract with the hospital.", actor=acting(sam))
-    assert legal_holds.years_kept() == 10
+    assert retaining.years_kept() == 7
+    retaining.set_retention(10, "Our contract with the hospital.", actor=acting(sam))
+    assert retaining.years_kept() == 10
 
     with pytest.raises(Invalid) as refused:
-        legal_holds.set_retention(5, " ", actor=acting(sam))
+        retaining.set_retention(5, " ", actor=acting(sam))
     assert set(refused.value.fields) == {"years", "why"}
+
+
+def test_fewer_years_are_confirmed_by_a_second_person(db: None, sam: Person) -> None:
+    other = cast.make_security_admin(cast.hire("Olga Other"))
+    assert retaining.set_retention(6, "We keep too much.", actor=acting(sam)) is None
+    proposed = retaining.proposal()
+    assert proposed is not None
+    assert retaining.years_kept() == 7
+    with pytest.raises(Conflict, match="proposed already"):
+        retaining.set_retention(6, "Again.", actor=acting(other))
+    with pytest.raises(Conflict, match="You proposed it"):
+        retaining.confirm_shorter(proposed.pk, actor=acting(sam))
+
+    retaining.confirm_shorter(proposed.pk, actor=acting(other))
+
+    assert retaining.years_kept() == 6
+    said = Pending.objects.get(body__event="retention.changed").body["data"]
+    assert said == {"years": 6, "years_before": 7, "proposed_by": str(sam.ref)}
+    with pytest.raises(Conflict, match="decided in the meantime"):
+        retaining.decline_shorter(proposed.pk, actor=acting(other))
+
+
+def test_fewer_years_are_declined(db: None, sam: Person, audrey: Person) -> None:
+    retaining.set_retention(6, "We keep too much.", actor=acting(sam))
+    proposed = retaining.proposal()
+    assert proposed is not None
+    for refused in (retaining.confirm_shorter, retaining.decline_shorter):
+        with pytest.raises(NotAllowed):
+            refused(proposed.pk, actor=acting(audrey))
+
+    retaining.decline_shorter(proposed.pk, actor=acting(sam))
+
+    assert (retaining.years_kept(), retaining.proposal()) == (7, None)
 
 
 def test_only_security_administrators_decide(zenobia: Person, audrey: Person, linus: Person) -> None:
@@ -260,7 +326,7 @@ def test_only_security_administrators_decide(zenobia: Person, audrey: Person, li
         with pytest.raises(NotAllowed):
             legal_holds.place("x", "x", actor=acting(person))
         with pytest.raises(NotAllowed):
-            legal_holds.set_retention(8, "x", actor=acting(person))
+            retaining.set_retention(8, "x", actor=acting(person))
 
 
 def test_nobody_else_can_begin_an_erasure_of_revisions(zenobia: Person) -> None:

@@ -18,7 +18,7 @@ from governance.ledger.notes import Signer
 from governance.ledger.recording import Record, Subject, record_many
 from governance.ledger.sequencer import seal_everything
 from governance.ledger.verification import Damaged, Request, verify
-from governance.privacy import legal_holds, pruning
+from governance.privacy import legal_holds, pruning, retaining
 from governance.streams import sending
 from governance.streams.models import Destination
 from tests.cast import acting
@@ -132,7 +132,7 @@ def test_a_hold_ends_the_prefix_before_what_it_is_about(old: Person, sam: Person
 
 
 def test_what_is_younger_than_the_rule_stays_whoever_asks(old: Person, sam: Person) -> None:
-    legal_holds.set_retention(13, "The contract says so.", actor=acting(sam))
+    retaining.set_retention(13, "The contract says so.", actor=acting(sam))
     size_then = size_at(LONG_AGO)
 
     with connection.cursor() as cursor:

@@ -156,6 +156,8 @@ RETENTION = _report(
     " cancelled or done in the window; and every disposal of texts of the ledger, by range of indexes and rule.",
     (
         "retention.changed",
+        "retention.shortening_proposed",
+        "retention.shortening_declined",
         "legal_hold.placed",
         "legal_hold.release_proposed",
         "legal_hold.release_declined",

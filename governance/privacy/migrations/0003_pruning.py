@@ -48,17 +48,18 @@ RETURNS TABLE (kept bigint, because text) LANGUAGE sql STABLE SET search_path = 
         UNION ALL
         SELECT 4611686018427387904 + id, "table", rows FROM ledger_captured
         WHERE "table" IN (SELECT name FROM element)
-    ), said AS MATERIALIZED (
+    ), spoken AS MATERIALIZED (
         SELECT heard.at, heard.name, word.place, word.value ->> 'key' AS key, word.value -> 'new' AS new
         FROM heard, jsonb_array_elements(heard.rows) WITH ORDINALITY AS word (value, place)
-        WHERE (heard.name, word.value ->> 'key') IN (SELECT element.name, element.key FROM element)
+    ), said AS MATERIALIZED (
+        SELECT * FROM spoken WHERE (name, key) IN (SELECT element.name, element.key FROM element)
     ), newest AS MATERIALIZED (
         SELECT DISTINCT ON (name, key) name, key, at, new IS NOT NULL AS is_there
         FROM said ORDER BY name, key, at DESC, place DESC
     ), word AS (
-        SELECT DISTINCT ON (said.name, said.key, spoken.name) said.name, said.key, said.at
-        FROM said, jsonb_object_keys(said.new) AS spoken (name)
-        ORDER BY said.name, said.key, spoken.name, said.at DESC, said.place DESC
+        SELECT DISTINCT ON (said.name, said.key, word.name) said.name, said.key, said.at
+        FROM said, jsonb_object_keys(said.new) AS word (name)
+        ORDER BY said.name, said.key, word.name, said.at DESC, said.place DESC
     )
     SELECT index, 'the log itself' FROM one
     WHERE event LIKE 'log.%' AND event NOT IN ('log.heartbeat_signed', 'log.searched', 'log.read', 'log.fetched')

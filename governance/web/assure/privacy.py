@@ -14,7 +14,7 @@ from governance.catalog.models import Application
 from governance.core.errors import Invalid
 from governance.identity.models import Person, RoleName
 from governance.identity.queries import names_by_ref, people_by_email, person
-from governance.privacy import erasing, legal_holds, pruning, queries
+from governance.privacy import erasing, legal_holds, pruning, queries, retaining
 from governance.privacy.models import FEWEST_YEARS, MOST_YEARS
 from governance.privacy.rights import check_may_decide
 from governance.web.actor import actor_of
@@ -88,16 +88,35 @@ def privacy(request: HttpRequest) -> HttpResponse:
     """Show what waits to be erased, what was, the holds, and how long records are kept; keep a new number of years."""
     if request.method == "POST":
         check_may_decide(actor_of(request))
-    form = YearsForm(request.POST or None, initial={"years": legal_holds.years_kept()})
+    form = YearsForm(request.POST or None, initial={"years": retaining.years_kept()})
     if request.method == "POST" and form.is_valid():
         try:
-            legal_holds.set_retention(form.cleaned_data["years"], form.cleaned_data["why"], actor=actor_of(request))
+            said = form.cleaned_data
+            rule = retaining.set_retention(said["years"], said["why"], actor=actor_of(request))
         except Invalid as error:
             add_errors(form, error)
         else:
-            messages.success(request, "Kept.")
+            messages.success(request, "Kept." if rule else "Proposed. More would go: somebody else has to confirm it.")
             return redirect("privacy")
     return _page(request, form, ReasonForm(), status=422 if form.errors else 200)
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
+def shorter_confirm(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Confirm that records are kept for fewer years."""
+    rule = retaining.confirm_shorter(proposal_id, actor=actor_of(request))
+    messages.success(request, f"Records are kept for {rule.years} years from now on.")
+    return redirect("privacy")
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
+def shorter_decline(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Say no to fewer years."""
+    retaining.decline_shorter(proposal_id, actor=actor_of(request))
+    messages.success(request, "It stays as it is.")
+    return redirect("privacy")
 
 
 @needs(RoleName.SECURITY_ADMIN)
@@ -129,7 +148,7 @@ def hold_propose(request: HttpRequest, ref: str) -> HttpResponse:
     """Propose that a hold ends."""
     hold, form = legal_holds.hold_named(ref), ReasonForm(request.POST)
     if not form.is_valid():
-        return _page(request, YearsForm(initial={"years": legal_holds.years_kept()}), form, hold.pk, status=422)
+        return _page(request, YearsForm(initial={"years": retaining.years_kept()}), form, hold.pk, status=422)
     legal_holds.propose_release(hold, form.cleaned_data["reason"], actor=actor_of(request))
     messages.success(request, "Somebody else has to confirm it.")
     return redirect("privacy")
@@ -175,7 +194,7 @@ def erase(request: HttpRequest, ref: str) -> HttpResponse:
         "person": who,
         "form": form,
         "hindrances": erasing.hindrances(who),
-        "years": legal_holds.years_kept(),
+        "years": retaining.years_kept(),
     }
     return render(request, "assure/erase.html", context, status=422 if form.errors else 200)
 
@@ -193,7 +212,10 @@ def _page(
     request: HttpRequest, form: YearsForm, reason_form: ReasonForm, reason_for: int = 0, *, status: int
 ) -> HttpResponse:
     waiting, settled, held = queries.waiting(), queries.settled(), queries.holds()
+    proposal = retaining.proposal()
     refs = {one.asked_by_ref for one in (*waiting, *settled)}
+    if proposal is not None:
+        refs.add(proposal.proposed_by_ref)
     for one in held:
         refs |= {one.placed_by_ref, one.release_proposed_by_ref, one.released_by_ref, *one.people[:20]}
     context: dict[str, Any] = {
@@ -201,11 +223,12 @@ def _page(
         "form": form,
         "reason_form": reason_form,
         "reason_for": reason_for,
-        "years": legal_holds.years_kept(),
+        "years": retaining.years_kept(),
         "ledger": pruning.standing(),
         "waiting": waiting,
         "settled": settled,
         "holds": held,
+        "proposal": proposal,
         "names": names_by_ref(refs),
         "me": str(actor_of(request).ref),
         "may_change": standing_of(request).is_security_admin,

@@ -82,6 +82,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "stream.tested": ("send", "Somebody sent a test to a stream"),
     "stream.stopped": ("power", "A stream stopped: nothing arrives there"),
     "stream.skipped": ("unlink", "A stream went past entries whose texts had been disposed of"),
+    "retention.shortening_proposed": ("hourglass", "It was proposed to keep records for fewer years"),
+    "retention.shortening_declined": ("x", "Records are not kept for fewer years after all"),
     "ledger.pruned": ("archive", "Texts of old entries of the ledger were disposed of"),
     "stream.resumed": ("power", "A stream goes on"),
     "log.searched": ("search", "Somebody searched the ledger"),

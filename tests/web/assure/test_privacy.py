@@ -12,7 +12,7 @@ from governance.identity.models import Person
 from governance.ledger.notes import Signer
 from governance.ledger.sequencer import seal_everything
 from governance.lifecycle import actions as lifecycle
-from governance.privacy import erasing, legal_holds
+from governance.privacy import erasing, legal_holds, retaining
 from governance.privacy.models import Erasure, LegalHold
 from tests import cast
 from tests.cast import TESTING, acting
@@ -79,7 +79,23 @@ def test_years_are_changed_with_a_reason_by_administrators(sam: Person, audrey: 
     assert signed_in(sam).post("/ledger/privacy/", {"years": 3, "why": ""}).status_code == 422
     signed_in(sam).post("/ledger/privacy/", {"years": 9, "why": "Our contract."})
 
-    assert legal_holds.years_kept() == 9
+    assert retaining.years_kept() == 9
+
+
+def test_fewer_years_wait_for_a_second_person_on_the_page(sam: Person, signed_in: SignedIn) -> None:
+    mine, hers = signed_in(sam), signed_in(second_administrator())
+    page = mine.post("/ledger/privacy/", {"years": 6, "why": "We keep too much."}, follow=True).content.decode()
+    assert "Proposed. More would go" in page
+    proposed = retaining.proposal()
+    assert proposed is not None
+    confirm = f"/ledger/privacy/years/{proposed.pk}/confirm/"
+    assert confirm not in page
+    assert confirm in hers.get("/ledger/privacy/").content.decode()
+    assert mine.post(confirm).status_code == 409
+
+    assert hers.post(confirm, follow=True).status_code == 200
+
+    assert retaining.years_kept() == 6
 
 
 @pytest.mark.browser
@@ -93,6 +109,7 @@ def test_the_pages_are_accessible_quiet_and_narrow(sam: Person, ada: Person, aud
     legal_holds.place("Case 12", "The court asked. " * 9, people=[ada], actor=acting(sam))
     proposed = legal_holds.place("Everything", "An investigation.", actor=acting(sam))
     legal_holds.propose_release(proposed, "It is over.", actor=acting(second_administrator()))
+    retaining.set_retention(6, "We keep too much.", actor=acting(sam))
     assert Erasure.objects.filter(due_at__gt=now() + timedelta(days=365)).exists()
 
     erase = f"/ledger/privacy/people/{quentin.ref}/erase/"
