@@ -144,6 +144,21 @@ class OneBundle(EvidenceView):
         return Response(BundleShape(queries.bundle(ref)).data)
 
 
+class LateFacts(EvidenceView):
+    """What became known since a bundle."""
+
+    @extend_schema(
+        summary="Have the same bundle built by what is known now, with what became known since",
+        request=NothingIn,
+        responses={202: BundleShape},
+    )
+    def post(self, request: Request, ref: uuid.UUID) -> Response:
+        """Ask for it; it is built soon after, and its summary has the counts by report as `late_facts`."""
+        NothingIn(data=request.data).is_valid(raise_exception=True)
+        made = actions.ask_what_came_since(queries.bundle(ref), actor=self.actor)
+        return Response(BundleShape(made).data, status=202)
+
+
 class Download(EvidenceView):
     """The file of a bundle. By POST, because it is recorded that it left the house."""
 

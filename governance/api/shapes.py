@@ -295,6 +295,7 @@ class BundleShape(serializers.ModelSerializer[EvidenceBundle]):
             "manifest_sha256",
             "size",
             "ledger_size",
+            "since_ledger_size",
             "summary",
             "made_at",
         ]

@@ -174,6 +174,7 @@ urlpatterns = [
     path("evidence/reports/<slug:report_id>/", evidence.OneReport.as_view(), name="evidence_report"),
     path("evidence/bundles/", evidence.Bundles.as_view(), name="bundles"),
     path("evidence/bundles/<uuid:ref>/", evidence.OneBundle.as_view(), name="bundle"),
+    path("evidence/bundles/<uuid:ref>/late-facts/", evidence.LateFacts.as_view(), name="bundle_late_facts"),
     path("evidence/bundles/<uuid:ref>/download/", evidence.Download.as_view(), name="bundle_download"),
     re_path(r"", problems.not_found, name="nowhere"),
 ]

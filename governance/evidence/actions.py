@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from governance.evidence import events
 from governance.evidence.controls import framework_named
 from governance.evidence.models import BundleState, EvidenceBundle
 from governance.evidence.periods import period
+from governance.evidence.questions import Pin
 from governance.identity.models import RoleName
 from governance.identity.queries import is_guest, roles_of
 from governance.ledger.queries import checkpoint_at
@@ -33,14 +33,6 @@ _MOST_HOURS = 24 * 366
 _MAY_EXPORT = {RoleName.AUDITOR.value, RoleName.SECURITY_ADMIN.value}
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The cut of an earlier bundle, to ask the same again: its instant and its size of the ledger."""
-
-    known_at: datetime
-    ledger_size: int
-
-
 @transaction.atomic
 def request_bundle(
     framework: str,
@@ -52,20 +44,25 @@ def request_bundle(
     freshness_hours: int = FRESHNESS_HOURS,
     applications: Collection[str] = (),
     pin: Pin | None = None,
+    since: Pin | None = None,
     actor: Actor,
 ) -> EvidenceBundle:
     """Ask for a bundle over the civil days `first` to `last`, both included; it is built soon after.
 
-    `applications`: short names; none means all of them.
-    Raises Invalid naming `framework`, `from`, `to`, `zone`, `leaver_sla_hours`, `freshness_hours`, `applications` or
-    `pin`, and NotAllowed for whoever is neither auditor nor security administrator.
+    `applications`: short names; none means all of them. `pin`: the cut of an earlier bundle, to ask the same again.
+    `since`: the cut of an earlier bundle; what became known since is written out.
+    Raises Invalid naming `framework`, `from`, `to`, `zone`, `leaver_sla_hours`, `freshness_hours`, `applications`,
+    `pin` or `since`, and NotAllowed for whoever is neither auditor nor security administrator.
     """
     at = now()
     check_may_export(actor)
     framework_named(framework)
     days = period(first, last, zone, now=at)
     _check_hours(leaver_sla_hours=leaver_sla_hours, freshness_hours=freshness_hours)
-    _check_pin(pin, at=at)
+    _check_pin("pin", pin, at=at)
+    _check_pin("since", since, at=pin.known_at if pin else at)
+    if pin and since and since.ledger_size > pin.ledger_size:
+        raise Invalid({"since": f"It is of size {since.ledger_size}, later than the pin of {pin.ledger_size}."})
     within = checked_applications(applications)
     bundle = EvidenceBundle.objects.create(
         framework=framework,
@@ -77,6 +74,8 @@ def request_bundle(
         applications=list(within),
         known_at=pin.known_at if pin else at,
         ledger_size=pin.ledger_size if pin else None,
+        since_known_at=since.known_at if since else None,
+        since_ledger_size=since.ledger_size if since else None,
         made_by_ref=actor.ref,
         made_at=at,
         correlation_id=actor.correlation_id,
@@ -85,10 +84,36 @@ def request_bundle(
         events.EVIDENCE_REQUESTED,
         bundle,
         actor=actor,
-        data={"framework": framework, "first": days.first, "last": days.last, "zone": zone},
+        data={
+            "framework": framework,
+            "first": days.first,
+            "last": days.last,
+            "zone": zone,
+            **({"since_ledger_size": since.ledger_size} if since else {}),
+        },
     )
     wake(BUILD_DUE)
     return bundle
+
+
+def ask_what_came_since(earlier: EvidenceBundle, *, actor: Actor) -> EvidenceBundle:
+    """Ask what an earlier bundle asked, by what is known now, and what became known since.
+
+    Raises Conflict when that one is not pinned yet, and NotAllowed.
+    """
+    if earlier.ledger_size is None:
+        raise Conflict("This bundle is not pinned to a size of the ledger yet. Ask when it is ready.")
+    return request_bundle(
+        earlier.framework,
+        first=earlier.first_day,
+        last=earlier.last_day,
+        zone=earlier.zone,
+        leaver_sla_hours=earlier.leaver_sla_hours,
+        freshness_hours=earlier.freshness_hours,
+        applications=earlier.applications,
+        since=Pin(earlier.known_at, earlier.ledger_size),
+        actor=actor,
+    )
 
 
 @transaction.atomic
@@ -157,13 +182,13 @@ def _check_hours(**hours: int) -> None:
         raise Invalid(problems)
 
 
-def _check_pin(pin: Pin | None, *, at: datetime) -> None:
+def _check_pin(name: str, pin: Pin | None, *, at: datetime) -> None:
     if pin is None:
         return
     if pin.known_at > at:
-        raise Invalid({"pin": "The knowledge cut lies in the future."})
+        raise Invalid({name: "The knowledge cut lies in the future."})
     if checkpoint_at(pin.ledger_size) is None:
-        raise Invalid({"pin": f"This ledger was never signed at size {pin.ledger_size}."})
+        raise Invalid({name: f"This ledger was never signed at size {pin.ledger_size}."})
 
 
 def _record(event: str, bundle: EvidenceBundle, *, actor: Actor, data: dict[str, object] | None = None) -> None:

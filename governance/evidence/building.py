@@ -125,7 +125,7 @@ def _write(bundle: EvidenceBundle, pinned: Head) -> None:
 
     if key is None:
         raise DomainError("The log has a signed head and no key. Run verify_ledger.")
-    made = files.write_files(folder, bundle.question(), pinned=pinned, key=key, progress=progress)
+    made = files.write_files(folder, bundle.question(), pinned=pinned, key=key, progress=progress, since=bundle.since())
     _record_export(bundle, made)
 
 
@@ -148,6 +148,7 @@ def _record_export(bundle: EvidenceBundle, made: files.Made) -> None:
                 "known_at": bundle.known_at,
                 "ledger_size": bundle.ledger_size,
                 "asked_by": bundle.made_by_ref,
+                **({"since_ledger_size": bundle.since_ledger_size} if bundle.since_ledger_size is not None else {}),
             },
             at=at,
         )

@@ -13,8 +13,9 @@ from governance.evidence.answered import Answered, write_answered
 from governance.evidence.checked import Checked, check
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.cover import Told
+from governance.evidence.late_facts import LateFacts, late_facts
 from governance.evidence.ledger_files import Support, write_support
-from governance.evidence.questions import Question
+from governance.evidence.questions import Pin, Question
 from governance.evidence.reading import (
     Disposed,
     RollForward,
@@ -54,12 +55,19 @@ class Made:
     summary: dict[str, object]
 
 
-def write_files(folder: Path, question: Question, *, pinned: Head, key: str, progress: Progress) -> Made:
-    """Write all files that the manifest lists, and the manifest. `progress` is told each step in a sentence."""
-    told, answered, checked, read, rolled, disposed = _read(folder, question, progress)
+def write_files(
+    folder: Path, question: Question, *, pinned: Head, key: str, progress: Progress, since: Pin | None = None
+) -> Made:
+    """Write all files that the manifest lists, and the manifest. `progress` is told each step in a sentence.
+
+    `since`: also what became known since that cut.
+    """
+    told, answered, checked, read, rolled, disposed, late = _read(folder, question, since, progress)
     progress("Collecting ledger entries and their proofs")
-    support = write_support(folder, {index for one in told for index in one.totals.entries}, pinned, key)
+    supporting = {index for one in told for index in one.totals.entries} | (late.entries if late else set())
+    support = write_support(folder, supporting, pinned, key)
     files = [
+        *(late.files if late else ()),
         *(file for one in told for file in (one.file, one.rows_file)),
         *support.files,
         write(folder, VERIFICATION, checked.log.text.encode()),
@@ -75,7 +83,7 @@ def write_files(folder: Path, question: Question, *, pinned: Head, key: str, pro
         root=pinned.root,
         sources=read,
         holes=holes,
-        checked=list(checked.lines()),
+        checked=[*checked.lines(), *(late.lines() if late else ())],
         roll_forward=rolled,
         told=told,
         answered=answered.by_state,
@@ -83,13 +91,14 @@ def write_files(folder: Path, question: Question, *, pinned: Head, key: str, pro
     )
     files.append(write(folder, f"reports/{cover.FILE_STEM}.csv", sheet))
     manifest = _manifest(question, pinned, told, support, checked, holes, rolled, _sorted(files))
-    written = write(folder, MANIFEST, canonical(manifest).encode())
-    return Made(written.sha256, _summary(told, read, rolled, holes))
+    compared: dict[str, object] = {"late_facts": late.as_json()} if late else {}
+    written = write(folder, MANIFEST, canonical(manifest | compared).encode())
+    return Made(written.sha256, _summary(told, read, rolled, holes) | compared)
 
 
 def _read(
-    folder: Path, question: Question, progress: Progress
-) -> tuple[list[Told], Answered, Checked, list[Source], RollForward, Disposed | None]:
+    folder: Path, question: Question, since: Pin | None, progress: Progress
+) -> tuple[list[Told], Answered, Checked, list[Source], RollForward, Disposed | None, LateFacts | None]:
     parameters = question.parameters()
     progress("Reading all reports from one state of the database, and verifying the log")
     told = []
@@ -100,7 +109,8 @@ def _read(
             told.append(Told(report, file, rows_file, count(report, folder / file.path)))
         answered = write_answered(folder, question, told)
         checked = check(folder, question, told)
-    return [*told, answered.told], answered, checked, read, rolled, disposed
+        late = late_facts(folder, question, since, told) if since else None
+    return [*told, answered.told], answered, checked, read, rolled, disposed, late
 
 
 def _copies(

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from governance.evidence.periods import Period
-from governance.evidence.questions import Question
+from governance.evidence.questions import Pin, Question
 
 
 class BundleState(models.TextChoices):
@@ -46,6 +46,9 @@ class EvidenceBundle(models.Model):
     outbox_mark = models.BigIntegerField(null=True, blank=True)
     #: The size of the ledger the bundle is pinned to.
     ledger_size = models.BigIntegerField(null=True, blank=True)
+    #: The cut of an earlier bundle: then this one also says what became known since.
+    since_known_at = models.DateTimeField(null=True, blank=True)
+    since_ledger_size = models.BigIntegerField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=BundleState.choices, default=BundleState.QUEUED)
     #: The step at work and its number, for the page that waits.
     step = models.CharField(max_length=200, blank=True)
@@ -68,6 +71,11 @@ class EvidenceBundle(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(last_day__gte=models.F("first_day")), name="bundle_days_are_in_order"),
+            models.CheckConstraint(
+                condition=Q(since_known_at__isnull=True, since_ledger_size__isnull=True)
+                | Q(since_known_at__isnull=False, since_ledger_size__isnull=False),
+                name="bundle_since_is_a_whole_cut",
+            ),
             models.CheckConstraint(
                 condition=~Q(state="ready")
                 | (~Q(file_name="") & ~Q(sha256="") & Q(size__isnull=False, ready_at__isnull=False)),
@@ -104,6 +112,12 @@ class EvidenceBundle(models.Model):
             freshness_hours=self.freshness_hours,
             applications=tuple(self.applications),
         )
+
+    def since(self) -> Pin | None:
+        """Return the earlier cut that it is compared with, or None."""
+        if self.since_known_at is None or self.since_ledger_size is None:
+            return None
+        return Pin(self.since_known_at, self.since_ledger_size)
 
     @property
     def suggested_name(self) -> str:

@@ -80,6 +80,12 @@ def bundles(limit: int = 50) -> Sequence[EvidenceBundle]:
     return list(EvidenceBundle.objects.order_by("-made_at", "-id")[:limit])
 
 
+def late_facts_of(made: EvidenceBundle) -> list[dict[str, object]]:
+    """Return the reports of a bundle that differ from an earlier one, with how many rows came, went and changed."""
+    reports = made.summary.get("late_facts", {}).get("reports", [])
+    return [one for one in reports if one["came"] or one["went"] or one["changed"]]
+
+
 def preview_of(question: Question) -> Preview:
     """Return the counts of each report of the framework, by what is known in the question. Five statements at most."""
     parameters = question.parameters()

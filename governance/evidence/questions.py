@@ -13,6 +13,14 @@ Value = str | int | datetime | list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """The cut of an earlier bundle, what was known then: its instant and its size of the ledger."""
+
+    known_at: datetime
+    ledger_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """The parameters of a bundle. Two equal ones give the same reports, on any day and machine."""
 

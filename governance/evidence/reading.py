@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -216,6 +217,19 @@ def write(folder: Path, path: str, content: bytes) -> Written:
     with _create(folder, path) as file:
         file.write(content)
     return Written(path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def write_rows(folder: Path, path: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Written:
+    """Write a table of a bundle that is made here and not by COPY; its cells must be no formulas."""
+    whole = hashlib.sha256()
+    with _create(folder, path) as file:
+        for row in (header, *rows):
+            line = io.StringIO(newline="")
+            csv.writer(line, lineterminator="\n").writerow(row)
+            content = line.getvalue().encode()
+            whole.update(content)
+            file.write(content)
+        return Written(path, file.tell(), whole.hexdigest())
 
 
 def _create(folder: Path, path: str) -> Any:

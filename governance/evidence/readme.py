@@ -47,6 +47,7 @@ manifest.json                every file with size and SHA-256, the parameters, t
 ledger/entries.ndjson        the ledger entries that support rows, word for word; they hold no personal data
 ledger/proofs/entries.ndjson for each of them, line by line, its audit path (RFC 6962) to ledger/pinned_checkpoint
 ledger/leaves.bin            the hashes of all entries up to the pinned size
+late_facts/                  only where asked for: what became known since an earlier bundle, row by row
 ledger/verification.txt      what the verifier of the log said of everything up to the pinned size
 ledger/pinned_checkpoint     the signed head of the log the reports are pinned to
 ledger/manifest_entry.json   the log's entry evidence.exported, which holds the SHA-256 of manifest.json

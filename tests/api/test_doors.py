@@ -228,6 +228,7 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
         ("post", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
     ],
     "bundle": [("get", f"evidence/bundles/{REF}/", {}, {"mallory": 403, "linus": 403})],
+    "bundle_late_facts": [("post", f"evidence/bundles/{REF}/late-facts/", {}, {"mallory": 403, "linus": 403})],
     "bundle_download": [("post", f"evidence/bundles/{REF}/download/", {}, {"mallory": 403, "linus": 403})],
 }
 CALLS = [call for calls in EVERY.values() for call in calls]

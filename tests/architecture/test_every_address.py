@@ -244,6 +244,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "control-exceptions/<uuid:ref>/accept/": (ADMIN, POST),
     "evidence/<uuid:ref>/": (ASSURE, GET),
     "evidence/<uuid:ref>/retry/": (ASSURE, POST),
+    "evidence/<uuid:ref>/late-facts/": (ASSURE, POST),
     "evidence/<uuid:ref>/download/": (ASSURE, POST),
     "engagements/": (AUDITS, GET),
     "engagements/new/": (ADMIN, BOTH),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -310,3 +312,46 @@ def test_a_file_that_is_gone_is_said_to_be_gone(signer: Signer) -> None:
 
     with pytest.raises(DomainError, match="no longer there"):
         actions.hand_out(bundle, actor=TESTING)
+
+
+def late_rows(packed: Path, stem: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(open_bundle(packed).text(f"late_facts/{stem}.csv"), newline="")))
+
+
+def test_a_bundle_says_what_became_known_since_an_earlier_one(signer: Signer, april: time_machine.Traveller) -> None:
+    first = story.build(story.ask_for(), signer)
+    april.shift(timedelta(days=40))
+    story.later_facts()
+
+    later = story.build(actions.ask_what_came_since(first, actor=TESTING), signer)
+
+    bundle = open_bundle(story.file_of(later))
+    assert checking.verify(bundle, signer.verifier_key, None)
+    leavers = late_rows(story.file_of(later), "R05_leavers")
+    assert [
+        (row["what"], json.loads(row["after"])["person_name"][1:11]) for row in leavers if row["what"] == "came"
+    ] == [("came", "=HYPERLINK")]
+    index = next(row["entries"].split()[0] for row in leavers if row["what"] == "came")
+    assert int(index) >= (first.ledger_size or 0)
+    assert f'"index":{index},' in bundle.text("ledger/proofs/entries.ndjson")
+    cover = bundle.text("reports/R00_cover_and_sources.csv")
+    assert "late_facts,R05," in cover
+    assert f"ledger size {first.ledger_size}" in cover
+    assert "late_facts" in later.summary
+
+    april.shift(timedelta(days=9))
+    again = story.ask_for(pin=pin_of(later), since=later.since())
+    assert story.file_of(story.build(again, signer)).read_bytes() == story.file_of(later).read_bytes()
+
+
+def test_where_nothing_became_known_it_says_so_report_by_report(signer: Signer, april: time_machine.Traveller) -> None:
+    first = story.build(story.ask_for(), signer)
+    april.shift(timedelta(minutes=1))
+
+    later = story.build(actions.ask_what_came_since(first, actor=TESTING), signer)
+
+    counts = {one["id"]: (one["came"], one["went"]) for one in later.summary["late_facts"]["reports"]}
+    assert {report for report, counted in counts.items() if counted != (0, 0)} == set()
+    assert 'late_facts,R03,"0 came, 0 went, 0 changed"' in open_bundle(story.file_of(later)).text(
+        "reports/R00_cover_and_sources.csv"
+    )

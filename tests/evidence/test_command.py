@@ -80,6 +80,20 @@ def test_asked_again_as_in_a_bundle_about_some_applications_it_is_about_the_same
     assert (house / "again.zip").read_bytes() == earlier.read_bytes()
 
 
+def test_late_facts_of_an_earlier_bundle_are_said_and_written_out(house: Path) -> None:
+    with_key(house)
+    run("build", *MARCH, "--out", house / "a.zip")
+    story.later_facts()
+
+    said = run("late-facts", house / "a.zip", "--out", house / "b.zip")
+
+    assert "R05 Leavers: 1 came, 0 went," in said
+    assert "R06 Movers: 0 came, 0 went, 0 changed" in said
+    assert "late_facts/R05_leavers.csv" in story.unpacked((house / "b.zip").read_bytes())
+    with pytest.raises(CommandError, match=r"nowhere.zip is not a bundle"):
+        run("late-facts", "nowhere.zip", "--out", house / "b.zip")
+
+
 def test_without_key_and_sequencer_it_says_what_is_missing(house: Path) -> None:
     with pytest.raises(CommandError, match=r"Not ready in time .*Waiting for the log"):
         run("build", *MARCH, "--wait", "0.3", "--out", house / "b.zip")
@@ -102,7 +116,7 @@ def test_it_leaves_sealing_to_a_running_sequencer(house: Path, other_session: An
         (("--to", "tomorrow"), "--to: 'tomorrow' is not a date"),
         (("--zone", "Mars"), "--zone: "),
         (("--sla-hours", "0"), "--leaver-sla-hours: "),
-        (("--as-in", "nowhere.zip"), "--as-in: nowhere.zip is not a bundle"),
+        (("--as-in", "nowhere.zip"), "nowhere.zip is not a bundle"),
     ],
 )
 def test_a_wrong_question_names_the_option(house: Path, wrong: tuple[str, str], said: str) -> None:

@@ -100,6 +100,14 @@ def retry(request: HttpRequest, ref: str) -> HttpResponse:
 
 @needs(*READERS)
 @require_POST
+def late_facts(request: HttpRequest, ref: str) -> HttpResponse:
+    """Ask the same again, and what became known since."""
+    made = actions.ask_what_came_since(queries.bundle(ref), actor=actor_of(request))
+    return redirect("bundle", made.ref)
+
+
+@needs(*READERS)
+@require_POST
 def download(request: HttpRequest, ref: str) -> HttpResponse:
     """Hand out the file of a bundle; that it left the house is recorded."""
     made = queries.bundle(ref)
@@ -137,6 +145,7 @@ def _card(made: EvidenceBundle) -> dict[str, Any]:
         "page": "evidence",
         "bundle": made,
         "is_open": made.state in OPEN_STATES,
+        "late": queries.late_facts_of(made),
         "framework": FRAMEWORKS.get(made.framework),
         "here": reverse("bundle", args=[made.ref]),
         "back": reverse("evidence"),

@@ -42,6 +42,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/controls/<slug:slug>/<str:control_id>/", controls.control, name="control"),
     path("evidence/<uuid:ref>/", evidence.bundle, name="bundle"),
     path("evidence/<uuid:ref>/retry/", evidence.retry, name="bundle_retry"),
+    path("evidence/<uuid:ref>/late-facts/", evidence.late_facts, name="bundle_late_facts"),
     path("evidence/<uuid:ref>/download/", evidence.download, name="bundle_download"),
     path("engagements/", engagements.engagements, name="engagements"),
     path("engagements/new/", engagements.new, name="engagement_new"),

@@ -15,7 +15,7 @@ from governance.catalog.models import Entitlement
 from governance.core.clock import now
 from governance.evidence.models import BundleState, EvidenceBundle
 from governance.identity.models import Person
-from governance.ledger.models import Pending
+from governance.ledger.models import Checkpoint, Pending
 from governance.web.assure.evidence import last_quarter
 from tests.web import stories
 from tests.web.conftest import SignedIn
@@ -179,8 +179,42 @@ def test_evidence_is_for_auditors_and_administrators(
 
     assert client.get("/evidence/").status_code == 403
     assert client.get(f"/evidence/{ready.ref}/").status_code == 403
-    for what in ("build", f"{ready.ref}/download", f"{ready.ref}/retry"):
+    for what in ("build", f"{ready.ref}/download", f"{ready.ref}/retry", f"{ready.ref}/late-facts"):
         assert client.post(f"/evidence/{what}/", asked()).status_code == 403
+
+
+def test_the_same_is_asked_again_with_what_became_known_since(
+    audrey: Person, ready: EvidenceBundle, signed_in: SignedIn
+) -> None:
+    head = Checkpoint.objects.create(size=7, root=b"r" * 32, note="log\n7\n", at=now())
+    client = signed_in(audrey)
+    assert "what became known since" in client.get(f"/evidence/{ready.ref}/").content.decode()
+
+    answer = client.post(f"/evidence/{ready.ref}/late-facts/")
+
+    later = EvidenceBundle.objects.exclude(pk=ready.pk).get()
+    assert answer.url == f"/evidence/{later.ref}/"
+    assert (later.since_known_at, later.since_ledger_size) == (ready.known_at, head.size)
+    assert (later.first_day, later.last_day, later.zone) == (ready.first_day, ready.last_day, ready.zone)
+
+
+def test_what_became_known_is_shown_report_by_report(
+    audrey: Person, ready: EvidenceBundle, signed_in: SignedIn, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    counted = {"id": "R05", "title": "Leavers", "came": 2, "went": 0, "changed": 1}
+    quiet = {"id": "R06", "title": "Movers", "came": 0, "went": 0, "changed": 0}
+    EvidenceBundle.objects.filter(pk=ready.pk).update(
+        since_known_at=now(), since_ledger_size=5, summary={"late_facts": {"reports": [counted, quiet]}}
+    )
+    client = signed_in(audrey)
+
+    with django_assert_max_num_queries(12):
+        page = client.get(f"/evidence/{ready.ref}/").content.decode()
+
+    assert "R05 Leavers" in page
+    assert "R06 Movers" not in page
+    EvidenceBundle.objects.filter(pk=ready.pk).update(summary={"late_facts": {"reports": [quiet]}})
+    assert "every report has the same rows" in client.get(f"/evidence/{ready.ref}/").content.decode()
 
 
 def test_hostile_words_stay_text_among_evidence(audrey: Person, signed_in: SignedIn) -> None:

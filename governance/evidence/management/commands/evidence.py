@@ -20,6 +20,7 @@ from governance.evidence import actions, building
 from governance.evidence.controls import FRAMEWORKS
 from governance.evidence.files import MANIFEST
 from governance.evidence.models import BundleState, EvidenceBundle
+from governance.evidence.questions import Pin
 from governance.evidence.verifier.source import verifier_source
 from governance.ledger.keys import KeySource
 from governance.ledger.notes import BadKey
@@ -39,7 +40,10 @@ HOW_TO_SEAL = (
 class Command(BaseCommand):
     """Make evidence from a terminal."""
 
-    help = "Make an evidence bundle (build), or write the stand-alone verifier (verifier)."
+    help = (
+        "Make an evidence bundle (build), one that says what became known since an earlier one (late-facts), or write "
+        "the stand-alone verifier (verifier)."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the question, as an auditor would put it."""
@@ -60,6 +64,14 @@ class Command(BaseCommand):
             "--wait", type=float, default=300.0, metavar="SECONDS", help="give up waiting after this long"
         )
         build.add_argument("--out", type=Path, required=True, metavar="FILE.zip")
+        late = what.add_parser(
+            "late-facts", help="ask again what an earlier bundle asked, and say what became known since"
+        )
+        late.add_argument("earlier", type=Path, metavar="ZIP", help="the earlier bundle")
+        late.add_argument(
+            "--wait", type=float, default=300.0, metavar="SECONDS", help="give up waiting after this long"
+        )
+        late.add_argument("--out", type=Path, required=True, metavar="FILE.zip", help="the bundle of what is known now")
         verifier = what.add_parser("verifier", help="write verify.py, to be given out apart from any bundle")
         verifier.add_argument("--out", type=Path, required=True, metavar="verify.py")
 
@@ -86,6 +98,20 @@ class Command(BaseCommand):
         target = out / bundle.suggested_name if out.is_dir() else out
         _copy(path, target)
         self._say(bundle, target)
+        if bundle.since() is not None:
+            self._say_late_facts(bundle, options["earlier"])
+
+    def _say_late_facts(self, bundle: EvidenceBundle, earlier: Path) -> None:
+        """Say how each report differs, and which one cannot be read again as it was."""
+        was = _digests(_manifest_of(earlier))
+        for one in bundle.summary["late_facts"]["reports"]:
+            said = f"{one['came']} came, {one['went']} went, {one['changed']} changed"
+            self.stdout.write(f"{one['id']} {one['title']}: {said}")
+            if was.get(one["id"]) != one["earlier_sha256"]:
+                self.stdout.write(
+                    f"{one['id']} as it was then cannot be read again byte for byte: its query changed since, or what"
+                    " is shown as when it was read (names, owners), or something was erased."
+                )
 
     def _wait_for(self, bundle: EvidenceBundle, deadline: float) -> None:
         """Build the bundle here, unless a worker is at it already, and wait until it is ready."""
@@ -113,8 +139,11 @@ class Command(BaseCommand):
         self.stdout.write(f"Key fingerprint (SHA-256): {parse_verifier_key(verifier_key() or '').fingerprint}")
 
 
-def _request(*, actor: Actor, as_in: Path | None, **options: Any) -> EvidenceBundle:
+def _request(*, actor: Actor, as_in: Path | None = None, earlier: Path | None = None, **options: Any) -> EvidenceBundle:
     """Ask for the bundle that the options, or an earlier bundle, describe."""
+    if earlier is not None:
+        asked = _question_of(earlier)
+        return actions.request_bundle(**asked | {"since": asked["pin"], "pin": None}, actor=actor)
     if as_in is not None:
         return actions.request_bundle(**_question_of(as_in), actor=actor)
     missing = [f"--{name}" for name, key in _NEEDED.items() if not options[key]]
@@ -136,12 +165,8 @@ _NEEDED = {"framework": "framework", "from": "first", "to": "last"}
 
 def _question_of(path: Path) -> dict[str, Any]:
     """Return what an earlier bundle asked, from its manifest."""
+    said = _manifest_of(path)
     try:
-        if path.is_dir():
-            said = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        else:
-            with zipfile.ZipFile(path) as archive:
-                said = json.loads(archive.read(MANIFEST))
         return {
             "framework": said["framework"]["slug"],
             "first": said["period"]["first"],
@@ -150,10 +175,31 @@ def _question_of(path: Path) -> dict[str, Any]:
             "leaver_sla_hours": said["policy"]["leaver_sla_hours"],
             "freshness_hours": said["policy"]["freshness_hours"],
             "applications": said["applications"],
-            "pin": actions.Pin(datetime.fromisoformat(said["known_at"]), said["ledger"]["size"]),
+            "pin": Pin(datetime.fromisoformat(said["known_at"]), said["ledger"]["size"]),
         }
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise CommandError(f"--as-in: {path} is not a bundle that can be read.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandError(_UNREADABLE.format(path)) from error
+
+
+_UNREADABLE = "{} is not a bundle that can be read."
+
+
+def _manifest_of(path: Path) -> dict[str, Any]:
+    try:
+        if path.is_dir():
+            said = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        else:
+            with zipfile.ZipFile(path) as archive:
+                said = json.loads(archive.read(MANIFEST))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise CommandError(_UNREADABLE.format(path)) from error
+    return dict(said)
+
+
+def _digests(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of each report in a bundle, by its id."""
+    files = {file["path"]: file["sha256"] for file in manifest["files"]}
+    return {one["id"]: files.get(one["file"], "") for one in manifest["reports"]}
 
 
 def _seal() -> bool:
