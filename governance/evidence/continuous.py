@@ -32,6 +32,7 @@ from governance.exceptions.days import company_zone, day_of, quarter_of
 from governance.exceptions.models import ControlException, Outcome, Reading
 from governance.exceptions.readings import Cut, Source
 from governance.exceptions.rights import is_security
+from governance.ledger.queries import sealing_lag_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ READ_DUE = "evidence.read_controls"
 HOUR = 2
 #: A report of a large installation takes a minute or two; behind this it is said to be unreadable.
 MOST_MILLISECONDS = 600_000
+#: A reading waits while what was recorded longer ago is not sealed: its cut would not hold it.
+MOST_LAG_SECONDS = 60
 #: A page that shows one row waits for so long.
 PATIENCE_MILLISECONDS = 3_000
 #: PostgreSQL advisory lock of whoever reads: the bytes "ctrl".
@@ -63,7 +66,8 @@ def reports_read() -> tuple[Report, ...]:
 def ask_for_reading(*, actor: Actor) -> Reading:
     """Have everything read again now, over the running quarter.
 
-    Raises Conflict while a reading is under way, and NotAllowed for whoever does not administer security.
+    Raises Conflict while a reading is under way or the log lags behind, and NotAllowed for whoever does not administer
+    security.
     """
     if not is_security(actor):
         raise NotAllowed("Readings are asked for by security administrators.")
@@ -73,6 +77,8 @@ def ask_for_reading(*, actor: Actor) -> Reading:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, 1)", [LOCK])
         if readings.unfinished():
             raise Conflict("A reading is under way. Its result will be here in a moment.")
+        if sealing_lag_seconds() > MOST_LAG_SECONDS:
+            raise Conflict("The log has not sealed yet what was recorded before. Ask again in a moment.")
         reading = _begin(*quarter_of(day_of(now())), at=now(), turn_of=None, actor=actor)
         assert reading is not None  # only the daily one may be there already
         wake(READ_DUE)
@@ -94,7 +100,8 @@ def read_due() -> int:
 def _begin_due(at: datetime) -> None:
     """Begin the daily reading, once its hour has come; the quarter before gets one more, after its end."""
     today = day_of(at)
-    if at < datetime.combine(today, time(HOUR), ZoneInfo(company_zone())):
+    is_early = at < datetime.combine(today, time(HOUR), ZoneInfo(company_zone()))
+    if is_early or sealing_lag_seconds() > MOST_LAG_SECONDS:
         return
     actor = Actor.system("evidence", door=Door.CLOCK)
     first, last = quarter_of(today)

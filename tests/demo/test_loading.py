@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -13,12 +14,16 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
+from governance.core.clock import now
 from governance.core.errors import Conflict
 from governance.demo import staff
 from governance.demo.audits import GUEST
 from governance.demo.loading import load
 from governance.engagements.models import Engagement
+from governance.exceptions.days import day_of
+from governance.exceptions.models import ControlException, State
 from governance.identity.models import Person
+from governance.provisioning.models import Account
 
 #: A Wednesday afternoon.
 AT = datetime(2026, 11, 25, 14, 12, tzinfo=UTC)
@@ -129,7 +134,7 @@ def test_the_sign_ins_are_printed_with_their_password() -> None:
 
 
 @pytest.mark.django_db
-def test_an_audit_is_under_way_with_an_auditor_from_outside_who_can_sign_in() -> None:
+def test_an_audit_is_under_way_and_what_auditors_would_ask_about_is_partly_answered() -> None:
     call_command("load_demo", "--no-downstream", stdout=StringIO())
 
     audit = Engagement.objects.get()
@@ -138,3 +143,10 @@ def test_an_audit_is_under_way_with_an_auditor_from_outside_who_can_sign_in() ->
     assert guest.check_password(staff.PASSWORD)
     states = set(audit.requests.values_list("state", flat=True))
     assert states == {"open", "accepted", "flagged"}
+
+    found = ControlException.objects.filter(report="R15")
+    nobodys = Account.objects.filter(gone_at__isnull=True, kind="human", person__isnull=True).count()
+    assert found.filter(codes__contains="no_person").count() == nobodys > 10
+    states = Counter(one.state_on(day_of(now())) for one in found)
+    assert states == {State.EXPLAINED: 4, State.ACCEPTED: 1, State.OPEN: found.count() - 5}
+    assert found.filter(owner__isnull=False).count() >= 3

@@ -263,6 +263,16 @@ def test_security_has_it_read_again_and_nobody_else(
     assert begun.actor_ref == str(sam.ref)
 
 
+def test_no_reading_begins_while_the_log_lags_behind(
+    world: World, read: Read, sam: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(continuous, "sealing_lag_seconds", lambda: 61.0)
+
+    assert read(TUESDAY) == []
+    with time_machine.travel(TUESDAY, tick=False), pytest.raises(Conflict, match="not sealed yet"):
+        continuous.ask_for_reading(actor=acting(sam))
+
+
 def test_readings_are_no_changes_past_gatehouse(read: Read, world: World) -> None:
     world.see("ada", "snowflake/analyst", day(3, 1))
     before = Entry.objects.count()

@@ -15,6 +15,7 @@ from governance.demo import staff
 from governance.demo.audits import GUEST, open_audit
 from governance.demo.downstream import connect_relay
 from governance.demo.loading import load
+from governance.demo.looked_at import look_and_answer
 from governance.identity.models import Person
 
 
@@ -57,6 +58,7 @@ class Command(BaseCommand):
                 at = now()
                 loaded = load(at)
                 open_audit(at)
+                look_and_answer(at)
                 if not no_downstream:
                     connect_relay(
                         downstream_url or settings.ENVIRONMENT.downstream_url,
