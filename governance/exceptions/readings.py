@@ -192,10 +192,7 @@ def _statement(source: Source) -> str:
 #: The exceptions that turned in one way in one report of a reading, as entries say it.
 _TURNED = f"""
 SELECT {subjects_sql(("exception", "one.ref"), ("control_reading", "reading.ref"))} AS subjects,
-    json_build_object(
-        'report', one.report, 'row', one.row_id, 'codes', one.codes,
-        'known_at', to_char(reading.known_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    )::text AS data
+    json_build_object('report', one.report, 'row', one.row_id, 'codes', one.codes)::text AS data
 FROM exceptions_controlexception AS one
 JOIN exceptions_reading AS reading ON reading.id = one.turned_by_id
 WHERE one.turned_by_id = %(reading)s AND one.report = %(report)s AND one.turn = %(turn)s

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 
 from governance.catalog.models import ApplicationOwner
 from governance.core.actor import Actor
@@ -16,8 +17,12 @@ from governance.exceptions.models import ControlException, State, Statement
 from governance.exceptions.rights import answered_by
 from governance.identity.models import Person
 from governance.ledger.models import Disclosure, Pending
-from tests.cast import acting
+from governance.ledger.notes import Signer
+from governance.lifecycle import actions as lifecycle
+from governance.privacy import erasing
+from tests.cast import TESTING, acting, hire
 from tests.evidence.conftest import LONG_AGO, World, day
+from tests.evidence.issued import seal
 from tests.exceptions.conftest import Read, only
 
 NOW = day(3, 3, 9)
@@ -170,3 +175,21 @@ def test_who_was_named_answers_and_when_they_leave_the_owners_of_the_application
 
     assert (by_default, named) == ({linus}, {grace})
     assert linus in answering()
+
+
+def test_what_was_said_loses_the_name_of_somebody_who_is_erased(
+    found: ControlException, sam: Person, linus: Person, signer: Signer
+) -> None:
+    zenobia = hire("Zenobia Quartz")
+    say(found, acting(linus), explanation="Zenobia Quartz set it up before she left.")
+    with transaction.atomic():
+        lifecycle.leave(Person.objects.select_for_update().get(pk=zenobia.pk), actor=TESTING)
+    Person.objects.filter(pk=zenobia.pk).update(is_listed=False)
+    seal(signer)
+
+    erasing.ask(zenobia, "She asked for it.", actor=acting(sam))
+
+    found.refresh_from_db()
+    texts = [found.explanation, *Statement.objects.values_list("explanation", flat=True)]
+    assert not [text for text in texts if "Zenobia" in text]
+    assert all("set it up before she left." in text for text in texts)

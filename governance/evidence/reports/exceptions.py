@@ -19,24 +19,23 @@ found AS (
 )"""
 
 #: What the ledger says of each exception below the pinned size: when it was opened, and its last turn. Entries of what
-#: readings found have codes; those of what people said have none.
+#: readings found name the reading; those of what people said name none. Codes are not there once a text was pruned.
 _LIFE = """
 life AS (
     SELECT
         subject.ref, min(entry.index) AS first_entry, max(entry.index) AS last_entry,
-        (array_agg(entry.event ORDER BY entry.index DESC) FILTER (WHERE said.codes IS NOT NULL))[1]
+        (array_agg(entry.event ORDER BY entry.index DESC) FILTER (WHERE reading.id IS NOT NULL))[1]
             = 'exception.gone' AS is_gone,
-        min(said.known_at) AS first_seen_at,
-        max(said.known_at) FILTER (WHERE entry.event IN ('exception.opened', 'exception.reopened')) AS open_since,
-        max(said.known_at) FILTER (WHERE entry.event = 'exception.gone') AS gone_at,
-        (array_agg(said.codes ORDER BY entry.index DESC) FILTER (WHERE said.codes IS NOT NULL))[1] AS codes,
-        bool_or(said.known_at >= %(starts_at)s AND said.known_at < %(ends_at)s) AS turned_in_window
+        min(reading.known_at) AS first_seen_at,
+        max(reading.known_at) FILTER (WHERE entry.event IN ('exception.opened', 'exception.reopened')) AS open_since,
+        max(reading.known_at) FILTER (WHERE entry.event = 'exception.gone') AS gone_at,
+        (array_agg(entry.body::jsonb -> 'data' ->> 'codes' ORDER BY entry.index DESC)
+            FILTER (WHERE reading.id IS NOT NULL))[1] AS codes,
+        bool_or(reading.known_at >= %(starts_at)s AND reading.known_at < %(ends_at)s) AS turned_in_window
     FROM ledger_entry AS entry
     JOIN ledger_entrysubject AS subject ON subject.entry_id = entry.index AND subject.kind = 'exception'
-    CROSS JOIN LATERAL (
-        SELECT (entry.body::jsonb -> 'data' ->> 'known_at')::timestamptz AS known_at,
-            entry.body::jsonb -> 'data' ->> 'codes' AS codes
-    ) AS said
+    LEFT JOIN ledger_entrysubject AS seen ON seen.entry_id = entry.index AND seen.kind = 'control_reading'
+    LEFT JOIN exceptions_reading AS reading ON reading.ref::text = seen.ref
     WHERE entry.index < %(ledger_size)s
         AND entry.event IN (
             'exception.opened', 'exception.reopened', 'exception.changed', 'exception.gone', 'exception.answered',
@@ -62,8 +61,8 @@ _KEPT = """
 kept AS (
     SELECT one.id, one.ref, one.report, one.row_id, application.slug AS application, one.application_id,
         person.ref::text AS person_ref, life.is_gone, life.first_seen_at, life.open_since,
-        CASE WHEN life.is_gone THEN life.gone_at END AS gone_at, life.codes, life.turned_in_window, life.first_entry,
-        life.last_entry
+        CASE WHEN life.is_gone THEN life.gone_at END AS gone_at, coalesce(life.codes, one.codes) AS codes,
+        life.turned_in_window, life.first_entry, life.last_entry
     FROM exceptions_controlexception AS one
     JOIN life ON life.ref = one.ref::text
     LEFT JOIN catalog_application AS application ON application.id = one.application_id
