@@ -1,6 +1,6 @@
 """SQL about governed rows, spelled for one table: how a row becomes what its entries say of it.
 
-The triggers say the same in PL/pgSQL (migration 0005); tests hold the two together.
+The triggers say the same in PL/pgSQL (migrations 0005 and 0008); tests hold the two together.
 """
 
 from __future__ import annotations

@@ -271,6 +271,41 @@ def test_personal_columns_are_committed_to_with_the_secret_of_their_person(ada: 
     assert (first["slug"], first["person_id"], first["number"]) == ("a", ada.pk, None)
 
 
+ALIKE = [
+    pytest.param("slug = 'b', number = 2", id="public columns"),
+    pytest.param("name = 'Grace', number = 2", id="public and personal columns"),
+    pytest.param("name = NULL, slug = NULL", id="nothing left"),
+    pytest.param("name = '', numbers = '{1,2}'", id="empty text"),
+    pytest.param("slug = repeat('long', 3000)", id="a long text"),
+    pytest.param("slug = slug", id="nothing"),
+]
+
+
+@pytest.mark.parametrize("change", ALIKE)
+@pytest.mark.parametrize("has_person", [True, False], ids=["of a person", "of nobody"])
+def test_one_row_is_captured_as_it_is_in_a_set(ada: Person, probes: Captures, change: str, has_person: bool) -> None:
+    person = str(ada.pk) if has_person else "NULL"
+    row = f"'a', 1, 'Ada', {person}"
+    run(f"INSERT INTO probe (id, slug, number, name, person_id) VALUES (1, {row})")
+    run(f"INSERT INTO probe (id, slug, number, name, person_id) VALUES (2, {row}), (3, {row})")
+    (_, _, [alone]), (_, _, [second, third]) = probes.new()
+    run(f"UPDATE probe SET {change} WHERE id = 1", f"UPDATE probe SET {change} WHERE id > 1")
+    changed = [row for _, _, rows in probes.new() for row in rows]
+
+    assert alone["new"] == second["new"] == third["new"]
+    assert len(changed) in {0, 3}
+    assert all((one["old"], one["new"]) == (changed[0]["old"], changed[0]["new"]) for one in changed)
+    assert (len(changed) == 0) is (change == "slug = slug")
+
+
+def test_a_set_without_any_secret_makes_the_one_of_the_log(probes: Captures) -> None:
+    SubjectKey.objects.all().delete()
+    run("INSERT INTO probe (id, name) VALUES (1, 'Ada'), (2, 'Grace')")
+
+    key = SubjectKey.objects.get(subject_ref="")
+    assert [row["new"]["name"]["key"] for row in probes.new()[0][2]] == [key.pk, key.pk]
+
+
 def commitment(secret: bytes, place: str, text: str) -> str:
     """As docs/ledger-format.md says it."""
     digest = hashlib.sha256(secret + f"{place}={text}".encode()).digest()
