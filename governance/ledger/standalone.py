@@ -61,6 +61,9 @@ def _no_number(digits: str) -> Any:
     raise Unverified("a number is not an integer: %s" % digits)
 
 
+_TRANSACTION = re.compile(r"[1-9][0-9]{0,19}\Z")
+
+
 def transaction_of(entry: Dict[str, Any]) -> str | None:
     """Return the database transaction of an entry; None in version 1, which does not say it.
 
@@ -68,7 +71,7 @@ def transaction_of(entry: Dict[str, Any]) -> str | None:
     """
     if entry["v"] == 1 and "transaction" not in entry:
         return None
-    if entry["v"] != 2 or not re.match(r"[1-9][0-9]{0,19}\Z", entry["transaction"]):
+    if entry["v"] != 2 or not _TRANSACTION.match(entry["transaction"]):
         raise Unverified("the entry is of no version that is known here")
     return str(entry["transaction"])
 

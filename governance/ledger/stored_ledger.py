@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-_READ_AT_ONCE = 5_000
+_READ_AT_ONCE = 2_000
 
 
 class StoredLedger:
@@ -25,19 +25,19 @@ class StoredLedger:
         if size is not None:
             self.last_index, self.size = min(self.last_index, size - 1), size
 
-    def entries(self) -> Iterator[tuple[Any, ...]]:
-        """Yield index, body, leaf hash, and the columns that repeat the body, spelled as they are there.
+    def entries(self) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield, many at once, index, body, leaf hash, and the columns that repeat the body, spelled as they are there.
 
-        The body is None where the text was disposed of.
+        The body is bytes, None where the text was disposed of.
         """
         sql = (
-            "SELECT index, body, leaf_hash, event, actor_kind, actor_ref, door, correlation_id,"
+            "SELECT index, convert_to(body, 'UTF8'), leaf_hash, event, actor_kind, actor_ref, door, correlation_id,"
             " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), transaction::text"
             " FROM ledger_entry WHERE index < %s"
-            " UNION ALL SELECT index, NULL, hash, '', '', '', '', '', '', NULL"
+            " UNION ALL SELECT index, NULL::bytea, hash, '', '', '', '', '', '', NULL"
             " FROM ledger_node WHERE level = 0 AND index < %s ORDER BY 1"
         )
-        return self._rows("entries", sql, self.size, self.size)
+        return self._batches("entries", sql, self.size, self.size)
 
     def subjects(self) -> Iterator[tuple[int, str, str]]:
         """Yield index, kind and reference of what the entries are about, in the order of the bodies."""
@@ -51,17 +51,21 @@ class StoredLedger:
             " (SELECT level, index, hash, (index + 1) * power(256, level)::bigint AS stop FROM ledger_node) AS node"
             " WHERE stop <= %s AND level > 0 ORDER BY stop, level"
         )
-        return ((level, index, bytes(node)) for level, index, node in self._rows("nodes", sql))
+        return self._rows("nodes", sql)
 
     def heads(self) -> Iterator[tuple[int, bytes, str]]:
         """Yield size, root and note of the signed heads."""
         sql = "SELECT size, root, note FROM ledger_checkpoint WHERE size <= %s ORDER BY size"
-        return ((size, bytes(root), note) for size, root, note in self._rows("heads", sql))
+        return self._rows("heads", sql)
 
-    def _rows(self, name: str, sql: str, *parameters: int) -> Iterator[Any]:
-        cursor = self._cursors.enter_context(connection.connection.cursor(name=f"ledger_{name}"))
-        cursor.execute(sql, parameters or [self.size])
-        return chain.from_iterable(iter(lambda: cursor.fetchmany(_READ_AT_ONCE), []))
+    def _rows(self, name: str, sql: str) -> Iterator[Any]:
+        return chain.from_iterable(self._batches(name, sql, self.size))
+
+    def _batches(self, name: str, sql: str, *parameters: int) -> Iterator[list[tuple[Any, ...]]]:
+        # In binary: bytes come as they are, not as hexadecimal text.
+        cursor = self._cursors.enter_context(connection.connection.cursor(name=f"ledger_{name}", binary=True))
+        cursor.execute(sql, parameters)
+        return iter(lambda: cursor.fetchmany(_READ_AT_ONCE), [])
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ the key. That needs a checkpoint kept elsewhere (`anchor`).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby, islice
 from typing import Any
 
+import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connection
@@ -21,7 +22,7 @@ from django.db import connection
 from governance.ledger import standalone
 from governance.ledger.disposals import Disposed, NoDisposal, disposes_too_early, statements
 from governance.ledger.key_chain import KeyChain
-from governance.ledger.standalone import RootBuilder, Unverified, VerifierKey
+from governance.ledger.standalone import Unverified, VerifierKey
 from governance.ledger.stored_ledger import StoredLedger, opened
 
 INSERT_ONLY = (
@@ -36,7 +37,8 @@ INSERT_ONLY = (
     "captured",
     "subjectkey",
 )
-_TILE = 256
+_TILE_HEIGHT = 8
+_TILE = 1 << _TILE_HEIGHT
 
 
 class Damaged(Exception):
@@ -89,24 +91,66 @@ class _Rows:
         return self.take() if self._next is not None and self._next[0] == size else None
 
 
-@dataclass(slots=True)
-class _Tiles:
-    """Folds leaves into the nodes that the tree is served and proven from."""
+class _Subjects:
+    """What the entries are about, as it is stored: index, kind and reference."""
 
-    levels: list[list[bytes]] = field(default_factory=list)
+    def __init__(self, rows: Iterator[tuple[int, str, str]]) -> None:
+        self._rows = rows
+        self._put_back: deque[tuple[int, str, str]] = deque()
 
-    def add(self, node: bytes, level: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Add a node and yield (level, hash) of each one that is complete with it."""
-        if level == len(self.levels):
-            self.levels.append([])
-        self.levels[level].append(node)
-        if len(self.levels[level]) == _TILE:
-            tile = RootBuilder()
-            for one in self.levels[level]:
-                tile.add(one)
-            self.levels[level] = []
-            yield level + 1, tile.root()
-            yield from self.add(tile.root(), level + 1)
+    def are_next(self, wanted: list[tuple[int, str, str]]) -> bool:
+        """Tell whether these come next, and pass them by if so."""
+        found = [row for _ in wanted if (row := self._take()) is not None] if self._put_back else []
+        found += islice(self._rows, len(wanted) - len(found))
+        if found != wanted:
+            self._put_back.extendleft(reversed(found))
+        return found == wanted
+
+    def of(self, index: int) -> list[tuple[str, str]]:
+        """Return kind and reference of what comes next and belongs to this entry, and pass it by."""
+        found = []
+        while (row := self._take()) is not None and row[0] == index:
+            found.append(row[1:])
+        if row is not None:
+            self._put_back.appendleft(row)
+        return found
+
+    def is_at_end(self) -> bool:
+        """Tell whether all were passed by."""
+        return not self._put_back and next(self._rows, None) is None
+
+    def _take(self) -> tuple[int, str, str] | None:
+        return self._put_back.popleft() if self._put_back else next(self._rows, None)
+
+
+class _Tree:
+    """Folds leaf hashes into the root, and into the nodes that the tree is served and proven from."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+
+    def add(self, leaf: bytes) -> list[tuple[int, bytes]]:
+        """Add the next leaf hash; return level and hash of each node of a tile that is complete with it."""
+        self.size += 1
+        node, height, completed = leaf, 0, []
+        # A peak for each bit of the size: each of the low bits that were set is a subtree that is now joined.
+        while not self.size >> height & 1:
+            node = sha256(b"\x01" + self._peaks.pop() + node).digest()
+            height += 1
+            if height % _TILE_HEIGHT == 0:
+                completed.append((height // _TILE_HEIGHT, node))
+        self._peaks.append(node)
+        return completed
+
+    def root(self) -> bytes:
+        """Return the root over all leaves so far."""
+        if not self._peaks:
+            return sha256(b"").digest()
+        node = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            node = standalone.node_hash(peak, node)
+        return node
 
 
 def verify(request: Request) -> Verdict:
@@ -127,12 +171,12 @@ class _Walk:
 
     def __init__(self, request: Request, stored_keys: list[VerifierKey], stored: StoredLedger) -> None:
         self.request = request
+        self._read: Callable[[bytes], Any] = _read_strictly if request.is_strict else orjson.loads
         self.keys = KeyChain(stored_keys[0] if request.key is None or request.key in stored_keys else request.key)
         self.stored_keys = stored_keys
         self.last_note = ""
         self.stored = stored
-        self.builder = RootBuilder()
-        self.tiles = _Tiles()
+        self.tree = _Tree()
         #: Up to here a head was found to hold.
         self.good = 0
         #: Up to here a checkpoint that was kept elsewhere was found to hold.
@@ -141,26 +185,55 @@ class _Walk:
         self.disposed = Disposed(statements())
         self.heads = _Rows(stored.heads())
         self.nodes = _Rows(stored.nodes())
-        self.subjects = groupby(stored.subjects(), key=itemgetter(0))
-        self.about = next(self.subjects, None)
+        self.subjects = _Subjects(stored.subjects())
         self.anchors = _Rows(iter(sorted(self._anchor(note) for note in request.anchors)))
 
     def run(self) -> Verdict:
         """Check entry after entry."""
-        for row in self.stored.entries():
-            index = self.builder.size
-            if row[0] != index:
-                raise Damaged(index, f"Entry {index} is missing.")
-            subjects = self._subjects_of(index)
-            self._check_disposal(index, row[1] is not None)
-            if row[1] is not None and (index >= self.request.start or row[3].startswith("log.")):
-                self._check_body(row, subjects)
-                self.keys.hear(row[3], row[1].encode())
-            self.disposed.pass_by(index, bytes(row[2]))
-            self._add(bytes(row[2]))
-        if all(end <= self.builder.size for one in self.disposed.said for _, end in one.ranges):
+        for rows in self.stored.entries():
+            for is_plain, some in groupby(rows, key=self._is_plain):
+                alike = list(some)
+                are_checked = is_plain and self._are_as_sealed(alike)
+                for row in alike:
+                    if not are_checked:
+                        self._check(row)
+                    self._add(row[2])
+        if all(end <= self.tree.size for one in self.disposed.said for _, end in one.ranges):
             self._check_disposals()
         return self._finished()
+
+    def _is_plain(self, row: tuple[Any, ...]) -> bool:
+        """Tell whether nothing of this entry but its text, its columns and its subjects has to be looked at."""
+        if row[1] is None or row[0] < self.request.start or row[3].startswith("log."):
+            return False
+        return not self.disposed.said or self.disposed.of(row[0]) is None
+
+    def _are_as_sealed(self, rows: list[tuple[Any, ...]]) -> bool:
+        """Tell whether the next entries hold, all of them: made anew from their texts, they are what is stored.
+
+        When they do not, nothing has happened yet: `_check` finds the one that does not, and says why.
+        """
+        sealed, about = [], []
+        try:
+            for index, (_, body, *_) in enumerate(rows, self.tree.size):
+                said = self._read(body)
+                sealed.append((index, body, sha256(b"\x00" + body).digest(), *_columns(said)))
+                about += [(index, subject["kind"], subject["ref"]) for subject in said["subjects"]]
+        except (Unverified, ValueError, LookupError, TypeError):
+            return False
+        return sealed == rows and self.subjects.are_next(about)
+
+    def _check(self, row: tuple[Any, ...]) -> None:
+        """Check one entry, but for its place in the tree."""
+        index, body, leaf = self.tree.size, *row[1:3]
+        if row[0] != index:
+            raise Damaged(index, f"Entry {index} is missing.")
+        subjects = self.subjects.of(index)
+        self._check_disposal(index, body is not None)
+        if body is not None and (index >= self.request.start or row[3].startswith("log.")):
+            self._check_body(row, subjects)
+            self.keys.hear(row[3], body)
+        self.disposed.pass_by(index, leaf)
 
     def _check_disposal(self, index: int, is_there: bool) -> None:
         """Compare whether the text is there with what the log says of it."""
@@ -180,19 +253,12 @@ class _Walk:
             name = "A disposal that waits to be sealed" if one.index is None else f"Entry {one.index}"
             raise Damaged(one.index, f"{name} {problem}.")
 
-    def _subjects_of(self, index: int) -> list[tuple[str, str]]:
-        if self.about is None or self.about[0] != index:
-            return []
-        found = [(kind, ref) for _, kind, ref in self.about[1]]
-        self.about = next(self.subjects, None)
-        return found
-
     def _check_body(self, row: tuple[Any, ...], subjects: list[tuple[str, str]]) -> None:
         index, body, leaf = row[:3]
-        if standalone.leaf_hash(body.encode()) != bytes(leaf):
+        if standalone.leaf_hash(body) != leaf:
             raise Damaged(index, f"Entry {index} was edited: its text does not have the hash that is stored.")
         try:
-            said = standalone.read_canonical(body) if self.request.is_strict else json.loads(body)
+            said = self._read(body)
             columns = _columns(said)
         except (Unverified, ValueError, LookupError, TypeError) as error:
             raise Damaged(index, f"Entry {index} is not an entry: {error}.") from error
@@ -200,15 +266,15 @@ class _Walk:
             raise Damaged(index, f"Entry {index} is shown differently from what was sealed.")
 
     def _add(self, leaf: bytes) -> None:
-        self.builder.add(leaf)
-        size = self.builder.size
-        for level, node in self.tiles.add(leaf):
+        completed = self.tree.add(leaf)
+        size = self.tree.size
+        for level, node in completed:
             if self.nodes.take() != (level, size // _TILE**level - 1, node):
                 raise Damaged(size - _TILE**level, f"The stored tree differs from the entries at size {size}.")
         if (head := self.heads.take_at(size)) is not None:
             self._check_head(*head)
         while (anchor := self.anchors.take_at(size)) is not None:
-            if anchor[1] != self.builder.root():
+            if anchor[1] != self.tree.root():
                 raise Damaged(
                     self.kept, f"The ledger is not the one whose checkpoint of size {size} was kept elsewhere."
                 )
@@ -218,7 +284,7 @@ class _Walk:
         signed = self._open(note, self.good)
         if (signed.size, signed.root) != (size, root):
             raise Damaged(self.good, f"The head of size {size} is shown differently from what was signed.")
-        if root != self.builder.root():
+        if root != self.tree.root():
             raise Damaged(
                 self.good, f"Entries {self.good} to {size - 1} do not lead to the root signed at size {size}."
             )
@@ -231,7 +297,7 @@ class _Walk:
             raise Damaged(self.good, f"What the log says about its keys does not hold: {error}.") from error
 
     def _finished(self) -> Verdict:
-        size = self.builder.size
+        size = self.tree.size
         if size < self.stored.size:
             raise Damaged(size, f"A head of size {self.stored.size} was signed, but only {size} entries are there.")
         if self.stored.last_index >= size:
@@ -240,9 +306,9 @@ class _Walk:
             raise Damaged(
                 size, f"A checkpoint of size {anchor[0]} was kept elsewhere, but only {size} entries are there."
             )
-        if self.about is not None or self.nodes.take() is not None:
+        if not self.subjects.is_at_end() or self.nodes.take() is not None:
             raise Damaged(self.good, "There are subjects or nodes of the tree that belong to no entry.")
-        return Verdict(size, self.builder.root(), self.heads_seen, self._pinned_key())
+        return Verdict(size, self.tree.root(), self.heads_seen, self._pinned_key())
 
     def _pinned_key(self) -> VerifierKey:
         """Return the key that the verdict rests on, once the last head is signed by it or by one that came after."""
@@ -299,6 +365,10 @@ def _stored_keys(size: int | None) -> list[VerifierKey]:
         return [standalone.parse_verifier_key(key) for key in found]
     except Unverified as error:
         raise Damaged(None, f"A stored key is damaged: {error}.") from error
+
+
+def _read_strictly(body: bytes) -> Any:
+    return standalone.read_canonical(body.decode())
 
 
 def _columns(said: Any) -> tuple[str | None, ...]:

@@ -9,12 +9,13 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
 
-from governance.ledger import queries
+from governance.ledger import queries, stored_ledger
 from governance.ledger.management.commands import verify_ledger
+from governance.ledger.merkle import CompactRange, leaf_hash
 from governance.ledger.models import Entry
 from governance.ledger.notes import Signer
 from governance.ledger.standalone import parse_verifier_key
-from governance.ledger.verification import Damaged, Request, verify
+from governance.ledger.verification import Damaged, Request, _Tree, verify
 from tests.ledger.attacks import edited, hashed_again, rewrite
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +114,41 @@ def test_tampering_is_seen_and_the_entry_named(
         call_command("verify_ledger")
     assert left.value.code == 1
     assert f"DAMAGED at entry {index}:" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ledger")
+def test_of_two_damages_the_first_is_named(tamper: Callable[..., None]) -> None:
+    tamper(edited(EDITED), f"UPDATE ledger_checkpoint SET root = {ZEROS} WHERE size = 31")
+
+    with pytest.raises(Damaged, match="head of size 31") as caught:
+        verify(Request())
+    assert caught.value.index == 21
+
+
+@pytest.mark.usefixtures("ledger")
+def test_damage_is_named_by_its_entry_however_many_are_read_at_once(
+    tamper: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_ledger, "_READ_AT_ONCE", 7)
+    assert verify(Request()).size == 300
+    tamper("UPDATE ledger_entrysubject SET ref = 'x' WHERE entry_id = 205")
+
+    with pytest.raises(Damaged, match="shown differently") as caught:
+        verify(Request())
+    assert caught.value.index == 205
+
+
+def test_the_verifier_folds_the_tree_of_rfc_6962() -> None:
+    """Against the part that writes, which shares no code with it: the root at every size, and the nodes of tiles."""
+    folded, written = _Tree(), CompactRange()
+    for number in range(600):
+        leaf = leaf_hash(str(number).encode())
+        completed = folded.add(leaf)
+
+        nodes = [node for node in written.append(leaf) if node.level]
+        assert completed == [(node.level, node.hash) for node in nodes]
+        assert folded.root() == written.root()
+    assert _Tree().root() == CompactRange().root()
 
 
 @pytest.mark.usefixtures("ledger")
