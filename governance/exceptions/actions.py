@@ -8,11 +8,11 @@ from django.db import transaction
 
 from governance.core.actor import Actor
 from governance.core.clock import now
-from governance.core.errors import Conflict, Invalid
+from governance.core.errors import Conflict, Invalid, NotAllowed
 from governance.exceptions import events
 from governance.exceptions.days import day_of
-from governance.exceptions.models import ControlException, Statement
-from governance.exceptions.rights import check_may_accept, check_may_answer
+from governance.exceptions.models import ControlException, ReportOwner, Statement
+from governance.exceptions.rights import check_may_accept, check_may_answer, is_security
 from governance.identity.models import Person, Status
 from governance.ledger.recording import Subject, record
 
@@ -101,6 +101,29 @@ def accept_risk(found: ControlException, *, until: date, why: str, after: int | 
         private={"explanation": (actor.ref, said)},
     )
     return statement
+
+
+@transaction.atomic
+def set_report_owner(report: str, owner: Person | None, *, actor: Actor) -> ReportOwner:
+    """Say who answers for exceptions of a report where nobody is named and no application has an owner.
+
+    None: they fall to security. Raises Invalid naming `owner`, Conflict when it is so already, and NotAllowed.
+    """
+    if not is_security(actor):
+        raise NotAllowed("Who answers for a report is said by security administrators.")
+    if owner is not None and owner.status != Status.ACTIVE:
+        raise Invalid({"owner": f"{owner.display_name} is not at work here."})
+    before = ReportOwner.objects.filter(report=report).order_by("-id").first()
+    owner_id = owner.pk if owner else None
+    if owner_id == (before.owner_id if before else None):
+        raise Conflict("That is so already.")
+    said = ReportOwner.objects.create(
+        report=report, owner=owner, said_by_ref=actor.ref, said_at=now(), correlation_id=actor.correlation_id
+    )
+    subjects = [Subject("report", report), *([Subject("person", str(owner.ref))] if owner else [])]
+    data = {"report": report, "owner": str(owner.ref) if owner else None}
+    record(events.REPORT_OWNER_CHANGED, actor=actor, subjects=subjects, data=data)
+    return said
 
 
 def _locked(found: ControlException, after: int | None) -> ControlException:

@@ -220,3 +220,22 @@ class Statement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.exception_id} {self.number}"
+
+
+class ReportOwner(models.Model):
+    """Who answers for exceptions of a report where nobody is named and no application has an owner. Insert-only.
+
+    The newest of a report holds; without an owner they fall to security again.
+    """
+
+    report = models.CharField(max_length=20)
+    owner = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    said_by_ref = models.CharField(max_length=120)
+    said_at = models.DateTimeField()
+    correlation_id = models.CharField(max_length=32)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["report", "-id"], name="report_owner_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.report}: {self.owner_id}"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
 from governance.catalog.models import ApplicationOwner
@@ -20,12 +20,13 @@ from governance.exceptions.models import (
     ControlException,
     Outcome,
     Reading,
+    ReportOwner,
     ReportReading,
     State,
     Turn,
 )
 from governance.exceptions.readings import unfinished
-from governance.exceptions.rights import NOBODY_NAMED, answered_by
+from governance.exceptions.rights import NOBODY_NAMED, answered_by, application_owners, report_owners
 from governance.identity.models import Person, Status
 
 #: States that a list can be narrowed to, beside those of an exception.
@@ -188,11 +189,25 @@ def to_answer_as_owner(person: Person) -> QuerySet[ControlException]:
 
 
 def default_owners(found: ControlException) -> list[Person]:
-    """Return who answers for an exception where nobody is named: those at work who own the application."""
-    if found.application is None:
-        return []
-    owners = Person.objects.filter(ownerships__application=found.application, status=Status.ACTIVE)
-    return list(owners.order_by("display_name"))
+    """Return who answers for an exception where nobody is named: the owners of the application, or of the report."""
+    owners: list[Person] = []
+    if found.application is not None:
+        at_work = Person.objects.filter(ownerships__application=found.application, status=Status.ACTIVE)
+        owners = list(at_work.order_by("display_name"))
+    return owners or [owner for report, owner in owners_of_reports().items() if report == found.report]
+
+
+def owners_of_reports() -> dict[str, Person]:
+    """Return who answers for each report, where somebody at work does."""
+    newest = ReportOwner.objects.order_by("report", "-id").distinct("report").select_related("owner")
+    return {one.report: one.owner for one in newest if one.owner is not None and one.owner.status == Status.ACTIVE}
+
+
+def to_answer_for_reports(person: Person) -> QuerySet[ControlException]:
+    """Return what waits likewise for whoever answers for a report, because nobody is named or owns the application."""
+    newest = ReportOwner.objects.filter(report=OuterRef("report")).order_by("-id").values("id")[:1]
+    mine = ReportOwner.objects.annotate(newest=Subquery(newest)).filter(id=F("newest"), owner=person)
+    return _without_application_owner(_waiting()).filter(report__in=mine.values("report"))
 
 
 def statements_of(found: ControlException) -> list[tuple[datetime, str, dict[str, object]]]:
@@ -209,7 +224,7 @@ def statements_of(found: ControlException) -> list[tuple[datetime, str, dict[str
 
 
 def digest_of(ref: str) -> Digest | None:
-    """Return what a reading has to tell, by its reference; none for one that is not known. Eight statements."""
+    """Return what a reading has to tell, by its reference; none for one that is not known."""
     try:
         found = Reading.objects.filter(ref=uuid.UUID(ref)).first()
     except ValueError:
@@ -232,8 +247,7 @@ def digest_of(ref: str) -> Digest | None:
 
 def without_answerer(found: QuerySet[ControlException]) -> QuerySet[ControlException]:
     """Return those nobody answers for: they fall to security."""
-    owned = ApplicationOwner.objects.filter(application=OuterRef("application"), person__status=Status.ACTIVE)
-    return found.filter(NOBODY_NAMED).filter(~Exists(owned))
+    return _without_application_owner(found).filter(~Exists(report_owners()))
 
 
 def _finished() -> QuerySet[Reading]:
@@ -291,11 +305,22 @@ def _waiting() -> QuerySet[ControlException]:
 
 
 def _by_person(found: QuerySet[ControlException]) -> dict[int, int]:
-    """Count them by whoever was named, and those of nobody by each owner of the application. Two statements."""
+    """Count them by whoever was named, those of nobody by each owner of the application, the rest by the report's.
+
+    Four statements.
+    """
     numbers: Counter[int] = Counter()
     named = found.filter(owner__status=Status.ACTIVE).order_by().values_list("owner")
     numbers.update(dict(named.annotate(number=Count("pk"))))
     owned = found.filter(NOBODY_NAMED, application__ownerships__person__status=Status.ACTIVE)
     by_owner = owned.order_by().values_list("application__ownerships__person").annotate(number=Count("pk"))
     numbers.update(dict(by_owner))
+    holders = {report: owner.pk for report, owner in owners_of_reports().items()}
+    for report, number in _without_application_owner(found).order_by().values_list("report").annotate(n=Count("pk")):
+        if report in holders:
+            numbers[holders[report]] += number
     return dict(numbers)
+
+
+def _without_application_owner(found: QuerySet[ControlException]) -> QuerySet[ControlException]:
+    return found.filter(NOBODY_NAMED).filter(~Exists(application_owners()))

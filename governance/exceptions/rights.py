@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from governance.catalog.models import ApplicationOwner
 from governance.core.actor import Actor, ActorKind
 from governance.core.errors import NotAllowed, NotFound
-from governance.exceptions.models import ControlException
+from governance.exceptions.models import ControlException, ReportOwner
 from governance.identity.models import Person, RoleName, Status
 from governance.identity.queries import roles_of
 
@@ -20,12 +20,25 @@ NOBODY_NAMED = Q(owner__isnull=True) | ~Q(owner__status=Status.ACTIVE)
 def answered_by(person_id: int) -> Q:
     """Return the condition of the exceptions that somebody answers for.
 
-    That is whoever was named. Where nobody was, or they are no longer at work, the owners of the application.
+    That is whoever was named. Where nobody was, or they are no longer at work, the owners of the application; where
+    there are none at work, whoever answers for the report.
     """
-    owns = ApplicationOwner.objects.filter(
-        application=OuterRef("application"), person_id=person_id, person__status=Status.ACTIVE
-    )
-    return Q(owner_id=person_id) | (NOBODY_NAMED & Q(Exists(owns)))
+    owns = application_owners().filter(person_id=person_id)
+    for_report = report_owners().filter(owner_id=person_id)
+    by_default = Q(Exists(owns)) | (Q(~Exists(application_owners())) & Q(Exists(for_report)))
+    return Q(owner_id=person_id) | (NOBODY_NAMED & by_default)
+
+
+def application_owners() -> QuerySet[ApplicationOwner]:
+    """Return who owns the application of the exception of the query around it, and is at work."""
+    return ApplicationOwner.objects.filter(application=OuterRef("application"), person__status=Status.ACTIVE)
+
+
+def report_owners() -> QuerySet[ReportOwner]:
+    """Return who answers for the report of the exception of the query around it, and is at work."""
+    newest = ReportOwner.objects.filter(report=OuterRef("report")).order_by("-id").values("id")[:1]
+    holding = ReportOwner.objects.annotate(newest=Subquery(newest)).filter(id=F("newest"))
+    return holding.filter(report=OuterRef("report"), owner__status=Status.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from governance.core import clock, statements
 from governance.core.clock import OPEN_END
 from governance.exceptions.queries import to_answer as exceptions_of
 from governance.exceptions.queries import to_answer_as_owner as exceptions_of_owner
+from governance.exceptions.queries import to_answer_for_reports as exceptions_of_reports
 from governance.identity.models import Person
 from governance.lifecycle.holds_queries import open_holds
 from governance.log_reviews.queries import waiting as waiting_log_reviews
@@ -60,7 +61,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         "asked_at_end": EndQuestion.objects.filter(answered_at__isnull=True, kept_until__gt=clock.now()),
     }
     counted["notices"] = inbox.unread(person)
-    counted["named_exceptions"] = exceptions_of(person)
+    counted |= {"named_exceptions": exceptions_of(person), "report_exceptions": exceptions_of_reports(person)}
     if standing.is_security_admin or standing.is_auditor or standing.is_owner:
         counted["orphans"] = orphans(person, standing)
     if standing.is_owner:
@@ -79,7 +80,9 @@ def _counted(request: HttpRequest) -> dict[str, int]:
     work = dict(zip(counted, numbers, strict=True)) | {"approvals": len(waiting_for_reader(request))}
     return work | {
         "connections": work.get("conflicts", 0) + work.get("failing", 0),
-        "control_exceptions": work["named_exceptions"] + work.get("owned_exceptions", 0),
+        "control_exceptions": sum(
+            work.get(name, 0) for name in ("named_exceptions", "report_exceptions", "owned_exceptions")
+        ),
     }
 
 

@@ -239,6 +239,8 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "control-exceptions/": (EMPLOYEES, GET),  # Their own; all of them for those who administer security or audit.
     "control-exceptions/readings/": (ASSURE, GET),
     "control-exceptions/readings/now/": (ADMIN, POST),
+    "control-exceptions/owners/": (ASSURE, GET),
+    "control-exceptions/owners/<slug:report_id>/": (ADMIN, POST),
     "control-exceptions/<uuid:ref>/": (EMPLOYEES, GET),
     "control-exceptions/<uuid:ref>/answer/": (EMPLOYEES, POST),
     "control-exceptions/<uuid:ref>/accept/": (ADMIN, POST),

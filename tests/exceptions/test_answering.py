@@ -12,7 +12,7 @@ from django.db import transaction
 from governance.catalog.models import ApplicationOwner
 from governance.core.actor import Actor
 from governance.core.errors import Conflict, Invalid, NotAllowed, NotFound
-from governance.exceptions import actions
+from governance.exceptions import actions, queries
 from governance.exceptions.models import ControlException, State, Statement
 from governance.exceptions.rights import answered_by
 from governance.identity.models import Person
@@ -175,6 +175,32 @@ def test_who_was_named_answers_and_when_they_leave_the_owners_of_the_application
 
     assert (by_default, named) == ({linus}, {grace})
     assert linus in answering()
+
+
+def test_who_answers_for_a_report_answers_where_nobody_else_does(
+    found: ControlException, sam: Person, linus: Person, grace: Person, audrey: Person
+) -> None:
+    with pytest.raises(NotAllowed):
+        actions.set_report_owner("R01", grace, actor=acting(audrey))
+    actions.set_report_owner("R01", grace, actor=acting(sam))
+    with pytest.raises(Conflict):
+        actions.set_report_owner("R01", grace, actor=acting(sam))
+
+    def answering() -> tuple[list[Person], bool, int]:
+        mine = ControlException.objects.filter(answered_by(grace.pk), pk=found.pk)
+        nobodys = queries.without_answerer(ControlException.objects.filter(pk=found.pk))
+        assert mine.exists() == (queries.to_answer_for_reports(grace).count() == 1)
+        return queries.default_owners(found), mine.exists(), nobodys.count()
+
+    owned = answering()
+    ApplicationOwner.objects.all().delete()
+    unowned = answering()
+    actions.set_report_owner("R01", None, actor=acting(sam))
+    nobodys = answering()
+
+    assert owned == ([linus], False, 0)
+    assert unowned == ([grace], True, 0)
+    assert nobodys == ([], False, 1)
 
 
 def test_what_was_said_loses_the_name_of_somebody_who_is_erased(

@@ -71,6 +71,8 @@ def test_each_exception_of_a_bundle_carries_what_was_said_and_the_bundle_verifie
     linus = Person.objects.get(user_name="linus@halden.example")
     late = said_about("R05", owner=linus, explanation='=HYPERLINK("x") was the cause', fix_by=date(2026, 3, 20))
     given = said_about("R03", explanation="Given by hand.")
+    sam = Person.objects.get(user_name="sam@halden.example")
+    actions.set_report_owner("R05", sam, actor=cast.acting(sam))
     april.move_to(story.APRIL)
 
     made, packed, rows = build(signer)

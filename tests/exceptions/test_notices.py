@@ -14,7 +14,7 @@ from governance.identity.models import Person
 from governance.ledger.notes import Signer
 from governance.notices.models import Notice
 from governance.notices.reading import read_on
-from tests.cast import acting
+from tests.cast import acting, hire
 from tests.evidence.conftest import LONG_AGO, World, day
 from tests.evidence.issued import seal
 from tests.exceptions.conftest import Read
@@ -47,6 +47,9 @@ def test_owners_are_told_once_of_all_that_is_new_and_security_of_what_is_nobodys
     for name in ("lena", "omar", "zoe"):
         world.see(name, "snowflake/analyst", day(3, 1))
     world.see("pia", "orphaned/reader", day(3, 1))
+    grace = hire("Grace Hopper")
+    world.grant("quin", "orphaned/reader", day(3, 2))
+    actions.set_report_owner("R03", grace, actor=acting(sam))
     application = world.role("snowflake/analyst").application
     ApplicationOwner.objects.create(application=application, person=linus, since=LONG_AGO)
 
@@ -54,6 +57,7 @@ def test_owners_are_told_once_of_all_that_is_new_and_security_of_what_is_nobodys
     read_and_tell(WEDNESDAY)
 
     assert told(linus) == [("exceptions.found", {"found": 3})]
+    assert told(grace) == [("exceptions.found", {"found": 1})]
     assert told(sam) == [("exceptions.unowned", {"found": 1, "overdue": 0})]
 
 

@@ -56,6 +56,20 @@ said AS (
     ORDER BY statement.exception_id, statement.number DESC
 )"""
 
+#: Who answered for each report by the cut.
+_FOR_REPORT = """
+for_report AS (
+    SELECT newest.report, person.display_name || ' [' || person.ref || ']' AS name
+    FROM (
+        SELECT DISTINCT ON (said.report) said.report, said.owner_id
+        FROM exceptions_reportowner AS said
+        LEFT JOIN late_report ON late_report.ref = said.report AND late_report.correlation_id = said.correlation_id
+        WHERE said.said_at <= %(known_at)s AND late_report.ref IS NULL
+        ORDER BY said.report, said.id DESC
+    ) AS newest
+    JOIN identity_person AS person ON person.id = newest.owner_id AND person.status = 'active'
+)"""
+
 #: Exceptions that readings saw, by the cut: of the reports of this bundle.
 _KEPT = """
 kept AS (
@@ -96,11 +110,20 @@ _EXCEPTIONS = exceptions_sql(
     ("unexplained", f"{_STANDS} AND coalesce(said.explanation, '') = ''"),
     ("overdue", f"{_STANDS} AND said.fix_by < {_TODAY} AND NOT {_IS_ACCEPTED}"),
     ("acceptance_over", f"{_STANDS} AND said.accepted_until < {_TODAY}"),
-    ("nobody_answers", f"{_STANDS} AND said.owner_id IS NULL AND owner.names IS NULL"),
+    ("nobody_answers", f"{_STANDS} AND said.owner_id IS NULL AND owner.names IS NULL AND for_report.name IS NULL"),
 )
 
 _PARTS = parts.with_parts(
-    parts.late("exception"), parts.PERSON_REVISION, parts.PROFILE, parts.OWNERS, _FOUND, _LIFE, _SAID, _KEPT
+    parts.late("exception"),
+    parts.late("report"),
+    parts.PERSON_REVISION,
+    parts.PROFILE,
+    parts.OWNERS,
+    _FOUND,
+    _LIFE,
+    _SAID,
+    _FOR_REPORT,
+    _KEPT,
 )
 
 BODY = f"""{_PARTS}
@@ -109,7 +132,7 @@ SELECT
     item.person_ref, about.display_name AS person_name, item.ref::text AS exception_ref, {_STATE} AS state,
     item.first_seen_at, item.open_since, item.gone_at,
     person.ref::text AS owner_ref, profile.display_name AS owner_name,
-    CASE WHEN said.owner_id IS NULL THEN owner.names END AS owners_by_default,
+    CASE WHEN said.owner_id IS NULL THEN coalesce(owner.names, for_report.name) END AS owners_by_default,
     said.explanation, said.fix_by::text AS fix_by, said.accepted_until::text AS accepted_until,
     said.said_by_ref, said.said_at, said.number AS statements,
     {_EXCEPTIONS} AS exceptions, item.first_entry, item.last_entry
@@ -121,6 +144,7 @@ LEFT JOIN identity_person AS subject ON subject.ref::text = item.person_ref
 LEFT JOIN profile AS about ON about.person_id = subject.id
 LEFT JOIN catalog_application AS application ON application.slug = item.application
 LEFT JOIN owner ON owner.application_id = application.id
+LEFT JOIN for_report ON for_report.report = item.report
 """
 
 REPORT = Report(
@@ -137,7 +161,7 @@ REPORT = Report(
         ("unexplained", "Nobody said why it is there."),
         ("overdue", "The day by which it was to be fixed is over, and it is still found."),
         ("acceptance_over", "The risk was accepted until a day that is over."),
-        ("nobody_answers", "Nobody was named, and nobody at work owns the application: it falls to security."),
+        ("nobody_answers", "Nobody was named, and nobody at work owns application or report: it falls to security."),
     ),
     columns=(
         text("row_id", "Stable id of the row: the report and the row it is about."),
@@ -161,7 +185,9 @@ REPORT = Report(
         instant("gone_at", "The cut of the reading that no longer found it."),
         text("owner_ref", "Permanent reference of whoever was named to answer for it."),
         text("owner_name", "Their name, as of the end of the window."),
-        text("owners_by_default", "Who answers where nobody was named: the owners of the application."),
+        text(
+            "owners_by_default", "Who answers where nobody was named: the owners of the application, or of the report."
+        ),
         text("explanation", "Why it is there, in the words of whoever answered."),
         text("fix_by", "The last day by which it is to be fixed."),
         text("accepted_until", "The last day on which its risk is accepted."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django import forms
@@ -16,6 +16,7 @@ from governance.core.clock import now
 from governance.core.errors import Invalid, NotFound
 from governance.evidence import continuous
 from governance.evidence.controls import FRAMEWORKS
+from governance.evidence.looking import report_named
 from governance.evidence.reports.registry import BY_ID
 from governance.exceptions import actions, queries
 from governance.exceptions.days import company_zone, day_of
@@ -51,7 +52,7 @@ class AnswerForm(forms.Form):
         required=False,
         max_length=320,
         label="Who answers for it",
-        help_text="An e-mail address. Empty: the owners of the application, or security where there are none.",
+        help_text="An e-mail address. Empty: the owners of the application, or of the report, or security.",
     )
     explanation = forms.CharField(
         required=False,
@@ -86,6 +87,12 @@ class AcceptForm(forms.Form):
     after = forms.IntegerField(widget=forms.HiddenInput)
 
 
+class ReportOwnerForm(forms.Form):
+    """Who answers for a report."""
+
+    owner = forms.CharField(required=False, max_length=320, label="E-mail address")
+
+
 @employee_page
 @require_GET
 def exceptions(request: HttpRequest) -> HttpResponse:
@@ -93,11 +100,11 @@ def exceptions(request: HttpRequest) -> HttpResponse:
     sees_all = _sees_all(request)
     found = _narrowed(request, sees_all=sees_all)
     page = sliced(found, "pk", request.GET, descending=True)
-    today = day_of(now())
+    today, owners = day_of(now()), queries.owners_of_reports()
     context = {
         "page": "control_exceptions",
         "slice": page,
-        "rows": [_shown(one, today) for one in page.rows],
+        "rows": [{**_shown(one, today), "default": owners.get(one.report)} for one in page.rows],
         "sees_all": sees_all,
         "states": queries.STATES,
         "state": request.GET.get("state", ""),
@@ -186,11 +193,49 @@ def readings(request: HttpRequest) -> HttpResponse:
 
 @needs(RoleName.SECURITY_ADMIN)
 @require_POST
+def report_owner(request: HttpRequest, report_id: str) -> HttpResponse:
+    """Say who answers for the exceptions of a report where nobody else does."""
+    report = report_named(report_id.upper())
+    form = ReportOwnerForm(request.POST)
+    if form.is_valid():
+        try:
+            actions.set_report_owner(report.id, _named(form.cleaned_data["owner"]), actor=actor_of(request))
+        except Invalid as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, f"Kept for {report.id}.")
+            return redirect("control_report_owners")
+    return _report_owners(request, {report.id: form}, status=422)
+
+
+@needs(*READERS)
+@require_GET
+def report_owners(request: HttpRequest) -> HttpResponse:
+    """Show who answers for the exceptions of each report where nobody else does."""
+    return _report_owners(request, {})
+
+
+@needs(RoleName.SECURITY_ADMIN)
+@require_POST
 def read_now(request: HttpRequest) -> HttpResponse:
     """Have everything read again now."""
     continuous.ask_for_reading(actor=actor_of(request))
     messages.success(request, "The reports are being read. That takes a moment.")
     return redirect("control_readings")
+
+
+def _report_owners(request: HttpRequest, refused: Mapping[str, ReportOwnerForm], *, status: int = 200) -> HttpResponse:
+    owners = queries.owners_of_reports()
+    rows = [
+        (report, owners.get(report.id), refused.get(report.id) or _owner_form(owners.get(report.id)))
+        for report in continuous.reports_read()
+    ]
+    context = {"page": "control_exceptions", "rows": rows, "may_change": standing_of(request).is_security_admin}
+    return render(request, "assure/report_owners.html", context, status=status)
+
+
+def _owner_form(owner: Person | None) -> ReportOwnerForm:
+    return ReportOwnerForm(initial={"owner": owner.email or owner.user_name if owner else ""})
 
 
 def trend(numbers: Collection[int]) -> Any:

@@ -137,6 +137,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "exception.reopened": ("circle-alert", "An exception of a control was found again"),
     "exception.changed": ("circle-alert", "An exception of a control was found with something else to look at"),
     "exception.gone": ("circle-check", "An exception of a control is no longer found"),
+    "exception.report_owner_changed": ("user-check", "Who answers for the exceptions of a report was changed"),
     "exception.answered": ("message-square", "Somebody answered for an exception of a control"),
     "exception.accepted": ("hourglass", "The risk of an exception was accepted until a day"),
     "log_review.cadence_changed": ("clipboard-check", "How often the log is looked through was changed"),

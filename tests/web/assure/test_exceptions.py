@@ -159,6 +159,21 @@ def test_a_control_says_how_many_there_are_today_and_what_could_not_be_read(
     assert "No report to read" in every
 
 
+def test_who_answers_for_a_report_is_said_by_security(
+    db: None, sam: Person, audrey: Person, grace: Person, signed_in: SignedIn
+) -> None:
+    path = f"{LIST}owners/r05/"
+    refused = signed_in(audrey).post(path, {"owner": grace.email})
+    unknown = signed_in(sam).post(path, {"owner": "nobody@nowhere.example"})
+    signed_in(sam).post(path, {"owner": grace.email})
+
+    assert (refused.status_code, unknown.status_code) == (403, 422)
+    assert "Nobody has the address nobody@nowhere.example." in unknown.content.decode()
+    assert 'value="nobody@nowhere.example"' in unknown.content.decode()
+    assert "Grace Hopper" in signed_in(audrey).get(f"{LIST}owners/").content.decode()
+    assert signed_in(sam).post(f"{LIST}owners/r99/", {"owner": ""}).status_code == 404
+
+
 def test_before_the_first_reading_nothing_is_claimed(db: None, sam: Person, signed_in: SignedIn) -> None:
     assert "Nothing was read yet" in signed_in(sam).get(LIST).content.decode()
     assert "Nothing was read yet" in signed_in(sam).get(READINGS).content.decode()
@@ -195,5 +210,12 @@ def test_an_owner_answers_without_script_and_the_pages_are_sound(
 
     expect(page.get_by_text("Your answer is saved.")).to_be_visible()
     expect(page.get_by_role("heading", name="Snowflake").first).to_contain_text("Explained")
-    paths = [LIST, page_of(found), READINGS, "/evidence/controls/soc2/", "/evidence/controls/soc2/CC6.2/"]
+    paths = [
+        LIST,
+        page_of(found),
+        READINGS,
+        "/evidence/controls/soc2/",
+        "/evidence/controls/soc2/CC6.2/",
+        f"{LIST}owners/",
+    ]
     assert what_is_wrong(reader(sam), paths) == []
