@@ -1,7 +1,8 @@
 """What became known since an earlier bundle: the same question at its cut and at this one, row against row.
 
 Both sides are read from the same state of the database, each by what was known at its own cut. So the difference, too,
-is the same on any day. Ordinals and the indexes of supporting entries say nothing of their own, and are not compared.
+is the same on any day. Ordinals, the indexes of supporting entries, and the hours that run while something is open say
+nothing of their own, and are not compared.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ HEADER = ("what", "row_id", "columns", "before", "after", "entries")
 MOST_NAMED = 20
 #: Kept of the hash of a row while it waits for its other half.
 _HASHED = 16
-_NOT_COMPARED = frozenset({"row_no", "first_entry", "last_entry"})
+#: Ordinals, the indexes of entries, and what grows by itself while something is open.
+_NOT_COMPARED = frozenset({"row_no", "first_entry", "last_entry", "hours_open", "overrun_minutes"})
 _DRAFTS = "earlier"
 Line = Mapping[str, str]
 

@@ -21,7 +21,7 @@ from governance.core.clock import OPEN_END
 from governance.evidence.questions import Question
 from governance.evidence.reports.registry import BY_ID
 from governance.identity.models import Person, PersonRevision
-from governance.provisioning.models import Account, SyncRun
+from governance.provisioning.models import Account, Operation, SyncRun
 from tests.evidence.organisation import DAY, HOUR, TICK, Organisation, Told
 
 Row = dict[str, Any]
@@ -242,7 +242,33 @@ class ByHand:
         }
 
     def accounts_of(self, person: Person, application_id: int) -> list[Account]:
-        return [one for one in self.world.accounts if one.person is person and one.application_id == application_id]
+        return self._accounts[person.id, application_id]
+
+    @cached_property
+    def _accounts(self) -> dict[tuple[int | None, int], list[Account]]:
+        found: dict[tuple[int | None, int], list[Account]] = defaultdict(list)
+        for one in self.world.accounts:
+            found[one.person_id, one.application_id].append(one)
+        return found
+
+    def seen_of(self, person: Person, role: Entitlement) -> list[Seen]:
+        return self._seen_of[person.id, role.id]
+
+    @cached_property
+    def _seen_of(self) -> dict[tuple[int | None, int], list[Seen]]:
+        found: dict[tuple[int | None, int], list[Seen]] = defaultdict(list)
+        for one in self.seen:
+            found[one.account.person_id, one.role.id].append(one)
+        return found
+
+    @cached_property
+    def taken(self) -> dict[tuple[int, int], list[Operation]]:
+        """Return the orders to take something away, by person and entitlement."""
+        found: dict[tuple[int, int], list[Operation]] = defaultdict(list)
+        for one in self.world.orders:
+            if one.kind == "take":
+                found[one.person_id, one.entitlement_id].append(one)
+        return found
 
     @cached_property
     def owners(self) -> dict[int, str]:
@@ -306,6 +332,12 @@ class ByHand:
         rows.sort(key=lambda row: [(row[name] is None, (row[name] or "").encode()) for name in report.order])
         told = [{name: written(row[name]) for name in report.header[1:]} for row in rows]
         return [{"row_no": str(number), **row} for number, row in enumerate(told, start=1)]
+
+
+def counted(world: Organisation, asked: Question) -> ByHand:
+    """Return what is known of a question; what was looked up for one report is there for the next."""
+    known: dict[Question, ByHand] = world.__dict__.setdefault("by_hand", {})
+    return known.setdefault(asked, ByHand(world, asked))
 
 
 def written(value: Any) -> str:
@@ -400,9 +432,10 @@ def _login_of(hand: ByHand, grant: Grant) -> tuple[Account | None, datetime | No
     """Return the account on which it is seen, or else the first they have."""
     mine = [one for one in hand.accounts_of(grant.person, grant.application_id) if one.first_seen_at <= hand.as_of]
     seen = [
-        one for one in hand.seen
-        if one.account in mine and one.role is grant.entitlement and one.there(hand.as_of)
-    ]  # fmt: skip
+        one
+        for one in hand.seen_of(grant.person, grant.entitlement)
+        if one.account.first_seen_at <= hand.as_of and one.there(hand.as_of)
+    ]
     if seen:
         first = min(seen, key=lambda one: (one.since, one.account.id))
         return first.account, first.since
@@ -595,11 +628,8 @@ def temporary(hand: ByHand) -> Iterator[Row]:
 
 def _gone_after(hand: ByHand, person: Person, role: Entitlement, at: datetime) -> datetime | None:
     """Return the first reading at or after an instant that showed it gone."""
-    read = [
-        one.verified_at for one in hand.world.orders
-        if one.person is person and one.entitlement is role and one.kind == "take" and hand.by_then(one.verified_at)
-    ]  # fmt: skip
-    seen = [one.gone for one in hand.seen if one.account.person is person and one.role is role and one.gone]
+    read = [one.verified_at for one in hand.taken[person.id, role.id] if hand.by_then(one.verified_at)]
+    seen = [one.gone for one in hand.seen_of(person, role) if one.gone]
     return min((one for one in (*read, *seen) if one is not None and one >= at), default=None)
 
 
@@ -735,10 +765,7 @@ def _word_of_somebody(hand: ByHand, person: Person, role: Entitlement, at: datet
     kinds = {one.application_id: one.kind for one in hand.world.connectors}
     if kinds.get(role.application_id, "manual") != "manual":
         return None
-    said = [
-        one.delivered_at for one in hand.world.orders
-        if one.person is person and one.entitlement is role and one.kind == "take" and hand.by_then(one.delivered_at)
-    ]  # fmt: skip
+    said = [one.delivered_at for one in hand.taken[person.id, role.id] if hand.by_then(one.delivered_at)]
     return min((one for one in said if one is not None and one >= at), default=None)
 
 

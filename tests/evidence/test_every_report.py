@@ -7,7 +7,7 @@ import pytest
 from governance.evidence.cover import gaps
 from governance.evidence.reading import read_sources
 from governance.evidence.reports.registry import BY_ID, UNBUILT
-from tests.evidence.by_hand import ByHand
+from tests.evidence.by_hand import counted
 from tests.evidence.conftest import Rows, rows_of
 from tests.evidence.organisation import Organisation, questions
 
@@ -20,7 +20,7 @@ def test_a_report_is_what_is_counted_by_hand(organisation: Organisation, db: Non
     wrong: list[object] = []
     found: set[str] = set()
     for name, asked in questions(organisation).items():
-        told, by_hand = rows_of(report_id, asked), ByHand(organisation, asked).report(report_id)
+        told, by_hand = rows_of(report_id, asked), counted(organisation, asked).report(report_id)
         found |= {code for row in by_hand for code in row["exceptions"].split()}
         if told != by_hand:
             wrong += [(name, *each) for each in differences(told, by_hand)] or [(name, "in another order")]
@@ -50,7 +50,7 @@ def test_before_anything_was_there_every_report_is_nil_or_says_what_was_not_read
 
 def test_every_hole_in_the_sources_is_what_is_counted_by_hand(organisation: Organisation, db: None) -> None:
     for name, asked in questions(organisation).items():
-        sources, by_hand = read_sources(asked.parameters()), ByHand(organisation, asked)
+        sources, by_hand = read_sources(asked.parameters()), counted(organisation, asked)
 
         assert gaps(asked, sources, None)[: -len(UNBUILT)] == list(by_hand.gaps()), name
         assert {read.slug: read.read_at for read in sources} == by_hand.read_at(), name
