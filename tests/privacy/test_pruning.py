@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import json
+import random
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
+import time_machine
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
+from governance.catalog.models import Entitlement
+from governance.config.database_roles import make_roles_sql
 from governance.core.clock import now
 from governance.evidence import queries as evidence
 from governance.identity.models import Person, RoleAssignment
-from governance.ledger import disposals, queries, replay
+from governance.ledger import disposals, queries, replay, watching
+from governance.ledger.governing import Governed, governed_table
 from governance.ledger.models import Disclosure, Entry, EntrySubject, Node, Pending
 from governance.ledger.notes import Signer
 from governance.ledger.recording import Record, Subject, record_many
+from governance.ledger.rights import OWNER, RUNTIME, SEQUENCER, grant_rights
 from governance.ledger.sequencer import seal_everything
+from governance.ledger.taking_in import take_in_everything
 from governance.ledger.verification import Damaged, Request, verify
 from governance.privacy import legal_holds, pruning, retaining
 from governance.streams import sending
 from governance.streams.models import Destination
+from tests import cast
 from tests.cast import acting
 from tests.ledger.attacks import Tamper
-from tests.privacy.old_ledger import CLOCK, LATER, LONG_AGO, old_ledger, pruned, size_at
+from tests.ledger.test_rights import _run as run
+from tests.ledger.test_rights import refused, signed_in
+from tests.privacy.old_ledger import CLOCK, LATER, LONG_AGO, old_ledger, pruned, say, size_at
 
 pytestmark = pytest.mark.django_db
 
@@ -309,3 +320,118 @@ def test_only_the_owner_of_the_tables_can_take_a_text_away(old: Person) -> None:
         cursor.execute("SET LOCAL ROLE gatehouse_test_stranger")
         with pytest.raises(DatabaseError, match="insert-only"):
             cursor.execute("DELETE FROM ledger_entrysubject")
+
+
+# Whatever happened to rows, and whatever role calls
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_rows_compare_after_each_step_whatever_happened_to_them(signer: Signer, db: None, seed: int) -> None:
+    """Several rows in one statement, changed, deleted and made again: what explains a row that is there stays."""
+    chance, table = random.Random(seed), governed_table("identity_roleassignment")
+    assert table is not None
+    people = [cast.hire(f"Number{number} Person") for number in range(4)]
+    list(take_in_everything())
+    for year in range(2001, 2015):
+        with time_machine.travel(datetime(year, 3, 1, tzinfo=UTC), tick=False):
+            _something_happens(chance, people)
+            say(2)
+            seal_everything(signer=signer)
+    seal_everything(signer=signer)
+    watching.look_for_out_of_band()
+
+    steps = pruning.prune(actor=CLOCK, at_once=chance.randrange(3, 9))
+
+    before = Entry.objects.filter(event__startswith="rows.", subjects__ref=table.table).count()
+    words = words_on_rows(table)
+    assert [step.minimum for step in steps if replay.compare(table).different or words_on_rows(table) != words] == []
+    seal_everything(signer=signer)
+    RoleAssignment.objects.all().delete()
+    seal_everything(signer=signer)
+    assert list(pruning.prune(actor=CLOCK))
+    assert replay.compare(table).different == 0
+    assert Entry.objects.filter(event__startswith="rows.", subjects__ref=table.table).count() < before
+    assert verify(Request()).size
+
+
+def words_on_rows(table: Governed) -> set[tuple[str, str]]:
+    """Return which columns of which rows that are there the ledger can be compared about."""
+    there = {str(key) for key in RoleAssignment.objects.values_list("pk", flat=True)}
+    bodies = Entry.objects.filter(event__startswith="rows.", subjects__ref=table.table).values_list("body", flat=True)
+    rows = [row for body in bodies for row in json.loads(body)["data"]["rows"] if row["key"] in there]
+    return {(row["key"], name) for row in rows for name in row.get("new", ())}
+
+
+def _something_happens(chance: random.Random, people: list[Person]) -> None:
+    there = list(RoleAssignment.objects.order_by("pk").values_list("pk", flat=True))
+    some = chance.sample(there, chance.randint(0, len(there)))
+    what = chance.choice(("made", "made", "changed", "deleted"))
+    if what == "made" or not some:
+        free = [(one, f"r{number}") for one in people for number in range(9)]
+        taken = set(RoleAssignment.objects.values_list("person_id", "role"))
+        new = [(one, role) for one, role in free if (one.pk, role) not in taken]
+        RoleAssignment.objects.bulk_create(
+            RoleAssignment(person=one, role=role, assigned_at=now(), assigned_by_ref="x")
+            for one, role in chance.sample(new, 3)
+        )
+    elif what == "changed":
+        RoleAssignment.objects.filter(pk__in=some).update(assigned_by_ref=f"y{chance.random()}")
+    else:
+        RoleAssignment.objects.filter(pk__in=some).delete()
+
+
+def test_doors_may_call_it_and_can_do_nothing_else(old: Person, signer: Signer) -> None:
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run(make_roles_sql(can_sign_in=True))
+    with signed_in(OWNER):
+        grant_rights()
+
+    with signed_in(SEQUENCER):
+        assert "permission denied" in refused("SELECT gatehouse_prune(0, 1000000, '{}')")
+    with signed_in(RUNTIME):
+        pruning.standing()
+        run("SELECT set_config('gatehouse.pruning', 'on', false)")
+        assert "permission denied" in refused("DELETE FROM ledger_entrysubject")
+        assert "permission denied" in refused("INSERT INTO ledger_node VALUES (0, 0, '')")
+        assert pruned()
+        assert "permission denied" in refused("DELETE FROM ledger_entry")
+    with signed_in(SEQUENCER):
+        seal_everything(signer=signer)
+    assert verify(Request(is_strict=True)).size
+
+
+@pytest.mark.parametrize("how", ["about its application", "about a row of the person"])
+def test_a_hold_finds_what_does_not_name_its_subject(
+    db: None, sam: Person, signer: Signer, analyst: Entitlement, how: str
+) -> None:
+    with time_machine.travel(LONG_AGO, tick=False):
+        say(3)
+        ada = cast.hire("Ada Lovelace")
+        seal_everything(signer=signer)
+        say(3)
+        seal_everything(signer=signer)
+        edge = size_at(LONG_AGO)
+        if how == "about its application":
+            with transaction.atomic():
+                about = [Subject("request", "1"), Subject("application", str(analyst.application_id))]
+                record_many([Record("thing.noted", CLOCK, about)])
+        else:
+            RoleAssignment.objects.create(person=ada, role="auditor", assigned_at=now(), assigned_by_ref="x")
+        seal_everything(signer=signer)
+        say(3)
+        seal_everything(signer=signer)
+    say(1)
+    seal_everything(signer=signer)
+    watching.look_for_out_of_band()
+    is_application = how == "about its application"
+    people, applications = ([], [analyst.application]) if is_application else ([ada], [])
+    legal_holds.place("Case", "A claim.", people=people, applications=applications, actor=acting(sam))
+
+    # All of a test is one transaction, and what was committed together with the first held entry is held as well.
+    assert [held(edge - 3, edge), held(edge, 10**6), held(edge + 1, 10**6)] == [edge, edge, 10**6]
+
+
+def held(since: int, until: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gatehouse_held(%s, %s)", [since, until])
+        return int(cursor.fetchone()[0])
