@@ -7,6 +7,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 
 from governance.identity.models import (
+    AsideName,
     Connection,
     ConnectionClient,
     ConnectionConflict,
@@ -53,6 +54,11 @@ govern(
     person="person_id",
     public=["status", "change", "actor_ref", "correlation_id"],
     personal=["user_name", "display_name", "email", "title", "department", "person_type"],
+)
+govern(
+    AsideName,
+    person="person_id",
+    personal=["user_name", "display_name", "given_name", "family_name", "email"],
 )
 govern(
     Group, public=["source"], personal=["display_name", "display_name_key", "external_id", "document", "document_key"]

@@ -182,6 +182,27 @@ class PersonRevision(models.Model):
         return f"{self.person_id} r{self.number}"
 
 
+class AsideName(models.Model):
+    """A name that was put aside: kept for a duty, shown on no ordinary page. `number` is the revision's; 0: the person.
+
+    What stands in its place names nobody. Erasure deletes it; where the duty ends otherwise, it goes back.
+    """
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    number = models.PositiveIntegerField()
+    user_name = models.CharField(max_length=320)
+    display_name = models.CharField(max_length=320)
+    given_name = models.CharField(max_length=160, blank=True)
+    family_name = models.CharField(max_length=160, blank=True)
+    email = models.CharField(max_length=320, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "number"], name="name_is_aside_once")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} r{self.number}"
+
+
 class Group(models.Model):
     """A group as the directory has it."""
 

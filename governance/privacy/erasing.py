@@ -21,18 +21,17 @@ from governance.core.actor import Actor
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid
 from governance.evidence.models import BundleState, EvidenceBundle
-from governance.identity.models import Person, Status
+from governance.identity.models import AsideName, Person, Status
 from governance.ledger.recording import Subject, record
 from governance.privacy import events
 from governance.privacy.legal_holds import LONGEST, holds_on
 from governance.privacy.models import Erasure, ErasureState
+from governance.privacy.restricting import restore, what_would_bring_it_back, withhold
 from governance.privacy.retaining import years_kept
 from governance.privacy.rights import check_may_decide
-from governance.provisioning.models import Account, Operation, OperationState
 
 #: Shorter words would be found in what others wrote about something else.
 SHORTEST_WORD = 6
-_CLOSED = (OperationState.VERIFIED, OperationState.FAILED)
 _CHUNK = 1 << 20
 WITHDRAWN = "Withdrawn: it named somebody whose data was erased. Build it again."
 
@@ -89,6 +88,7 @@ def _ask(person: Person, ground: str, duty: str, looked: Looked, *, actor: Actor
         _erase(erasure, at, looked, actor=actor)
     else:
         erasure.save()
+        withhold(erasure, actor=actor)
         data = {"due_at": erasure.due_at.isoformat(), "years": years_kept()}
         record(events.SUBJECT_RESTRICTED, actor=actor, subjects=[_subject(person)], data=data)
     return erasure
@@ -101,6 +101,7 @@ def cancel(erasure: Erasure, *, actor: Actor) -> None:
     waiting = Erasure.objects.filter(pk=erasure.pk, state=ErasureState.RESTRICTED)
     if not waiting.update(state=ErasureState.CANCELLED, settled_at=now()):
         raise Conflict("It no longer waits.")
+    restore(erasure.person, actor=actor)
     record(events.SUBJECT_ERASURE_CANCELLED, actor=actor, subjects=[_subject(erasure.person)])
 
 
@@ -125,16 +126,7 @@ def erase_due(*, actor: Actor) -> int:
 def hindrances(person: Person) -> list[str]:
     """Return why this person's data cannot go now, in sentences."""
     found = [f"The legal hold “{one.name}” keeps it." for one in holds_on(person)]
-    if person.status != Status.LEFT:
-        found.append("They have not left.")
-    if person.is_listed and person.source.startswith("scim:"):
-        found.append("Their directory still lists them, and would bring everything back. Remove them there first.")
-    there = Account.objects.filter(person=person, gone_at__isnull=True).select_related("application")
-    names = sorted({one.application.name for one in there})
-    if names:
-        found.append(f"Applications still show an account of theirs, with their name: {', '.join(names)}.")
-    if Operation.objects.filter(person=person).exclude(state__in=_CLOSED).exists():
-        found.append("Orders about them are still on their way to applications.")
+    found += what_would_bring_it_back(person)
     if _waits_to_be_sealed(person):
         found.append("What was just recorded about them is not sealed yet. Try again in some seconds.")
     return found
@@ -165,6 +157,7 @@ def _erase(erasure: Erasure, at: datetime, looked: Looked, *, actor: Actor) -> N
     if in_the_way:
         raise Conflict(" ".join(in_the_way))
     words = words_of(person)
+    AsideName.objects.filter(person=person).delete()
     with connection.cursor() as cursor:
         cursor.execute("SELECT gatehouse_erase(%s, %s::text[])", [person.pk, words])
         (said,) = cursor.fetchone()
@@ -186,6 +179,9 @@ def words_of(person: Person) -> list[str]:
     for user_name, email, display_name in revisions:
         said |= {user_name, email}
         names.add(display_name)
+    for aside in AsideName.objects.filter(person=person):
+        said |= {aside.user_name, aside.email}
+        names |= {aside.display_name, f"{aside.given_name} {aside.family_name}".strip()}
     # One word alone may be anybody's.
     said |= {name for name in names if " " in name.strip()}
     return sorted({word for word in said if len(word) >= SHORTEST_WORD}, key=lambda word: (-len(word), word))

@@ -10,6 +10,9 @@ HOLD_RELEASE_DECLINED = "legal_hold.release_declined"
 HOLD_RELEASED = "legal_hold.released"
 #: Somebody's data has to be kept until a day, and goes then.
 SUBJECT_RESTRICTED = "subject.restricted"
+#: Until then only what the duty asks for shows their name.
+NAMES_WITHHELD = "subject.names_withheld"
+NAMES_RESTORED = "subject.names_restored"
 SUBJECT_ERASURE_CANCELLED = "subject.erasure_cancelled"
 SUBJECT_ERASED = "subject.erased"
 BUNDLE_WITHDRAWN = "bundle.withdrawn"

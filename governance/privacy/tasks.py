@@ -3,14 +3,16 @@
 from celery import shared_task
 
 from governance.core.actor import Actor, Door
-from governance.privacy import erasing, pruning
+from governance.privacy import erasing, pruning, restricting
 
 
 @shared_task(name="privacy.erase_due")
 def erase_due() -> int:
-    """Erase what the law no longer asks to be kept, and files that a killed process left."""
+    """Erase what need no longer be kept, put names aside that can be, remove files that a killed process left."""
     erasing.remove_withdrawn_files()
-    return erasing.erase_due(actor=Actor.system("retention", door=Door.CLOCK))
+    actor = Actor.system("retention", door=Door.CLOCK)
+    restricting.withhold_names(actor=actor)
+    return erasing.erase_due(actor=actor)
 
 
 @shared_task(name="privacy.prune_ledger")

@@ -163,6 +163,8 @@ RETENTION = _report(
         "legal_hold.release_declined",
         "legal_hold.released",
         "subject.restricted",
+        "subject.names_withheld",
+        "subject.names_restored",
         "subject.erasure_cancelled",
         "subject.erased",
         "bundle.withdrawn",

@@ -79,9 +79,12 @@ person_revision AS (
 PROFILE = """
 profile AS (
     SELECT DISTINCT ON (revision.person_id)
-        revision.person_id, revision.user_name, revision.display_name, revision.department,
+        revision.person_id, coalesce(aside.user_name, revision.user_name) AS user_name,
+        coalesce(aside.display_name, revision.display_name) AS display_name, revision.department,
         revision.person_type, revision.status
     FROM person_revision AS revision
+    -- Names of people whose erasure waits are kept for exactly this.
+    LEFT JOIN identity_asidename AS aside ON aside.person_id = revision.person_id AND aside.number = revision.number
     ORDER BY
         revision.person_id,
         revision.effective_at <= %(as_of)s DESC,

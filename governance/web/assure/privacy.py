@@ -14,7 +14,7 @@ from governance.catalog.models import Application
 from governance.core.errors import Invalid
 from governance.identity.models import Person, RoleName
 from governance.identity.queries import names_by_ref, people_by_email, person
-from governance.privacy import erasing, legal_holds, pruning, queries, retaining
+from governance.privacy import erasing, legal_holds, pruning, queries, restricting, retaining
 from governance.privacy.models import FEWEST_YEARS, MOST_YEARS
 from governance.privacy.rights import check_may_decide
 from governance.web.actor import actor_of
@@ -229,6 +229,7 @@ def _page(
         "settled": settled,
         "holds": held,
         "proposal": proposal,
+        "true_names": restricting.true_names({one.person_id for one in waiting}),
         "names": names_by_ref(refs),
         "me": str(actor_of(request).ref),
         "may_change": standing_of(request).is_security_admin,

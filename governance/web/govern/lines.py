@@ -84,6 +84,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "stream.skipped": ("unlink", "A stream went past entries whose texts had been disposed of"),
     "retention.shortening_proposed": ("hourglass", "It was proposed to keep records for fewer years"),
     "retention.shortening_declined": ("x", "Records are not kept for fewer years after all"),
+    "subject.names_withheld": ("eye-off", "The name of {person} is shown only where a duty asks for it"),
+    "subject.names_restored": ("eye", "The name of {person} is shown again"),
     "ledger.pruned": ("archive", "Texts of old entries of the ledger were disposed of"),
     "stream.resumed": ("power", "A stream goes on"),
     "log.searched": ("search", "Somebody searched the ledger"),

@@ -55,6 +55,13 @@ def value_of(known: Mapping[Any, Any], name: Any) -> Any:
 
 
 @register.filter
+def name_there(account: Any) -> str:
+    """Return what an account is called in its application; not of somebody whose name is put aside (ADR 24)."""
+    is_aside = account.person is not None and account.person.user_name == f"restricted-{account.person.ref}"
+    return "Put aside" if is_aside else str(account.user_name)
+
+
+@register.filter
 def order_state(operation: Any) -> str:
     """Return how an order looks: ordered, delivered, verified or failed. Green is only what was read back."""
     return {"delivered": "delivered", "verified": "verified", "failed": "failed"}.get(operation.state, "ordered")
