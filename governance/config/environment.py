@@ -74,6 +74,9 @@ class Environment(BaseSettings):
     ledger_origin: str = Field(default=LOCAL_LEDGER_ORIGIN, pattern=r"^[a-z0-9.\-]+(/[a-z0-9.\-]+)*$")
     #: File of the ledger's signing key (Ed25519). Only the sequencer reads it. Local default: DATA_DIR/keys/ledger.key
     ledger_key_file: Path | None = None
+    #: Where the sequencer remembers the last head it signed: a file it may write, not in the database's backups.
+    #: Default: ledger.head beside the key.
+    ledger_head_file: Path | None = None
     #: The signing keys themselves, for machines whose secrets come as variables. Wins over the file; only the
     #: sequencer's environment has it.
     ledger_key_secret: SecretStr | None = Field(default=None, validation_alias="LEDGER_KEY")
@@ -281,6 +284,11 @@ class Environment(BaseSettings):
     def ledger_key(self) -> Path:
         """Return the file of the ledger's signing key."""
         return self.ledger_key_file or self.data_dir / "keys" / "ledger.key"
+
+    @property
+    def ledger_head(self) -> Path:
+        """Return the file in which the sequencer remembers the last head that it signed."""
+        return self.ledger_head_file or self.ledger_key.with_name("ledger.head")
 
 
 def _travels_safely(smtp_url: SecretStr) -> bool:

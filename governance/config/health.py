@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from governance.access.sweep import sweep_lag_seconds
 from governance.anchors.queries import freshness
 from governance.config.schema import unapplied_migrations
-from governance.ledger.queries import sealing_lag_seconds
+from governance.ledger.queries import halted, sealing_lag_seconds
 from governance.lifecycle.planning import leaving_lag_seconds
 from governance.notices.reading import reading_lag_seconds
 from governance.streams.queries import standings
@@ -96,7 +96,7 @@ def _check_database() -> list[Check]:
         return [
             *found,
             Check("migrations", ok=True, sentence="Every migration is applied."),
-            _lag("sealing", "ledger entry waits to be sealed", sealing_lag_seconds, LARGEST_SEALING_LAG_SECONDS),
+            check_sealing(),
             _lag("sweep", "ended grant waits to be ordered away", sweep_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
             _lag("notices", "sealed entry waits to be told", reading_lag_seconds, LARGEST_READING_LAG_SECONDS),
             _lag("leaving", "planned leave is due", leaving_lag_seconds, LARGEST_SWEEP_LAG_SECONDS),
@@ -105,6 +105,13 @@ def _check_database() -> list[Check]:
         ]
     finally:
         connection.close()
+
+
+def check_sealing() -> Check:
+    """Return whether what is recorded is sealed soon, or at all."""
+    if halted() is not None:
+        return Check("sealing", ok=False, sentence="Nothing is sealed until somebody looks: see the page Ledger.")
+    return _lag("sealing", "ledger entry waits to be sealed", sealing_lag_seconds, LARGEST_SEALING_LAG_SECONDS)
 
 
 def _check_anchors() -> Check:

@@ -34,7 +34,7 @@ from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
 from governance.evidence.verified import PATH as VERIFICATION
 from governance.evidence.verifier.source import VERIFY_PAGE, verifier_source
 from governance.ledger.canonical import canonical, instant
-from governance.ledger.queries import Head
+from governance.ledger.queries import Head, breaks
 
 FORMAT = "gatehouse-evidence/1"
 MANIFEST = "manifest.json"
@@ -198,6 +198,8 @@ def _manifest(
             "root": pinned.root.hex(),
             "entries": support.entries,
             "entries_left_out": support.left_out,
+            # A bundle that says nothing of breaks is one of a log without.
+            **({"breaks": broken} if (broken := _breaks_below(pinned)) else {}),
         },
         "roll_forward": {
             "opening": rolled.opening,
@@ -211,6 +213,10 @@ def _manifest(
         "reports": [_cover_line(), *(_report_line(one) for one in told)],
         "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in files],
     }
+
+
+def _breaks_below(pinned: Head) -> int:
+    return sum(one.said.size < pinned.size for one in breaks())
 
 
 def _cover_line() -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from governance.evidence.reading import Written, write
 from governance.ledger import queries
 from governance.ledger.canonical import canonical
-from governance.ledger.queries import Head, ProvenEntry
+from governance.ledger.queries import BrokenOff, Head, ProvenEntry
 from governance.ledger.stored_tree import StoredNodes
 
 #: At most this many supporting entries are in a bundle, the lowest indexes first. Above it the manifest says how many
@@ -49,12 +49,23 @@ def write_support(folder: Path, indexes: Collection[int], pinned: Head, key: str
 def write_proof_of_manifest(folder: Path, proven: ProvenEntry, pinned: Head) -> list[Written]:
     """Write what shows that the log knows the manifest, and that the pinned log is the beginning of that log."""
     path = queries.consistency_proof(pinned.size, proven.head.size)
+    broken = [one for one in queries.breaks() if one.said.size < proven.head.size]
     return [
+        *([_write_breaks(folder, broken, proven.head)] if broken else []),
         write(folder, "ledger/checkpoint", proven.head.note.encode()),
         write(folder, "ledger/consistency.txt", "".join(f"{_base64(node)}\n" for node in path).encode()),
         write(folder, "ledger/manifest_entry.json", proven.entry.body.encode()),
         write(folder, "ledger/proofs/manifest.tlog-proof", proven.proof_file.encode()),
     ]
+
+
+def _write_breaks(folder: Path, broken: Sequence[BrokenOff], head: Head) -> Written:
+    """Write where the log was broken off, each with its path to the head: what is pinned may be of the log before."""
+    lines = [
+        canonical({"body": one.entry.body, "index": one.entry.index, "path": [_base64(node) for node in one.path]})
+        for one in queries.proven_entries([one.said.size for one in broken], head)
+    ]
+    return write(folder, "ledger/breaks.ndjson", "".join(f"{line}\n" for line in lines).encode())
 
 
 def _write_entries(folder: Path, indexes: Sequence[int], pinned: Head) -> list[Written]:

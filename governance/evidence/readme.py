@@ -54,6 +54,7 @@ ledger/manifest_entry.json   the log's entry evidence.exported, which holds the 
 ledger/proofs/manifest.tlog-proof   that this entry is in the log (c2sp.org/tlog-proof)
 ledger/checkpoint            the signed head that proof leads to (c2sp.org/tlog-checkpoint)
 ledger/consistency.txt       that the pinned log is the beginning of the log of that head (RFC 6962)
+ledger/breaks.ndjson         only where there was one: each break of the log, with its audit path to that head
 SHA256SUMS                   for sha256sum -c
 """
 

@@ -5,6 +5,10 @@ LOG_HEARTBEAT = "log.heartbeat_signed"
 KEY_ROTATED = "log.key_rotated"
 KEY_RETIRED = "log.key_retired"
 SECOND_KEY_ADDED = "log.second_key_added"
+#: The log before was broken off here; this one goes on from what is left of it, under another name and key.
+LOG_REOPENED = "log.reopened"
+#: Entries that a restored backup lacked were put back from a copy.
+LOG_RECOVERED = "log.recovered"
 #: Somebody read the ledger: a search of its page, an entry, a script that fetches.
 LOG_SEARCHED = "log.searched"
 LOG_READ = "log.read"
@@ -30,4 +34,4 @@ LEDGER_PRUNED = "ledger.pruned"
 CONFIGURATION_CHANGED = "configuration.changed"
 
 #: What verifiers follow. The sequencer makes these entries itself and takes them from nobody.
-BY_THE_SEQUENCER = frozenset({LOG_STARTED, KEY_ROTATED, KEY_RETIRED, SECOND_KEY_ADDED})
+BY_THE_SEQUENCER = frozenset({LOG_STARTED, LOG_REOPENED, KEY_ROTATED, KEY_RETIRED, SECOND_KEY_ADDED})

@@ -11,6 +11,7 @@ from governance.ledger.models import (
     Entry,
     EntrySubject,
     Finding,
+    Halt,
     LogKey,
     Node,
     Pending,
@@ -36,6 +37,7 @@ govern(
     volatile=["last_seen_at"],
 )
 leave_out(Baseline, Comparison, Watch, because="how far looking came; what is found is a finding")
+leave_out(Halt, because="said while nothing can be sealed; what is decided then is an entry")
 leave_out(
     Captured,
     Checkpoint,

@@ -86,7 +86,8 @@ def _new(ring: KeyRing, known: Sequence[str]) -> list[str]:
 
 def _given_up(ring: KeyRing, known: Sequence[str]) -> list[str]:
     """Return the keys that no longer sign and of which the log has not said so."""
-    gone = [key for key in known if key not in _ours(ring)]
+    # The keys of a log that was broken off are given up with it.
+    gone = [key for key in known if key not in _ours(ring) and key.startswith(f"{ring.name}+")]
     if not gone:
         return []
     said = EntrySubject.objects.filter(kind=KEY_SUBJECT, entry__event=events.KEY_RETIRED).values_list("ref", flat=True)
@@ -103,7 +104,7 @@ def _has_new_second(ring: KeyRing) -> bool:
 def _start(ring: KeyRing, verifier_key: str) -> str:
     LogKey.objects.create(verifier_key=verifier_key, first_size=1, created_at=clock.now())
     data = {"origin": ring.name, "verifier_key": verifier_key}
-    return _body(Record(events.LOG_STARTED, myself(), [Subject("log", ring.name)], data))
+    return own_body(Record(events.LOG_STARTED, myself(), [Subject("log", ring.name)], data))
 
 
 def _rotate(ring: KeyRing, before: str, verifier_key: str, *, index: int) -> str:
@@ -113,8 +114,9 @@ def _rotate(ring: KeyRing, before: str, verifier_key: str, *, index: int) -> str
 
 def _say(event: str, ring: KeyRing, verifier_key: str, **data: str) -> str:
     subjects = [Subject("log", ring.name), Subject(KEY_SUBJECT, key_ref(verifier_key))]
-    return _body(Record(event, myself(), subjects, {"verifier_key": verifier_key, **data}))
+    return own_body(Record(event, myself(), subjects, {"verifier_key": verifier_key, **data}))
 
 
-def _body(row: Record) -> str:
+def own_body(row: Record) -> str:
+    """Return the text of an entry that the sequencer makes itself, in this transaction."""
     return canonical({**json.loads(body_text(row, clock.now(), [])), "transaction": this_transaction()})

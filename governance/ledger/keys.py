@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,7 @@ def read_key_text(text: str, origin: str) -> KeyRing:
 def add_key(path: Path, origin: str) -> Signer:
     """Add a new signing key to the file, after the present ones; the log goes over to it. Raises BadKey."""
     ring = read_key_file(path, origin)
-    signer = Signer.generate(origin)
+    signer = Signer.generate(ring.name)
     _replace(path, KeyRing((*ring.keys, signer), ring.second))
     return signer
 
@@ -121,7 +122,7 @@ def add_second_key(path: Path, origin: str) -> SecondSigner:
     ring = read_key_file(path, origin)
     if ring.second is not None:
         raise BadKey("There is an ML-DSA-44 key already.")
-    second = SecondSigner.generate(origin)
+    second = SecondSigner.generate(ring.name)
     _replace(path, KeyRing(ring.keys, second))
     return second
 
@@ -134,8 +135,14 @@ def drop_old_keys(path: Path, origin: str) -> int:
     return len(ring.keys) - 1
 
 
+def replace_keys(path: Path, ring: KeyRing) -> None:
+    """Put other keys into the file, whole or not at all: those of the log that goes on after a break."""
+    _replace(path, ring)
+
+
 def _of_log(ring: KeyRing, origin: str, where: str) -> KeyRing:
-    if ring.name != origin:
+    # A log that was broken off goes on under its name and a number.
+    if ring.name != origin and not re.fullmatch(rf"{re.escape(origin)}/[1-9][0-9]*", ring.name):
         raise BadKey(f"The signing key {where} is of the log {ring.name}, not of {origin}.")
     return ring
 

@@ -145,6 +145,15 @@ class LogKey(models.Model):
     created_at = models.DateTimeField()
 
 
+class Halt(models.Model):
+    """The sequencer stopped sealing, because somebody has to look. Over once there is another head. Insert-only."""
+
+    at = models.DateTimeField(db_default=_THIS_INSTANT)
+    #: The size of the head that was the newest then.
+    size = models.BigIntegerField()
+    sentence = models.TextField()
+
+
 class Disclosure(models.Model):
     """The vault: what a commitment in an entry stands for. Erasure deletes rows here; no proof notices."""
 

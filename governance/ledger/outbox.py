@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
@@ -19,6 +20,16 @@ from governance.ledger.canonical import MAX_INTEGER, canonical
 from governance.ledger.key_changes import myself
 from governance.ledger.recording import BODY_VERSION, Record, Subject, body_text
 
+#: Everything, as `_CLAIM` returns it.
+_WAITING = """
+SELECT id, body::text, xid, NULL AS "table", NULL AS operation, NULL AS database_role, NULL AS application, NULL AS at
+FROM ledger_pending
+UNION ALL
+SELECT id, rows::text, xid, "table", operation, database_role, application,
+    to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+FROM ledger_captured
+ORDER BY id
+"""
 #: Deleted and returned in one statement: following the queue by "id greater than the last one seen" loses the rows of
 #: transactions that commit late.
 _CLAIM = """
@@ -52,6 +63,16 @@ def claim(limit: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"limit": limit})
         return [canonical(_entry(*row)) for row in cursor.fetchall()]
+
+
+def drop(is_known: Callable[[str], bool]) -> int:
+    """Take out of the outbox what is sealed already, as a restored backup has it; return how many rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING)
+        known = [row[0] for row in cursor.fetchall() if is_known(canonical(_entry(*row)))]
+        cursor.execute("DELETE FROM ledger_pending WHERE id = ANY(%s)", [known])
+        cursor.execute("DELETE FROM ledger_captured WHERE id = ANY(%s)", [known])
+    return len(known)
 
 
 def last_waiting_id() -> int | None:

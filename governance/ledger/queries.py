@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q, QuerySet, Subquery
 
 from governance.core.errors import Gone, NotFound
 from governance.ledger.disposals import Disposal, disposal_of
-from governance.ledger.events import KEY_ROTATED
+from governance.ledger.events import KEY_ROTATED, LOG_REOPENED
 from governance.ledger.models import Checkpoint, Disclosure, Entry, LogKey
 from governance.ledger.notes import proof_file
 from governance.ledger.outbox import oldest_seconds
 from governance.ledger.recording import Subject
+from governance.ledger.standalone import Break, read_break
 from governance.ledger.stored_tree import StoredNodes, stored_tree
 
 MAX_PAGE = 500
@@ -225,6 +227,53 @@ def key_rotations() -> list[ProvenEntry]:
         if head is not None:
             proven.append(ProvenEntry(_sealed(row), head, tuple(stored_tree(head.size).inclusion_proof(row.index))))
     return proven
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """Where the log before was broken off and this one goes on; `said` is what the entry says."""
+
+    proven: ProvenEntry
+    said: Break
+
+    @property
+    def is_compromised(self) -> bool:
+        """Tell whether it was because somebody else may have had the key."""
+        return self.said.cause == "key_compromised"
+
+    @property
+    def lost(self) -> int:
+        """Return how many entries are known to be lost: sealed once, and no longer here."""
+        return max(0, self.said.lost.size - self.said.size) if self.said.lost else 0
+
+
+def breaks() -> list[BrokenOff]:
+    """Return where the log was broken off and went on, oldest first, each with its proof in the newest head."""
+    return trouble()[1]
+
+
+def halted() -> str | None:
+    """Return why nothing is sealed until somebody looks, or None when sealing goes on."""
+    return trouble()[0]
+
+
+def trouble() -> tuple[str | None, list[BrokenOff]]:
+    """Return why nothing is sealed, and where the log was broken off; one statement where there is neither."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TROUBLE, [LOG_REOPENED])
+        reason, indexes = cursor.fetchone()
+    head = latest_checkpoint() if indexes else None
+    proven = proven_entries(indexes, head) if head is not None else iter(())
+    return reason, [BrokenOff(one, read_break(one.entry.body.encode())) for one in proven]
+
+
+#: A halt is over once there is another head than then.
+_TROUBLE = """
+SELECT
+    (SELECT sentence FROM ledger_halt WHERE size = coalesce((SELECT max(size) FROM ledger_checkpoint), 0)
+        AND id = (SELECT max(id) FROM ledger_halt)),
+    (SELECT array_agg(index) FROM ledger_entry WHERE event = %s)
+"""
 
 
 def inclusion_proof(index: int, size: int) -> list[bytes]:

@@ -20,7 +20,7 @@ SEQUENCER = "gatehouse_sequencer"
 ROLES = (OWNER, RUNTIME, SEQUENCER)
 
 #: Written by the sequencer, read by everybody, changed by nobody.
-SEALED = ("ledger_entry", "ledger_entrysubject", "ledger_node", "ledger_checkpoint", "ledger_logkey")
+SEALED = ("ledger_entry", "ledger_entrysubject", "ledger_node", "ledger_checkpoint", "ledger_logkey", "ledger_halt")
 OUTBOX = "ledger_pending"
 #: The other half of the outbox. Written by triggers only, which have the rights of their owner.
 CAPTURED = "ledger_captured"

@@ -6,6 +6,7 @@ Writers never wait for it. If it stops anywhere, the transaction is undone and t
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,9 +19,10 @@ from governance.ledger import events, key_changes
 from governance.ledger.key_changes import LedgerDamaged, myself
 from governance.ledger.key_ring import KeyRing, SigningKey
 from governance.ledger.merkle import CompactRange, Node, leaf_hash
-from governance.ledger.models import Captured, Checkpoint, Pending
+from governance.ledger.models import Captured, Checkpoint, Halt, Pending
 from governance.ledger.outbox import claim
 from governance.ledger.recording import Subject, record
+from governance.ledger.remembered import HeadMemory
 from governance.ledger.stored_tree import stored_tree
 
 #: PostgreSQL advisory lock of the sequencer: the bytes "ghledger". One log per database.
@@ -29,6 +31,8 @@ LOCK_ID = int.from_bytes(b"ghledger")
 BATCH = 2_000
 #: An idle log says so this often, so that silence is provable.
 HEARTBEAT = timedelta(hours=1)
+
+logger = logging.getLogger(__name__)
 
 
 class SequencerElsewhere(Exception):
@@ -43,34 +47,45 @@ class _Sealed:
     leaf: bytes
 
 
-def seal_pending(limit: int = BATCH, *, signer: SigningKey | KeyRing) -> int:
+def seal_pending(limit: int = BATCH, *, signer: SigningKey | KeyRing, memory: HeadMemory | None = None) -> int:
     """Seal up to `limit` recorded entries, lowest ids first, and sign the new head; return how many.
+
+    `memory` is what was signed last, outside of the database: nothing is sealed behind it (LedgerBehind).
 
     The first call on an empty ledger also seals `log.started`, and the first with a new key `log.key_rotated`.
     Raises SequencerElsewhere when another process is at it, CannotSign, and LedgerDamaged when the stored tree is not
     the one that was signed last, or its key is not among the keys.
     """
     ring = KeyRing.of(signer)
+    note = None
     with transaction.atomic():
-        _take_turn()
-        tree = _signed_tree()
+        take_turn()
+        tree = signed_tree(memory)
         own = key_changes.due(ring, size=tree.size)
         bodies = [*own.bodies, *claim(limit)]
         if bodies:
-            entries, nodes = _fold(tree, bodies)
-            _store_entries(entries)
-            _store_nodes(nodes)
-            _store_checkpoint(tree, ring, own.signs)
+            append(tree, bodies)
+            note = store_checkpoint(tree, ring, own.signs)
+    if note is not None and memory is not None:
+        _remember(memory, note)
     return len(bodies)
 
 
-def seal_everything(*, signer: SigningKey | KeyRing) -> int:
+def seal_everything(*, signer: SigningKey | KeyRing, memory: HeadMemory | None = None) -> int:
     """Seal until nothing is left that was recorded; return how many entries. Errors are those of `seal_pending`."""
-    total = sealed = seal_pending(signer=signer)
+    total = sealed = seal_pending(signer=signer, memory=memory)
     while sealed >= BATCH:
-        sealed = seal_pending(signer=signer)
+        sealed = seal_pending(signer=signer, memory=memory)
         total += sealed
     return total
+
+
+def say_halted(reason: str) -> None:
+    """Have it known that nothing is sealed until somebody looks; once for each reason."""
+    head = Checkpoint.objects.order_by("-size").values_list("size", flat=True).first() or 0
+    last = Halt.objects.order_by("-id").first()
+    if last is None or (last.size, last.sentence) != (head, reason):
+        Halt.objects.create(size=head, sentence=reason)
 
 
 def work_is_waiting(signer: SigningKey | KeyRing) -> bool:
@@ -101,25 +116,58 @@ def become_sequencer() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _take_turn() -> None:
+def take_turn() -> None:
+    """Have the sequencer's turn until the transaction ends. Raises SequencerElsewhere."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_ID])
         if not cursor.fetchone()[0]:
             raise SequencerElsewhere("Another process is sealing this ledger.")
 
 
-def _signed_tree() -> CompactRange:
-    """Return the stored tree, ready to append to, once it leads to the root that was signed last."""
+def signed_tree(memory: HeadMemory | None = None) -> CompactRange:
+    """Return the stored tree, ready to append to, once it leads to the root that was signed last.
+
+    Raises LedgerDamaged when it does not, and LedgerBehind when more was signed than is there.
+    """
     last = Checkpoint.objects.order_by("-size").first()
-    if last is None:
-        return CompactRange()
     try:
-        tree = stored_tree(last.size).compact_range()
+        stored = stored_tree(last.size if last else 0)
+        if memory is not None:
+            memory.check(stored.size, stored.root)
+        if last is None:
+            return CompactRange()
+        tree = stored.compact_range()
     except LookupError as error:
         raise LedgerDamaged(str(error)) from error
     if tree.root() != bytes(last.root):
         raise LedgerDamaged(f"The entries no longer lead to the root that was signed at size {last.size}.")
     return tree
+
+
+def append(tree: CompactRange, bodies: Sequence[str]) -> None:
+    """Store the bodies as the next entries of the tree, with the nodes above them."""
+    entries, nodes = _fold(tree, bodies)
+    _store_entries(entries)
+    _store_nodes(nodes)
+
+
+def store_checkpoint(tree: CompactRange, ring: KeyRing, signs: Sequence[str] | None = None) -> str:
+    """Sign and store the head of the tree; return its note. Raises CannotSign."""
+    root = tree.root()
+    note = ring.checkpoint(tree.size, root, by=signs)
+    Checkpoint.objects.create(size=tree.size, root=root, note=note, at=clock.now())
+    return note
+
+
+def _remember(memory: HeadMemory, note: str) -> None:
+    try:
+        memory.keep(note)
+    except OSError as error:
+        logger.error(
+            "The head that was signed could not be remembered in %s (%s): a restored database would not be noticed.",
+            memory.path,
+            error.strerror,
+        )
 
 
 def _fold(tree: CompactRange, bodies: Sequence[str]) -> tuple[list[_Sealed], list[Node]]:
@@ -153,9 +201,3 @@ def _store_nodes(nodes: Sequence[Node]) -> None:
     with connection.cursor() as cursor, cursor.copy("COPY ledger_node (level, index, hash) FROM STDIN") as copy:
         for node in nodes:
             copy.write_row((node.level, node.index, node.hash))
-
-
-def _store_checkpoint(tree: CompactRange, ring: KeyRing, signs: Sequence[str]) -> None:
-    root = tree.root()
-    note = ring.checkpoint(tree.size, root, by=signs)
-    Checkpoint.objects.create(size=tree.size, root=root, note=note, at=clock.now())

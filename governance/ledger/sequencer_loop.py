@@ -11,6 +11,7 @@ from threading import Event
 from django.db import InterfaceError, OperationalError, connection
 
 from governance.ledger.key_ring import CannotSign, KeyRing, SigningKey
+from governance.ledger.remembered import HeadMemory
 from governance.ledger.sealing import wake_readers
 from governance.ledger.sequencer import (
     BATCH,
@@ -38,6 +39,8 @@ class SequencerLoop:
     stop: Event = field(default_factory=Event)
     #: Looks whether the keys were changed, and returns those that count now; None when they never change.
     reread: Callable[[], KeyRing] | None = None
+    #: What was signed last, outside of the database; None where nobody remembers it.
+    memory: HeadMemory | None = None
     is_leader: bool = False
 
     def run(self) -> None:
@@ -66,6 +69,8 @@ class SequencerLoop:
 
     def _take_over(self) -> bool:
         self.is_leader = become_sequencer()
+        if self.memory is not None:
+            self.memory.is_found = False
         if self.is_leader:
             logger.info("Sealing the ledger %s.", self.signer.name)
         return self.is_leader
@@ -74,7 +79,7 @@ class SequencerLoop:
         if not work_is_waiting(self.signer) and not record_heartbeat_when_idle(signer=self.signer):
             return SECONDS_BETWEEN_LOOKS
         start = time.monotonic()
-        sealed = seal_pending(signer=self.signer)
+        sealed = seal_pending(signer=self.signer, memory=self.memory)
         if sealed:
             wake_readers()
         return 0.0 if sealed >= BATCH else max(0.0, start + SECONDS_BETWEEN_HEADS - time.monotonic())

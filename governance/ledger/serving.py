@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from governance.ledger.disposals import minimum_index
 from governance.ledger.merkle import TILE_HEIGHT, TILE_WIDTH
 from governance.ledger.programs import witness_source
-from governance.ledger.queries import key_rotations, latest_checkpoint
+from governance.ledger.queries import ProvenEntry, breaks, key_rotations, latest_checkpoint
 from governance.ledger.stored_tree import StoredNodes
 
 #: `<N>` is groups of three digits, all but the last marked with an x: 1234067 is x001/x234/067.
@@ -52,11 +52,15 @@ def tile(request: HttpRequest, level: int, path: str) -> HttpResponse:
 
 @require_safe
 def keys(request: HttpRequest) -> HttpResponse:
-    """Serve the entries by which the log went over to another key, oldest first, each with its proof."""
-    said = [{"index": one.entry.index, "body": one.entry.body, "proof": one.proof_file} for one in key_rotations()]
-    response = JsonResponse({"rotations": said})
+    """Serve the entries by which the log went over to another key, or on from another log, each with its proof."""
+    said = {"rotations": key_rotations(), "breaks": [one.proven for one in breaks()]}
+    response = JsonResponse({name: [_proven(one) for one in found] for name, found in said.items()})
     response["Cache-Control"] = "no-cache"
     return response
+
+
+def _proven(one: ProvenEntry) -> dict[str, object]:
+    return {"index": one.entry.index, "body": one.entry.body, "proof": one.proof_file}
 
 
 @require_safe

@@ -446,6 +446,51 @@ def follow_rotations(
     return trusted
 
 
+class Break(NamedTuple):
+    """What an entry `log.reopened` says: this log goes on from the first `size` entries of another one."""
+
+    former: str
+    size: int
+    root: bytes
+    cause: str
+    why: str
+    #: Heads of the former log are evidence up to this size.
+    trusted_size: int
+    #: The largest head known of the former log, or of the one before, when it reached further than what is left.
+    lost: Checkpoint | None
+    previous: VerifierKey
+    key: VerifierKey
+
+
+def read_break(body: bytes) -> Break:
+    """Return what the entry says of the log before. The caller has shown that it is in a log that a trusted key signed.
+
+    Its place in the log has to be `size`, and the tree of the entries before it has to have the root `root`.
+    """
+    try:
+        said = read_canonical(body.decode("utf-8"))
+        if said["event"] != "log.reopened":
+            raise Unverified("the entry does not reopen a log")
+        data, former = said["data"], said["data"]["former"]
+        lost = data["lost"]
+        found = Break(
+            str(former["origin"]),
+            int(former["size"]),
+            bytes.fromhex(former["root"]),
+            str(data["cause"]),
+            str(data["why"]),
+            int(data["trusted_size"]),
+            None if lost is None else Checkpoint(str(lost["origin"]), int(lost["size"]), bytes.fromhex(lost["root"])),
+            parse_verifier_key(data["previous"]),
+            parse_verifier_key(data["verifier_key"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unverified("the entry that reopens the log is malformed: %s" % error) from error
+    if found.previous.name != found.former or found.key.name == found.former or found.trusted_size > found.size:
+        raise Unverified("the entry that reopens the log contradicts itself")
+    return found
+
+
 def commitment(salt: str, field: str, value: str) -> str:
     """Return the digest that an entry holds in place of a private value (the disclosure of RFC 9901 4.2)."""
     disclosure = json.dumps([salt, field, value], ensure_ascii=False, separators=(",", ":")).encode("utf-8")

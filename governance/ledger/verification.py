@@ -21,8 +21,8 @@ from django.db import connection
 
 from governance.ledger import standalone
 from governance.ledger.disposals import Disposed, NoDisposal, disposes_too_early, statements
-from governance.ledger.key_chain import KeyChain
-from governance.ledger.standalone import Unverified, VerifierKey
+from governance.ledger.key_chain import REOPENED, KeyChain
+from governance.ledger.standalone import Break, Unverified, VerifierKey
 from governance.ledger.stored_ledger import StoredLedger, opened
 
 INSERT_ONLY = (
@@ -36,6 +36,7 @@ INSERT_ONLY = (
     "disclosure",
     "captured",
     "subjectkey",
+    "halt",
 )
 _TILE_HEIGHT = 8
 _TILE = 1 << _TILE_HEIGHT
@@ -57,6 +58,10 @@ class Verdict:
     root: bytes
     heads: int
     key: VerifierKey
+    #: Where the log was broken off and went on under another name and key, in their order.
+    breaks: tuple[Break, ...] = ()
+    #: Heads that were kept elsewhere of what is lost, as the log itself says: their sizes.
+    lost: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,8 @@ class _Walk:
         self.nodes = _Rows(stored.nodes())
         self.subjects = _Subjects(stored.subjects())
         self.anchors = _Rows(iter(sorted(self._anchor(note) for note in request.anchors)))
+        self.breaks: list[Break] = []
+        self.lost: list[int] = []
 
     def run(self) -> Verdict:
         """Check entry after entry."""
@@ -233,6 +240,8 @@ class _Walk:
         if body is not None and (index >= self.request.start or row[3].startswith("log.")):
             self._check_body(row, subjects)
             self.keys.hear(row[3], body)
+            if row[3] == REOPENED:
+                self._go_over(index, body)
         self.disposed.pass_by(index, leaf)
 
     def _check_disposal(self, index: int, is_there: bool) -> None:
@@ -265,6 +274,16 @@ class _Walk:
         if columns != row[3:] or _about(said) != subjects:
             raise Damaged(index, f"Entry {index} is shown differently from what was sealed.")
 
+    def _go_over(self, index: int, body: bytes) -> None:
+        try:
+            reopened = standalone.read_break(body)
+            if (reopened.size, reopened.root) != (index, self.tree.root()):
+                raise Unverified("it does not go on from the entries before it")
+            self.keys.go_over(reopened)
+        except Unverified as error:
+            raise Damaged(index, f"Entry {index} does not reopen this log: {error}.") from error
+        self.breaks.append(reopened)
+
     def _add(self, leaf: bytes) -> None:
         completed = self.tree.add(leaf)
         size = self.tree.size
@@ -274,6 +293,8 @@ class _Walk:
         if (head := self.heads.take_at(size)) is not None:
             self._check_head(*head)
         while (anchor := self.anchors.take_at(size)) is not None:
+            if self._is_of_what_is_lost(*anchor):
+                continue
             if anchor[1] != self.tree.root():
                 raise Damaged(
                     self.kept, f"The ledger is not the one whose checkpoint of size {size} was kept elsewhere."
@@ -296,19 +317,46 @@ class _Walk:
         except Unverified as error:
             raise Damaged(self.good, f"What the log says about its keys does not hold: {error}.") from error
 
+    def _is_of_what_is_lost(self, size: int, root: bytes, origin: str) -> bool:
+        """Tell whether a head that was kept elsewhere is of entries that the log itself says are lost.
+
+        Raises Damaged when it is of a log that was broken off before, and the break does not say so.
+        """
+        broken = next((one for one in self.breaks if one.former == origin), None)
+        if broken is None or size <= broken.size:
+            return False
+        if size > broken.trusted_size and broken.cause == "key_compromised":
+            raise Damaged(
+                broken.size,
+                f"The checkpoint of size {size} is by a key that somebody else may have had: the log vouches for its "
+                f"heads up to size {broken.trusted_size} only.",
+            )
+        lost = broken.lost
+        if lost is None or size > lost.size or (size == lost.size and root != lost.root):
+            raise Damaged(
+                broken.size,
+                f"A checkpoint of size {size} was kept elsewhere. The log was broken off at {broken.size} entries, and "
+                "does not say that so much was lost.",
+            )
+        self.lost.append(size)
+        return True
+
     def _finished(self) -> Verdict:
         size = self.tree.size
         if size < self.stored.size:
             raise Damaged(size, f"A head of size {self.stored.size} was signed, but only {size} entries are there.")
         if self.stored.last_index >= size:
             raise Damaged(size, f"Entries {size} to {self.stored.last_index} are under no signed head.")
-        if (anchor := self.anchors.take()) is not None:
+        while (anchor := self.anchors.take()) is not None:
+            if self._is_of_what_is_lost(*anchor):
+                continue
             raise Damaged(
                 size, f"A checkpoint of size {anchor[0]} was kept elsewhere, but only {size} entries are there."
             )
         if not self.subjects.is_at_end() or self.nodes.take() is not None:
             raise Damaged(self.good, "There are subjects or nodes of the tree that belong to no entry.")
-        return Verdict(size, self.tree.root(), self.heads_seen, self._pinned_key())
+        key = self._pinned_key()
+        return Verdict(size, self.tree.root(), self.heads_seen, key, tuple(self.breaks), tuple(self.lost))
 
     def _pinned_key(self) -> VerifierKey:
         """Return the key that the verdict rests on, once the last head is signed by it or by one that came after."""
@@ -317,22 +365,30 @@ class _Walk:
         if self.request.key is None:
             return self.keys.all[-1]
         try:
-            self.keys.open_since(self.request.key, self.last_note, _library_verify)
+            self.keys.open_since(self.request.key, self.last_note, library_verify)
         except Unverified as error:
+            if broken := next((one for one in self.breaks if one.former == self.request.key.name), None):
+                raise Damaged(
+                    broken.size,
+                    f"The log {broken.former} was broken off at {broken.size} entries ({broken.cause}), and the key "
+                    f"you pinned says nothing of what follows. Ask for the key of {self.keys.all[-1].name} otherwise.",
+                ) from error
             raise Damaged(None, f"The last head does not hold: {error}.") from error
         return self.request.key
 
-    def _anchor(self, note: str) -> tuple[int, bytes]:
+    def _anchor(self, note: str) -> tuple[int, bytes, str]:
         # A head that was kept elsewhere may be signed by a later key; at the end the stored keys must be the log's.
         try:
-            signed = standalone.open_checkpoint(note, self.keys.all[0], _library_verify, self.stored_keys)
+            origin = standalone.open_any_checkpoint(note).origin
+            first = next((key for key in self.stored_keys if key.name == origin), self.keys.all[0])
+            signed = standalone.open_checkpoint(note, first, library_verify, self.stored_keys)
         except Unverified as error:
             raise Damaged(None, f"A checkpoint does not hold: {error}.") from error
-        return signed.size, signed.root
+        return signed.size, signed.root, signed.origin
 
     def _open(self, note: str, index: int | None) -> standalone.Checkpoint:
         try:
-            return self.keys.open(note, _library_verify)
+            return self.keys.open(note, library_verify)
         except Unverified as error:
             raise Damaged(index, f"A checkpoint does not hold: {error}.") from error
 
@@ -382,7 +438,7 @@ def _about(said: Any) -> list[tuple[str, str]]:
     return [(subject["kind"], subject["ref"]) for subject in said["subjects"]]
 
 
-def _library_verify(public: bytes, signature: bytes, message: bytes) -> bool:
+def library_verify(public: bytes, signature: bytes, message: bytes) -> bool:
     """Check a signature with the library: the same verdict as the standard-library check, a hundred times faster."""
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)

@@ -3,6 +3,7 @@
 
     python3 witness.py keys FOLDER NAME                        make a key for cosignatures, once; prints its public line
     python3 witness.py watch FOLDER URL --key KEY [--submit]   look, compare, remember; for cron, every ten minutes
+                                        [--accept]             go on, though the log says that entries you saw are lost
 
 `URL` is where the log is served (https://gatehouse.example.com/ledger/log/). `KEY` is the verifier key of the log, from
 paper or the engagement letter, not from the log. `FOLDER` is the memory: the last head and all heads ever seen.
@@ -24,14 +25,16 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 # >>> replaced by the text of the verifier when the program is written out
 from governance.ledger.standalone import (
+    Break,
     Checkpoint,
     Unverified,
     VerifierKey,
     check_consistency,
+    check_proof,
     decode_base64,
     follow_rotations,
     node_hash,
@@ -39,6 +42,7 @@ from governance.ledger.standalone import (
     open_checkpoint,
     parse_verifier_key,
     public_ed25519,
+    read_break,
     sign_ed25519,
     signature_lines,
     verify_ed25519,
@@ -215,21 +219,89 @@ class Memory:
         os.replace(str(draft), str(self._folder / "checkpoint"))
 
 
-def look(fetch: Fetch, memory: Memory, key: VerifierKey) -> Tuple[str, Checkpoint]:
+class BrokenOff(Rewritten):
+    """The log says that it was broken off and goes on as another one. The text says what to do."""
+
+
+def look(fetch: Fetch, memory: Memory, key: VerifierKey, *, accept: bool = False) -> Tuple[str, Checkpoint]:
     """Fetch the head and compare it with the last one; remember it; return it.
 
-    Raises Rewritten when the log is shorter, forked or rewritten, and Unverified when something does not hold.
+    Raises BrokenOff when the log goes on as another one and that was not taken note of (`accept`: entries that were
+    seen may be lost), Rewritten when it is shorter, forked or rewritten, and Unverified when something does not hold.
     """
-    known = _keys_since(fetch, key)
+    said = json.loads(fetch("keys").decode("utf-8"))
     note = fetch("checkpoint").decode("utf-8")
+    _check_is_pinned(note, key, said)
+    known = _keys_since(said, key)
     head = open_checkpoint(note, key, also=known)
     before = memory.last()
     if before is not None:
         seen = open_any_checkpoint(before)
-        _compare(fetch, seen, head)
-    if before is None or open_any_checkpoint(before).size < head.size:
+        if seen.origin == head.origin:
+            _compare(fetch, seen, head)
+        else:
+            _compare_over_breaks(fetch, seen, head, _breaks(said, key, known), accept)
+    if before is None or open_any_checkpoint(before)[:2] != head[:2]:
         memory.keep(note)
     return note, head
+
+
+def _check_is_pinned(note: str, key: VerifierKey, said: Dict[str, Any]) -> None:
+    """Raise BrokenOff when the head is of another log than the pinned key's, and the log says why.
+
+    That is hearsay: nothing in a log can vouch for the key of the one that follows it.
+    """
+    origin = open_any_checkpoint(note).origin
+    if origin == key.name:
+        return
+    for one in said.get("breaks", []):
+        broken = read_break(str(one["body"]).encode("utf-8"))
+        if broken.former == key.name:
+            raise BrokenOff(
+                "the log %s says that it was broken off at %d entries and goes on as %s (%s: %s). The key you pinned "
+                "says nothing of that. Ask those who run it, by other means, and pin the key that they give you"
+                % (key.name, broken.size, origin, broken.cause, broken.why)
+            )
+
+
+def _breaks(said: Dict[str, Any], key: VerifierKey, known: Sequence[VerifierKey]) -> List[Break]:
+    """Return where the log was broken off, each shown to be in the log that the key signs."""
+    found = []
+    for one in said.get("breaks", []):
+        body = str(one["body"]).encode("utf-8")
+        index, _ = check_proof(body, str(one["proof"]), key, also=known)
+        broken = read_break(body)
+        if broken.size != index:
+            raise Unverified("entry %d does not go on from the entries before it" % index)
+        found.append(broken)
+    return found
+
+
+def _compare_over_breaks(
+    fetch: Fetch, seen: Checkpoint, head: Checkpoint, breaks: Sequence[Break], accept: bool
+) -> None:
+    """Compare with a head of a log before: what is left of that is the beginning of this one, and the rest is lost."""
+    broken = next((one for one in breaks if one.former == seen.origin), None)
+    losing = next((one for one in breaks if one.lost is not None and one.lost.origin == seen.origin), None)
+    lost = losing.lost if losing is not None else None
+    if broken is not None and seen.size <= broken.size:
+        _compare(fetch, seen._replace(origin=head.origin), head)
+        print("The log %s was broken off and goes on as %s. All that was seen is in it." % (seen.origin, head.origin))
+        return
+    if losing is None or lost is None or lost.size < seen.size or (lost.size == seen.size and lost.root != seen.root):
+        raise Rewritten(
+            "the log goes on as %s, and does not say that entries were lost that were seen here (%d of %s, root %s)"
+            % (head.origin, seen.size, seen.origin, seen.root.hex())
+        )
+    sentence = "the log %s goes on as %s; of the %d entries that were seen, those from %d on are lost, as it says" % (
+        seen.origin,
+        head.origin,
+        seen.size,
+        losing.size,
+    )
+    if not accept:
+        raise BrokenOff("%s. To go on from there: --accept. The heads that were seen stay in heads.txt" % sentence)
+    print("Accepted: %s." % sentence)
 
 
 def _compare(fetch: Fetch, seen: Checkpoint, head: Checkpoint) -> None:
@@ -250,13 +322,13 @@ def _compare(fetch: Fetch, seen: Checkpoint, head: Checkpoint) -> None:
         raise Rewritten("the log was rewritten: %s (%s)" % (error, both)) from error
 
 
-def _keys_since(fetch: Fetch, key: VerifierKey) -> Sequence[VerifierKey]:
+def _keys_since(said: Dict[str, Any], key: VerifierKey) -> Sequence[VerifierKey]:
     """Return the keys that the log went over to after the pinned one, each shown under the key before it."""
-    said = json.loads(fetch("keys").decode("utf-8"))
     rotations = [(str(one["body"]).encode("utf-8"), str(one["proof"])) for one in said["rotations"]]
     names = [parse_verifier_key(json.loads(body)["data"]["previous"]) for body, _ in rotations]
     start = names.index(key) if key in names else len(rotations)
-    return follow_rotations(key, rotations[start:])
+    # Those of a log that goes on from this one are none of it.
+    return follow_rotations(key, [rotations[n] for n in range(start, len(names)) if names[n].name == key.name])
 
 
 def fetcher(url: str) -> Fetch:
@@ -289,11 +361,15 @@ def main(arguments: Sequence[str]) -> int:
     watch.add_argument("folder", type=Path)
     watch.add_argument("url")
     watch.add_argument("--key", required=True, help="the verifier key of the log, or a file with it")
+    watch.add_argument("--accept", action="store_true", help="take note that entries you saw are lost, as the log says")
     watch.add_argument("--submit", action="store_true", help="also hand a cosignature back to the log")
     given = parser.parse_args(list(arguments))
     try:
         given.folder.mkdir(parents=True, exist_ok=True)
         return _make_key(given.folder, given.name) if given.command == "keys" else _watch(given)
+    except BrokenOff as problem:
+        print("BROKEN OFF: %s" % problem)
+        return 1
     except Rewritten as problem:
         print("REWRITTEN: %s" % problem)
         return 1
@@ -320,7 +396,7 @@ def _make_key(folder: Path, name: str) -> int:
 def _watch(given: argparse.Namespace) -> int:
     text = Path(given.key).read_text(encoding="utf-8") if os.path.isfile(given.key) else given.key
     fetch = fetcher(given.url)
-    note, head = look(fetch, Memory(given.folder), parse_verifier_key(text))
+    note, head = look(fetch, Memory(given.folder), parse_verifier_key(text), accept=given.accept)
     print("The log %s only grew: %d entries, root %s" % (head.origin, head.size, head.root.hex()))
     path = given.folder / "witness.key"
     if path.is_file():

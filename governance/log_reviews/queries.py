@@ -29,6 +29,8 @@ WORTH_LOOKING = {
     "subject.erased": "People erased",
     "legal_hold.released": "Legal holds released",
     "log.key_rotated": "Changes of the signing key",
+    "log.reopened": "Breaks of the ledger",
+    "log.recovered": "Recoveries of the ledger",
     "checkpoint.anchor_failed": "Anchors that took no head",
     "operation.failed": "Orders to applications that failed",
 }

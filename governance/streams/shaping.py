@@ -69,6 +69,7 @@ _SEVERITIES = {
     "break_glass.overdue": _HIGH,
     "finding.opened": _HIGH,
     "log.forgery_refused": _CRITICAL,
+    "log.reopened": _CRITICAL,
 }
 _FAILED = frozenset({"login.failed", "operation.failed", "evidence.failed", "checkpoint.anchor_failed"})
 _PERSON, _SYSTEM = 1, 3

@@ -88,7 +88,7 @@ def test_every_head_is_signed_and_every_entry_provable_in_it(signer: Signer, sea
         standalone.check_consistency(old.size, old.root, newest.size, newest.root, path)
 
 
-STEPS = ("_take_turn", "_signed_tree", "claim", "_fold", "_store_entries", "_store_nodes", "_store_checkpoint")
+STEPS = ("take_turn", "signed_tree", "claim", "_fold", "_store_entries", "_store_nodes", "store_checkpoint")
 
 
 class Killed(BaseException):

@@ -27,13 +27,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
 Noter = Callable[[int], None]
 #: What one round of sealing does, in this order; the last one comes after its commit.
 STEPS = (
-    (sequencer, "_take_turn"),
-    (sequencer, "_signed_tree"),
+    (sequencer, "take_turn"),
+    (sequencer, "signed_tree"),
     (sequencer, "claim"),
     (sequencer, "_fold"),
     (sequencer, "_store_entries"),
     (sequencer, "_store_nodes"),
-    (sequencer, "_store_checkpoint"),
+    (sequencer, "store_checkpoint"),
     (sequencer_loop, "wake_readers"),
 )
 _FORK = multiprocessing.get_context("fork")
@@ -145,7 +145,7 @@ def test_writers_go_on_while_a_sequencer_hangs_in_the_middle_of_its_transaction(
             there.send("claimed, stored, not committed")
             signal.pause()
 
-        sequencer._store_checkpoint = never_ends
+        sequencer.store_checkpoint = never_ends
         SequencerLoop(signer, Event()).run()
 
     stuck = start(hangs)

@@ -34,15 +34,17 @@ _COMPARED = """
 _OTHERS = """
     SELECT CASE WHEN said.event LIKE 'log.%%' THEN 'key or log' ELSE 'anchor' END,
         'entry:' || lpad(said.index::text, 12, '0'), said.at, said.at, NULL, NULL, (said.data ->> 'size')::bigint, NULL,
-        said.event || coalesce(' ' || said.subjects, ''), said.index, said.index,
-        said.event IN ('log.forgery_refused', 'checkpoint.anchor_failed')
+        said.event || coalesce(' ' || said.subjects, '') || coalesce(': ' || (said.data ->> 'why'), ''),
+        said.index, said.index,
+        said.event IN ('log.forgery_refused', 'log.reopened', 'checkpoint.anchor_failed')
     FROM said WHERE said.event <> 'ledger.compared' AND said.at >= %(starts_at)s AND said.at < %(ends_at)s"""
 
 _EXCEPTIONS = exceptions_sql(
     ("interruption", "item.what = 'interruption'"),
     ("differences", "item.what = 'verification' AND item.is_bad"),
     ("anchor_failed", "item.what = 'anchor' AND item.is_bad"),
-    ("forgery", "item.what = 'key or log' AND item.is_bad"),
+    ("forgery", "item.said LIKE 'log.forgery_refused%%'"),
+    ("log_broken_off", "item.said LIKE 'log.reopened%%'"),
 )
 
 _ENTRIES = parts.entries(
@@ -51,6 +53,8 @@ _ENTRIES = parts.entries(
     "checkpoint.anchored",
     "checkpoint.anchor_failed",
     "log.started",
+    "log.reopened",
+    "log.recovered",
     "log.key_rotated",
     "log.key_retired",
     "log.second_key_added",
@@ -74,14 +78,16 @@ REPORT = Report(
     population=(
         "Of the window: the signed heads in one line, every stretch without one that is longer than an hour and five "
         "minutes, every comparison of the ledger with the live rows, every head that an anchor kept or did not take, "
-        "and every change of keys. What the verifier of the log says at the pinned size is in ledger/verification.txt. "
-        "What verify.py says of this bundle is the check that needs none of these."
+        "every change of keys, and every break and recovery of the log. What the verifier of the log says at the "
+        "pinned size is in ledger/verification.txt. What verify.py says of this bundle is the check that needs none "
+        "of these."
     ),
     exceptions=(
         ("interruption", "No head was signed for longer than an idle ledger would leave."),
         ("differences", "Rows differed from what the ledger says of them; see R19."),
         ("anchor_failed", "A head could not be kept elsewhere."),
         ("forgery", "Somebody recorded what only the sequencer may say; it was refused."),
+        ("log_broken_off", "The log was broken off, after a restore or because its key was known, and goes on anew."),
     ),
     columns=(
         text("row_id", "Stable id of the row."),

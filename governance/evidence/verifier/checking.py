@@ -1,6 +1,6 @@
 """Check an evidence bundle without trusting the one who made it: the standard library only, nothing of Gatehouse.
 
-Usage: python3 verify.py [ZIP or folder] [--key KEY] [--checkpoint FILE]
+Usage: python3 verify.py [ZIP or folder] [--key KEY] [--checkpoint FILE] [--up-to SIZE]
 Exit codes: 0 everything holds; 1 something does not, and the first such record is named; 2 it could not look.
 Runs on Python 3.9 and newer, without network. What is checked, and what that proves: README.txt in the bundle.
 """
@@ -30,6 +30,7 @@ from governance.evidence.verifier.container import (
     open_bundle,
 )
 from governance.ledger.standalone import (
+    Break,
     Checkpoint,
     RootBuilder,
     Unverified,
@@ -37,9 +38,11 @@ from governance.ledger.standalone import (
     check_consistency,
     check_inclusion,
     leaf_hash,
+    open_any_checkpoint,
     open_checkpoint,
     parse_proof,
     parse_verifier_key,
+    read_break,
     read_canonical,
 )
 
@@ -55,6 +58,8 @@ PINNED = "ledger/pinned_checkpoint"
 ENTRIES = "ledger/entries.ndjson"
 PATHS = "ledger/proofs/entries.ndjson"
 LEAVES = "ledger/leaves.bin"
+#: Only in a bundle of a log that goes on from another one.
+BREAKS = "ledger/breaks.ndjson"
 #: Files that cannot be in the manifest, because they speak about it.
 OUTSIDE = (MANIFEST, SUMS, HEAD, ENTRY, PROOF, CONSISTENCY)
 
@@ -126,7 +131,7 @@ def check_files(bundle: Bundle, manifest: Said) -> None:
     listed = {file["path"]: file for file in manifest["files"]}
     for name in sorted({*listed, *OUTSIDE} - set(bundle.names)):
         raise DoesNotHold(name, "it is missing")
-    for name in sorted(set(bundle.names) - {*listed, *OUTSIDE}):
+    for name in sorted(set(bundle.names) - {*listed, *OUTSIDE, BREAKS}):
         raise DoesNotHold(name, "it does not belong to the bundle")
     rows = {report["file"]: report["rows_file"] for report in manifest["reports"] if report["rows_file"]}
     for name, file in listed.items():
@@ -187,7 +192,7 @@ def _first_wrong_line(bundle: Bundle, name: str, listed: Said) -> str:
 
 def check_ledger(bundle: Bundle, manifest: Said, key: VerifierKey, head: Checkpoint) -> dict[int, Said]:
     """Return the entries that support rows, once each is in the pinned log and that log is the head's beginning."""
-    pinned = _opened(PINNED, bundle.text(PINNED), key)
+    pinned = _pinned(bundle, key, check_breaks(bundle, manifest, head))
     if (pinned.size, pinned.root.hex()) != (manifest["ledger"]["size"], manifest["ledger"]["root"]):
         raise DoesNotHold(PINNED, "it is not the head that the manifest names")
     text = bundle.text(CONSISTENCY)
@@ -201,6 +206,43 @@ def check_ledger(bundle: Bundle, manifest: Said, key: VerifierKey, head: Checkpo
         raise DoesNotHold(ENTRIES, "it has not as many entries as the manifest says")
     bundle.notes.append(f"{len(entries)} ledger entries that support rows are in the log of size {pinned.size}.")
     return entries
+
+
+def check_breaks(bundle: Bundle, manifest: Said, head: Checkpoint) -> list[Break]:
+    """Return where the log was broken off and went on under another key, each shown to be in the head's log."""
+    found: list[Break] = []
+    for number, line in enumerate(bundle.lines(BREAKS) if BREAKS in bundle.names else [], start=1):
+        try:
+            said = read_canonical(line[:-1].decode("utf-8"))
+            body = said["body"].encode("utf-8")
+            path = [base64.b64decode(node, validate=True) for node in said["path"]]
+            check_inclusion(leaf_hash(body), said["index"], head.size, head.root, path)
+            broken = read_break(body)
+            if broken.size != said["index"] or (found and broken.size <= found[-1].size):
+                raise Unverified("it is not where the log goes on")
+        except (Unverified, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DoesNotHold(f"{BREAKS}, line {number}", str(error)) from error
+        found.append(broken)
+        bundle.notes.append(
+            f"The log {broken.former} was broken off at {broken.size} entries ({broken.cause}) and goes on as "
+            f"{broken.key.name}. It says why: {broken.why}"
+        )
+    if sum(one.size < manifest["ledger"]["size"] for one in found) != manifest["ledger"].get("breaks", 0):
+        raise DoesNotHold(BREAKS, "it has not as many breaks as the manifest says")
+    return found
+
+
+def _pinned(bundle: Bundle, key: VerifierKey, breaks: Sequence[Break]) -> Checkpoint:
+    """Return the head that the reports are pinned to.
+
+    One of a log that was broken off since is signed by a key that counts no more: what holds it is that the manifest
+    names its size and root, and that it is shown to be the beginning of the log of the head.
+    """
+    text = bundle.text(PINNED)
+    said = _held(PINNED, lambda: open_any_checkpoint(text))
+    if any(said.origin == one.former and said.size <= one.size for one in breaks) and said.origin != key.name:
+        return said
+    return _opened(PINNED, text, key)
 
 
 def _hash_line(line: str) -> bytes:
@@ -365,7 +407,7 @@ def check_anchor(bundle: Bundle, path: Path, key: VerifierKey, pinned: Said, hea
 # The command
 
 
-def verify(bundle: Bundle, pinned: str | None, anchor: Path | None) -> VerifierKey:
+def verify(bundle: Bundle, pinned: str | None, anchor: Path | None, up_to: int | None = None) -> VerifierKey:
     """Check everything; return the key it was checked with. Raises DoesNotHold or CannotLook."""
     key = chosen_key(bundle, pinned)
     try:
@@ -374,6 +416,8 @@ def verify(bundle: Bundle, pinned: str | None, anchor: Path | None) -> VerifierK
         if pinned is not None and error.record == HEAD and not bundle.is_changed(HEAD):
             raise DoesNotHold(HEAD, "it is not signed by the key you pinned") from error
         raise
+    if up_to is not None and head.size > up_to:
+        raise DoesNotHold(HEAD, f"it is of size {head.size}; this key is believed up to {up_to} only")
     check_files(bundle, manifest)
     check_reports(bundle, manifest, check_ledger(bundle, manifest, key, head))
     check_sums(bundle)
@@ -404,12 +448,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("bundle", nargs="?", type=Path, help="the ZIP file or the unpacked folder; default: this one")
     parser.add_argument("--key", help="verifier key, file with it, or fingerprint: from outside the bundle")
     parser.add_argument("--checkpoint", type=Path, help="a signed checkpoint that you kept from earlier")
+    parser.add_argument("--up-to", type=int, metavar="SIZE", help="the key was known to others: believe it up to here")
     options = parser.parse_args(arguments)
     csv.field_size_limit(1 << 30)
     path = options.bundle or default_path()
     try:
         bundle = open_bundle(path)
-        key = verify(bundle, options.key, options.checkpoint)
+        key = verify(bundle, options.key, options.checkpoint, options.up_to)
     except DoesNotHold as error:
         print(f"DOES NOT HOLD  {error}")
         return 1

@@ -95,6 +95,7 @@ def ledger(request: HttpRequest) -> HttpResponse:
     )
     if not form.errors and before < 0:
         note_search(form.asked(), actor=actor_of(request))
+    halted, breaks = queries.trouble()
     context = {
         "page": "ledger",
         "form": form,
@@ -104,6 +105,8 @@ def ledger(request: HttpRequest) -> HttpResponse:
         "today": timezone.localdate(now()),
         "is_narrowed": any(request.GET.get(name) for name in form.fields),
         "lag_seconds": queries.sealing_lag_seconds(),
+        "halted": halted,
+        "breaks": breaks,
         **_signed(queries.latest_checkpoint()),
     }
     return show(request, "assure/ledger.html", "list", context)

@@ -9,17 +9,26 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from governance.ledger.key_changes import LedgerDamaged
+from governance.ledger.key_ring import CannotSign
 from governance.ledger.keys import KeyExists, KeySource, add_key, add_second_key, create_key_file, drop_old_keys
+from governance.ledger.management.reopening import add_reopening, reopen_log
 from governance.ledger.notes import BadKey
 from governance.ledger.queries import latest_checkpoint, verifier_key
+from governance.ledger.recovering import CannotRecover, Cause
+from governance.ledger.remembered import HeadMemory
+from governance.ledger.sequencer import SequencerElsewhere
 from governance.ledger.standalone import Unverified, open_checkpoint, parse_verifier_key
 
+_CHOICES = ("create", "show", "rotate", "retire", "add-second", "compromised")
 _WHAT = """\
 create      make the signing key
 show        print the public verifier key to pin
 rotate      add a new key to the file: the sequencer names it in the log, then both sign
 retire      take the older keys out of the file, once the newest signs
 add-second  add an ML-DSA-44 key, whose line stands on each head beside Ed25519's
+compromised somebody else may have the key: break the log off and go on under another name and key (--why,
+            --trusted-size); run it where the sequencer runs, while no sequencer runs
 """
 
 
@@ -31,7 +40,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take what to do."""
-        parser.add_argument("what", choices=["create", "show", "rotate", "retire", "add-second"], help=_WHAT)
+        parser.add_argument("what", choices=_CHOICES, help=_WHAT)
+        parser.add_argument(
+            "--trusted-size",
+            type=int,
+            help="the largest head that was kept elsewhere before the key may have been known; compromised needs it",
+        )
+        add_reopening(parser)
 
     def handle(self, *args: Any, what: str, **options: Any) -> None:
         """Do it; the verifier key is the last line, alone."""
@@ -39,8 +54,13 @@ class Command(BaseCommand):
         if what in {"rotate", "retire", "add-second"} and settings.ENVIRONMENT.ledger_key_text:
             raise CommandError("The keys are in LEDGER_KEY: change them where that is set.")
         try:
+            if what == "compromised":
+                self._compromised(**options)
+                return
             said = getattr(self, f"_{what.replace('-', '_')}")(path, origin)
-        except (KeyExists, BadKey) as error:
+        except SequencerElsewhere as error:
+            raise CommandError("A sequencer runs on this ledger. Stop it first.") from error
+        except (KeyExists, BadKey, CannotRecover, CannotSign, LedgerDamaged, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(said)
 
@@ -80,6 +100,23 @@ class Command(BaseCommand):
             "Each head carries an ML-DSA-44 line from now on. Its verifier key, named in the log as well:"
         )
         return second.verifier_key
+
+    def _compromised(self, *, trusted_size: int | None, **options: Any) -> None:
+        if trusted_size is None:
+            raise CommandError(
+                "Say up to which size heads are evidence, with --trusted-size: the largest that a witness or an anchor "
+                "kept before the key may have been known."
+            )
+        memory = HeadMemory(settings.ENVIRONMENT.ledger_head)
+        reopen_log(
+            self,
+            Cause.KEY_COMPROMISED,
+            memory,
+            why=options["why"],
+            new_key=options["new_key"],
+            remembered=memory.note(),
+            trusted_size=trusted_size,
+        )
 
     def _shown(self, key: str) -> str:
         self.stderr.write(f"Fingerprint (SHA-256): {parse_verifier_key(key).fingerprint}")

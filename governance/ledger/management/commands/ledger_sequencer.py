@@ -17,7 +17,8 @@ from governance.ledger.key_ring import CannotSign, KeyRing
 from governance.ledger.keys import KeySource
 from governance.ledger.notes import BadKey
 from governance.ledger.outbox import is_waiting_up_to, last_waiting_id
-from governance.ledger.sequencer import SequencerElsewhere, seal_everything
+from governance.ledger.remembered import HeadMemory
+from governance.ledger.sequencer import SequencerElsewhere, say_halted, seal_everything
 from governance.ledger.sequencer_loop import SequencerLoop
 
 SECONDS_FOR_THE_OTHER = 60
@@ -34,28 +35,32 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         """Seal."""
+        memory = HeadMemory(settings.ENVIRONMENT.ledger_head)
         try:
             source = KeySource.of(settings.ENVIRONMENT)
             if once:
-                self.stdout.write(f"{self._seal_once(source.read())} entries sealed.")
+                self.stdout.write(f"{self._seal_once(source.read(), memory)} entries sealed.")
             else:
-                self._seal_until_stopped(source)
-        except (BadKey, CannotSign, LedgerDamaged, DatabaseError) as error:
+                self._seal_until_stopped(source, memory)
+        except LedgerDamaged as error:
+            say_halted(str(error))
+            raise CommandError(str(error)) from error
+        except (BadKey, CannotSign, DatabaseError) as error:
             raise CommandError(str(error)) from error
 
-    def _seal_until_stopped(self, source: KeySource) -> None:
+    def _seal_until_stopped(self, source: KeySource, memory: HeadMemory) -> None:
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        SequencerLoop(source.read(), stop, source.read).run()
+        SequencerLoop(source.read(), stop, source.read, memory).run()
 
-    def _seal_once(self, signer: KeyRing) -> int:
+    def _seal_once(self, signer: KeyRing, memory: HeadMemory) -> int:
         """Seal everything; when another sequencer is at it, wait until it has sealed what is recorded now."""
         last = last_waiting_id()
         deadline = time.monotonic() + SECONDS_FOR_THE_OTHER
         while time.monotonic() < deadline:
             try:
-                return seal_everything(signer=signer)
+                return seal_everything(signer=signer, memory=memory)
             except SequencerElsewhere:
                 if last is None or not is_waiting_up_to(last):
                     return 0

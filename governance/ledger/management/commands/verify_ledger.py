@@ -85,6 +85,13 @@ class Command(BaseCommand):
         verdict = verify(request)
         self.stdout.write(f"The ledger holds: {verdict.size} entries under {verdict.heads} signed heads.")
         self.stdout.write(f"Root {verdict.root.hex()}")
+        for one in verdict.breaks:
+            self.stdout.write(
+                f"Entry {one.size}: the log {one.former} was broken off ({one.cause}) and goes on as {one.key.name}. "
+                f"{one.why}"
+            )
+        for size in verdict.lost:
+            self.stdout.write(f"The checkpoint of size {size} is of entries that are lost, as the log says itself.")
         pinned = (
             "pinned" if request.key else "NOT pinned, taken from the database itself; compare it with your own record"
         )
