@@ -52,7 +52,7 @@ def _unique_members(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
 
 
 def _safe_integer(digits: str) -> int:
-    if len(digits) > 17 or abs(int(digits)) > 2**53 - 1:
+    if len(digits) > 17 or abs(int(digits)) > _LARGEST:
         raise Unverified("an integer is beyond 2^53")
     return int(digits)
 
@@ -274,7 +274,8 @@ def _compress(point: _Point) -> bytes:
 # Signed notes, checkpoints, proof files
 
 _KEY_NAME = re.compile(r"[^\s+]+")
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
+_LARGEST = 2**53 - 1
 _MAX_SIGNATURES = 64
 
 
@@ -387,9 +388,14 @@ def _read_checkpoint(text: str) -> Checkpoint:
     if len(lines) != 4 or lines[3]:
         raise Unverified("the checkpoint is not origin, size and root")
     origin, size, root = lines[0], lines[1], decode_base64(lines[2])
-    if not _DECIMAL.fullmatch(size) or len(root) != 32:
+    if not _is_count(size) or len(root) != 32:
         raise Unverified("the size or the root of the checkpoint is malformed")
     return Checkpoint(origin, int(size), root)
+
+
+def _is_count(digits: str) -> bool:
+    """Tell whether this is a size or an index, as sizes and indices are spelled: what every program can hold."""
+    return _DECIMAL.fullmatch(digits) is not None and int(digits) <= _LARGEST
 
 
 def parse_proof(text: str) -> Proof:
@@ -399,7 +405,7 @@ def parse_proof(text: str) -> Proof:
     if not separator or lines[0] != "c2sp.org/tlog-proof@v1":
         raise Unverified("this is not a proof file")
     rest = lines[2:] if len(lines) > 1 and lines[1].startswith("extra ") else lines[1:]
-    if not rest or not rest[0].startswith("index ") or not _DECIMAL.fullmatch(rest[0][6:]):
+    if not rest or not rest[0].startswith("index ") or not _is_count(rest[0][6:]):
         raise Unverified("the proof file does not say its index")
     path = [decode_base64(line) for line in rest[1:]]
     if any(len(node) != 32 for node in path):

@@ -30,11 +30,13 @@ function fromBase64(text, what) {
 
 // ---- The three things to read: the proof file, the checkpoint inside it, the key
 
+const isCount = (digits) => /^(0|[1-9][0-9]{0,15})$/.test(digits) && Number.isSafeInteger(Number(digits));
+
 function readProof(text) {
   const split = text.indexOf("\n\n");
   const lines = text.slice(0, split).split("\n");
-  const index = /^index (0|[1-9][0-9]{0,15})$/.exec(lines[1] ?? "");
-  if (split < 0 || lines[0] !== "c2sp.org/tlog-proof@v1" || !index) throw new Unverified("The proof file is damaged.");
+  const index = /^index ([0-9]+)$/.exec(lines[1] ?? "");
+  if (split < 0 || lines[0] !== "c2sp.org/tlog-proof@v1" || !index || !isCount(index[1])) throw new Unverified("The proof file is damaged.");
   const path = lines.slice(2).map((line) => fromBase64(line, "A hash of the path"));
   return { index: Number(index[1]), path, checkpoint: readCheckpoint(text.slice(split + 2)) };
 }
@@ -43,7 +45,7 @@ function readCheckpoint(note) {
   const split = note.indexOf("\n\n");
   const text = note.slice(0, split + 1);
   const [origin, size, root] = text.split("\n");
-  if (split < 0 || !origin || !/^[1-9][0-9]{0,15}$/.test(size ?? "")) throw new Unverified("The checkpoint is damaged.");
+  if (split < 0 || !origin || !isCount(size ?? "")) throw new Unverified("The checkpoint is damaged.");
   const signatures = note
     .slice(split + 2)
     .split("\n")

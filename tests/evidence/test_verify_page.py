@@ -140,6 +140,8 @@ NOTES = {
     "another key of the same name": Signer.generate(LOG.name).checkpoint(7, ROOT),
     "another size": NOTE.replace("\n7\n", "\n8\n"),
     "a zero before the size": LOG.sign(f"{LOG.name}\n07\n{HASH}\n"),
+    "the largest size": LOG.sign(f"{LOG.name}\n{2**53 - 1}\n{HASH}\n"),
+    "a size beyond": LOG.sign(f"{LOG.name}\n{2**53}\n{HASH}\n"),
     "a line more": LOG.sign(f"{LOG.name}\n7\n{HASH}\nmore\n"),
     "a blank line more": LOG.sign(f"{LOG.name}\n7\n{HASH}\n\n"),
     "a line less": LOG.sign(f"{LOG.name}\n7\n"),
@@ -164,6 +166,8 @@ PROOFS = {
     "with an extra line": f"{_HEAD}extra AAAA\nindex 3\n{HASH}\n\n{NOTE}",
     "with two extra lines": f"{_HEAD}extra AAAA\nextra AAAA\nindex 3\n\n{NOTE}",
     "a zero before the index": f"{_HEAD}index 03\n\n{NOTE}",
+    "the largest index": f"{_HEAD}index {2**53 - 1}\n\n{NOTE}",
+    "an index beyond": f"{_HEAD}index {2**53}\n\n{NOTE}",
     "a sign before the index": f"{_HEAD}index +3\n\n{NOTE}",
     "no index": f"{_HEAD}{HASH}\n\n{NOTE}",
     "a short hash": f"{_HEAD}index 3\nAAAA\n\n{NOTE}",
@@ -206,9 +210,46 @@ def test_what_one_program_takes_for_a_head_or_a_proof_the_other_does(page: Page)
 
     assert taken_by_page(page, NOTES, "(note, key) => openCheckpoint(note, [key])") == heads
     assert taken_by_page(page, PROOFS, "(text) => readProof(text)") == proofs
-    assert {"as signed", "63 strangers beside"} <= heads
-    assert "64 strangers beside" not in heads
-    assert proofs == {"as written", "without a path", "with an extra line"}
+    assert {"as signed", "63 strangers beside", "the largest size"} <= heads
+    assert not {"64 strangers beside", "a size beyond"} & heads
+    assert proofs == {"as written", "without a path", "with an extra line", "the largest index"}
+
+
+#: Texts that are JSON for most readers; the format takes one spelling of each value.
+TEXTS = {
+    "an entry": '{"a":1,"b":["x",null,true]}',
+    "the largest integer": f"[{2**53 - 1},-{2**53 - 1}]",
+    "an integer beyond": f"[{2**53}]",
+    "an integer below": f"[-{2**53}]",
+    "minus zero": "[-0]",
+    "a fraction": "[1.0]",
+    "an exponent": "[1e3]",
+    "a member twice": '{"a":1,"a":1}',
+    "a member twice that differs": '{"a":1,"a":2}',
+    "members in another order": '{"b":1,"a":2}',
+    "white space": '{"a": 1}',
+    "a newline behind": "[1]\n",
+    "a letter that is escaped": '["\\u0061"]',
+    "a control character that is escaped": '["\\u0007"]',
+    "a control character as it is": '["\x07"]',
+    "half a character": '["\\ud800"]',
+    "a whole character beyond the first plane": '["\U0001f511"]',
+    "a name that is not ASCII": '{"\xe9":1}',
+    "a number that is none": "[NaN]",
+    "nothing": "",
+}
+
+
+def test_what_one_program_takes_for_canonical_the_other_does(page: Page) -> None:
+    texts = taken_by_script(TEXTS, standalone.read_canonical)
+
+    assert taken_by_page(page, TEXTS, "(text) => readCanonical(text)") == texts
+    assert texts == {
+        "an entry",
+        "the largest integer",
+        "a control character that is escaped",
+        "a whole character beyond the first plane",
+    }
 
 
 @pytest.mark.parametrize(
