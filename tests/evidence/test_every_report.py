@@ -11,8 +11,8 @@ from tests.evidence.by_hand import counted
 from tests.evidence.conftest import Rows, rows_of
 from tests.evidence.organisation import Organisation, questions
 
-#: What no fact can show: the database or the sequencer refuses it, or it would be an error of ours.
-NEVER = {"does_not_balance", "exception_given_to_oneself", "forgery", "first_version_alone"}
+#: What no fact of one log can show: the database or the sequencer refuses it, or it would be an error of ours.
+NEVER = {"does_not_balance", "exception_given_to_oneself", "forgery", "first_version_alone", "log_broken_off"}
 
 
 @pytest.mark.parametrize("report_id", sorted(BY_ID))
