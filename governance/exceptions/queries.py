@@ -177,6 +177,13 @@ def narrowed(
     return found if seen_by is None else found.filter(answered_by(seen_by))
 
 
+def to_explain() -> QuerySet[ControlException]:
+    """Return the exceptions of today that nobody has explained, as `standing_by_report` counts them; to be counted."""
+    last = _finished().order_by("-first_day", "-id").values("first_day")[:1]
+    found = ControlException.objects.filter(gone_at__isnull=True, period_first__gte=Subquery(last), explanation="")
+    return found.filter(Q(fix_by__isnull=True) | Q(fix_by__gte=day_of(now())))
+
+
 def to_answer(person: Person) -> QuerySet[ControlException]:
     """Return the exceptions somebody was named for, and that wait: nobody explained them, or they are overdue."""
     return _waiting().filter(owner=person)

@@ -17,6 +17,7 @@ from governance.core.clock import OPEN_END
 from governance.exceptions.queries import to_answer as exceptions_of
 from governance.exceptions.queries import to_answer_as_owner as exceptions_of_owner
 from governance.exceptions.queries import to_answer_for_reports as exceptions_of_reports
+from governance.exceptions.queries import to_explain as exceptions_to_explain
 from governance.identity.models import Person
 from governance.lifecycle.holds_queries import open_holds
 from governance.log_reviews.queries import waiting as waiting_log_reviews
@@ -72,6 +73,7 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         counted["holds"] = open_holds()
         counted["log_reviews"] = waiting_log_reviews()
     if standing.is_security_admin:
+        counted["unexplained"] = exceptions_to_explain()
         counted |= {"conflicts": undecided(), "failing": failing(clock.now()), "mail": outgoing.needs_a_look()}
         counted["policies"] = waiting_for_a_second_person(person)
         counted["parked_rules"] = RuleRun.objects.filter(parked_at__isnull=False, finished_at__isnull=True)

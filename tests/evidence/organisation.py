@@ -667,6 +667,9 @@ class Organisation:
         self._write_revisions(2)
         record_many([_entry(one) for one in self.told if one.batch == 2])
         self._find_entries(signer)
+        with connection.cursor() as cursor:
+            # Nobody else sees these rows until the transaction ends, autovacuum neither: plans would be guesses.
+            cursor.execute("ANALYZE")
         return self
 
     def _write_revisions(self, batch: int) -> None:

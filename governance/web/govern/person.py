@@ -164,7 +164,7 @@ def _believed(found: Person, reach: Reach, at: datetime, known_at: datetime) -> 
 
 
 def _accounts(found: Person, reach: Reach) -> list[Account]:
-    accounts = Account.objects.filter(person=found).select_related("application")
+    accounts = Account.objects.filter(person=found).select_related("application", "person")
     return list(reach.within(accounts).order_by("-is_active", "application__name", "id"))
 
 

@@ -17,7 +17,6 @@ from governance.access.models import AccessRequest, Grant, RequestState
 from governance.access.queries import waiting_among
 from governance.core import clock
 from governance.core.errors import NotFound, Refused
-from governance.exceptions.queries import standing_by_report
 from governance.identity.models import Person
 from governance.lifecycle.holds_queries import waiting_holds
 from governance.policy.facts import Ask
@@ -51,8 +50,6 @@ def home(request: HttpRequest) -> HttpResponse:
     found: dict[str, Any] = {"page": "home", "now": now, "waiting": waiting, "queue": queue, "open_work": open_work}
     # An auditor decides nothing about them and has a home of their own.
     found["held"] = waiting_holds() if standing.is_security_admin and open_work.get("holds") else []
-    if standing.is_security_admin:
-        found["unexplained"] = sum(one.unexplained for one in standing_by_report().values())
     return render(request, "my_work/home.html", found | to_answer)
 
 
