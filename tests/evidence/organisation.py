@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import time_machine
+from django.db import connection
 
 from governance.access import models as access
 from governance.catalog import models as catalog
