@@ -87,7 +87,8 @@ def role_of_command(argv: list[str]) -> str:
     command = argv[1] if len(argv) > 1 else ""
     if command in _COMMANDS_OF_THE_OWNER:
         return OWNER
-    return SEQUENCER if command == "ledger_sequencer" else RUNTIME
+    seals = command in {"ledger_sequencer", "ledger_recover"} or argv[1:3] == ["ledger_key", "compromised"]
+    return SEQUENCER if seals else RUNTIME
 
 
 def role_of_this_process() -> str | None:

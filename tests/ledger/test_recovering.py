@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from governance.config import health
+from governance.config.database_roles import role_of_command
 from governance.core.actor import Actor
 from governance.ledger import queries, recovering
 from governance.ledger.key_ring import KeyRing
@@ -545,3 +546,16 @@ def test_somebody_with_the_database_cannot_break_the_log_off_unseen(site: Site) 
         verify(Request(key=parse_verifier_key(site.key)))
     with pytest.raises((BrokenOff, Unverified)):
         site.look()
+
+
+@pytest.mark.parametrize(
+    ("command", "role"),
+    [
+        (["ledger_recover", "replay"], "gatehouse_sequencer"),
+        (["ledger_key", "compromised"], "gatehouse_sequencer"),
+        (["ledger_key", "show"], "gatehouse_runtime"),
+        (["ledger_mirror", "copy"], "gatehouse_runtime"),
+    ],
+)
+def test_who_writes_entries_signs_in_as_the_sequencer(command: list[str], role: str) -> None:
+    assert role_of_command(["manage.py", *command]) == role
