@@ -193,7 +193,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "brake.added": ("gauge", "A source of people is measured"),
     "log.started": ("scroll-text", "The ledger started with a new key"),
     "log.reopened": ("unlink", "The ledger was broken off, and goes on from here under a new name and key"),
-    "log.recovered": ("archive-restore", "Entries that a restored backup lacked were put back from a copy"),
+    "log.recovered": ("rotate-ccw", "Entries that a restored backup lacked were put back from a copy"),
     "log.heartbeat_signed": ("heart-pulse", "The ledger was signed while nothing happened"),
 }
 _UNKNOWN = "circle-dot"
