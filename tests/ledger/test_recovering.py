@@ -324,6 +324,18 @@ def test_a_copy_longer_than_the_ledger_is_not_touched(restored: Site) -> None:
         Mirror(restored.copy.folder).extend()
 
 
+def test_a_database_that_does_not_let_us_write_is_an_answer_and_not_a_crash(restored: Site) -> None:
+    before = transaction.savepoint()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+
+    with pytest.raises(CommandError, match="read-only"):
+        call_command("ledger_recover", "replay", "--from", str(restored.copy.folder))
+
+    transaction.savepoint_rollback(before)
+    assert Entry.objects.count() == 7
+
+
 # What is missing cannot be had
 
 

@@ -6,8 +6,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from governance.ledger.key_changes import LedgerDamaged
 from governance.ledger.key_ring import CannotSign
@@ -60,7 +62,16 @@ class Command(BaseCommand):
             said = getattr(self, f"_{what.replace('-', '_')}")(path, origin)
         except SequencerElsewhere as error:
             raise CommandError("A sequencer runs on this ledger. Stop it first.") from error
-        except (KeyExists, BadKey, CannotRecover, CannotSign, LedgerDamaged, OSError) as error:
+        except (
+            KeyExists,
+            BadKey,
+            CannotRecover,
+            CannotSign,
+            DatabaseError,
+            LedgerDamaged,
+            OSError,
+            psycopg.Error,
+        ) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(said)
 

@@ -1,6 +1,6 @@
 """`manage.py ledger_recover`: after a restore, put back what is missing from a copy, or go on as a new log.
 
-Run it where the sequencer runs, as its user, while no sequencer runs. See docs/operations.md.
+Run it where the sequencer runs, as its user and with its database role, while no sequencer runs: docs/operations.md.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -60,6 +61,8 @@ class Command(BaseCommand):
             LedgerDamaged,
             OSError,
             Unverified,
+            # What is copied into a table goes past Django, and so do its errors.
+            psycopg.Error,
         ) as error:
             raise CommandError(str(error)) from error
 
