@@ -320,7 +320,9 @@ def test_the_commands_lead_from_one_key_to_the_next(key_file: Path, capsys: pyte
 
 def test_the_keys_may_come_as_a_variable(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signer = Signer.generate(ORIGIN)
-    environment = type(settings.ENVIRONMENT)(LEDGER_KEY=signer.private_text(), ledger_origin=ORIGIN)
+    environment = type(settings.ENVIRONMENT)(
+        LEDGER_KEY=signer.private_text(), ledger_origin=ORIGIN, ledger_head_file=key_file.with_name("head")
+    )
     monkeypatch.setattr(settings, "ENVIRONMENT", environment)
     note("one")
 
