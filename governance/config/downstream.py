@@ -93,8 +93,9 @@ def main() -> None:
     state_file, token_file, *options = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     vars(cli)["BearerTokenApplication"] = _kept_application(Path(state_file))
-    # From a file, not from the command line that every user of the machine can list.
-    sys.argv[1:] = [*options, "--bearer-token", Path(token_file).read_text().strip()]
+    # From a file, not from the command line that every user of the machine can list. In one word with its option: a
+    # token may begin with a dash, and would be taken for an option itself.
+    sys.argv[1:] = [*options, f"--bearer-token={Path(token_file).read_text().strip()}"]
     cli.main()
 
 
