@@ -16,7 +16,7 @@ from governance.identity.models import Person
 from governance.ledger.recording import Subject, record
 from governance.privacy import events
 from governance.privacy.models import LegalHold
-from governance.privacy.rights import check_may_decide
+from governance.privacy.rights import check_may_be_one_of_two, check_may_decide
 
 LONGEST = 1000
 
@@ -59,7 +59,7 @@ def place(
 @transaction.atomic
 def propose_release(hold: LegalHold, reason: str, *, actor: Actor) -> None:
     """Propose that it ends; somebody else confirms. Raises Invalid naming `reason`, Conflict and NotAllowed."""
-    check_may_decide(actor)
+    check_may_be_one_of_two(actor)
     if not reason.strip() or len(reason) > LONGEST:
         raise Invalid({"reason": f"Say why in 1 to {LONGEST} characters."})
     _change(
@@ -89,7 +89,7 @@ def decline_release(hold: LegalHold, *, actor: Actor) -> None:
 @transaction.atomic
 def release(hold: LegalHold, *, actor: Actor) -> None:
     """Release it, as the second of two. Raises Conflict for who proposed it or when nobody did, and NotAllowed."""
-    check_may_decide(actor)
+    check_may_be_one_of_two(actor)
     hold.refresh_from_db()
     if not hold.release_proposed_by_ref:
         raise Conflict("Propose its release first; somebody else then confirms.")

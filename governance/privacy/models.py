@@ -16,12 +16,19 @@ FEWEST_YEARS, USUAL_YEARS, MOST_YEARS = 6, 7, 30
 
 
 class RetentionRule(models.Model):
-    """How long records of who had which access are kept after somebody left. The newest holds. Insert-only."""
+    """How long records of who had which access are kept after somebody left. The newest holds. Insert-only.
+
+    The database takes one of fewer years than the one before only with a proposal that a second person confirmed.
+    """
 
     years = models.PositiveSmallIntegerField()
     why = models.TextField(max_length=1000)
     set_by_ref = models.CharField(max_length=120)
     set_at = models.DateTimeField()
+    #: What two people agreed on; each proposal is carried out once. None where one person is enough.
+    proposal = models.OneToOneField(
+        "RetentionProposal", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -120,7 +127,11 @@ class LegalHold(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(released_at__isnull=True)
-                | (~Q(release_proposed_by_ref="") & ~Q(released_by_ref=models.F("release_proposed_by_ref"))),
+                | (
+                    ~Q(release_proposed_by_ref="")
+                    & ~Q(released_by_ref="")
+                    & ~Q(released_by_ref=models.F("release_proposed_by_ref"))
+                ),
                 name="legal_hold_is_released_by_two",
             )
         ]

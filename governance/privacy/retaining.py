@@ -11,7 +11,7 @@ from governance.ledger.recording import Subject, record
 from governance.privacy import events
 from governance.privacy.legal_holds import LONGEST
 from governance.privacy.models import FEWEST_YEARS, MOST_YEARS, USUAL_YEARS, RetentionProposal, RetentionRule
-from governance.privacy.rights import check_may_decide
+from governance.privacy.rights import check_may_be_one_of_two, check_may_decide
 
 _SUBJECT = Subject("retention", "access")
 
@@ -43,6 +43,7 @@ def set_retention(years: int, why: str, *, actor: Actor) -> RetentionRule | None
         raise Invalid(problems)
     if years >= years_kept():
         return _keep(years, why.strip(), actor=actor)
+    check_may_be_one_of_two(actor)
     try:
         with transaction.atomic():
             RetentionProposal.objects.create(years=years, why=why.strip(), proposed_by_ref=actor.ref, proposed_at=now())
@@ -55,14 +56,17 @@ def set_retention(years: int, why: str, *, actor: Actor) -> RetentionRule | None
 
 @transaction.atomic
 def confirm_shorter(proposal_id: int, *, actor: Actor) -> RetentionRule:
-    """Confirm fewer years, as the second of two. Raises Conflict for who proposed them or when they do not wait."""
-    check_may_decide(actor)
+    """Confirm fewer years, as the second of two. Raises Conflict for who proposed them or when they do not wait.
+
+    The database refuses it as well (migration 0006), whatever this says.
+    """
+    check_may_be_one_of_two(actor)
     found = _waiting(proposal_id)
     if found.proposed_by_ref == actor.ref:
         raise Conflict("You proposed it. Somebody else has to confirm.")
     found.decided_by_ref, found.decided_at, found.was_confirmed = actor.ref, now(), True
     found.save()
-    return _keep(found.years, found.why, actor=actor, proposed_by=found.proposed_by_ref)
+    return _keep(found.years, found.why, actor=actor, proposal=found)
 
 
 @transaction.atomic
@@ -82,10 +86,16 @@ def _waiting(proposal_id: int) -> RetentionProposal:
     return found
 
 
-def _keep(years: int, why: str, *, actor: Actor, proposed_by: str = "") -> RetentionRule:
+def _keep(years: int, why: str, *, actor: Actor, proposal: RetentionProposal | None = None) -> RetentionRule:
     data: dict[str, object] = {"years": years, "years_before": years_kept()}
-    if proposed_by:
-        data["proposed_by"] = proposed_by
-    rule = RetentionRule.objects.create(years=years, why=why, set_by_ref=actor.ref, set_at=now())
+    if proposal is not None:
+        data["proposed_by"] = proposal.proposed_by_ref
+    try:
+        with transaction.atomic():
+            rule = RetentionRule.objects.create(
+                years=years, why=why, set_by_ref=actor.ref, set_at=now(), proposal=proposal
+            )
+    except IntegrityError as error:
+        raise Conflict("For how long records are kept was changed in the meantime. Look again.") from error
     record(events.RETENTION_CHANGED, actor=actor, subjects=[_SUBJECT], data=data)
     return rule

@@ -14,3 +14,10 @@ def check_may_decide(actor: Actor) -> None:
         return
     if actor.person_id is None or RoleName.SECURITY_ADMIN.value not in roles_of(actor.person_id):
         raise NotAllowed("What is kept of people is decided by security administrators.")
+
+
+def check_may_be_one_of_two(actor: Actor) -> None:
+    """Raise NotAllowed unless the actor is a person who may decide: what takes two takes no command on the server."""
+    check_may_decide(actor)
+    if actor.person_id is None:
+        raise NotAllowed("Two people decide this, each under their own name.")
