@@ -15,7 +15,7 @@ from governance.api.doorway import DoorView
 from governance.api.reading import PAGE_WORDS, ListView, page_of
 from governance.api.shapes import BundleIn, BundleShape, NothingIn
 from governance.core.errors import Invalid
-from governance.evidence import actions, looking, queries
+from governance.evidence import actions, looking, narrowing, queries
 from governance.evidence.models import EvidenceBundle
 from governance.evidence.reports.registry import REPORTS, UNBUILT
 from governance.identity.models import RoleName
@@ -68,7 +68,7 @@ class Reports(EvidenceView):
     )
     def get(self, request: Request) -> Response:
         """Return the dictionaries."""
-        reports = [{**report.dictionary(), "filters": list(looking.filters_of(report))} for report in REPORTS]
+        reports = [{**report.dictionary(), "filters": list(narrowing.filters_of(report))} for report in REPORTS]
         unbuilt = [{"report": one.id, "title": one.title, "why": one.why} for one in UNBUILT]
         return Response({"reports": reports, "not_built": unbuilt})
 
@@ -86,7 +86,7 @@ class OneReport(EvidenceView):
             OpenApiParameter("n", int, description="rows of the sample; 25"),
             OpenApiParameter("after", int, description="the ordinal (row_no) to go on behind"),
             OpenApiParameter("exceptions", str, enum=["only"]),
-            *(OpenApiParameter(name, str) for name in looking.FILTERS),
+            *(OpenApiParameter(name, str) for name in narrowing.FILTERS),
         ],
         responses=OpenApiTypes.OBJECT,
     )

@@ -16,7 +16,7 @@ from governance.core.errors import Conflict, Invalid, NotAllowed
 from governance.core.wakeup import wake
 from governance.evidence import events
 from governance.evidence.controls import framework_named
-from governance.evidence.models import BundleState, EvidenceBundle
+from governance.evidence.models import BundleState, DefinitionVersion, EvidenceBundle
 from governance.evidence.periods import period
 from governance.evidence.questions import Pin
 from governance.identity.models import RoleName
@@ -43,16 +43,18 @@ def request_bundle(
     leaver_sla_hours: int = LEAVER_SLA_HOURS,
     freshness_hours: int = FRESHNESS_HOURS,
     applications: Collection[str] = (),
+    definition: DefinitionVersion | None = None,
     pin: Pin | None = None,
     since: Pin | None = None,
     actor: Actor,
 ) -> EvidenceBundle:
     """Ask for a bundle over the civil days `first` to `last`, both included; it is built soon after.
 
-    `applications`: short names; none means all of them. `pin`: the cut of an earlier bundle, to ask the same again.
+    `applications`: short names; none means all of them. `definition`: what is chosen of the framework's pack; it and
+    `applications` hold both. `pin`: the cut of an earlier bundle, to ask the same again.
     `since`: the cut of an earlier bundle; what became known since is written out.
     Raises Invalid naming `framework`, `from`, `to`, `zone`, `leaver_sla_hours`, `freshness_hours`, `applications`,
-    `pin` or `since`, and NotAllowed for whoever is neither auditor nor security administrator.
+    `definition`, `pin` or `since`, and NotAllowed for whoever is neither auditor nor security administrator.
     """
     at = now()
     check_may_export(actor)
@@ -63,7 +65,8 @@ def request_bundle(
     _check_pin("since", since, at=pin.known_at if pin else at)
     if pin and since and since.ledger_size > pin.ledger_size:
         raise Invalid({"since": f"It is of size {since.ledger_size}, later than the pin of {pin.ledger_size}."})
-    within = checked_applications(applications)
+    _check_definition(definition, framework, is_new=pin is None and since is None)
+    within = applications_within(definition, applications)
     bundle = EvidenceBundle.objects.create(
         framework=framework,
         first_day=days.first,
@@ -72,6 +75,7 @@ def request_bundle(
         leaver_sla_hours=leaver_sla_hours,
         freshness_hours=freshness_hours,
         applications=list(within),
+        definition=definition,
         known_at=pin.known_at if pin else at,
         ledger_size=pin.ledger_size if pin else None,
         since_known_at=since.known_at if since else None,
@@ -89,6 +93,7 @@ def request_bundle(
             "first": days.first,
             "last": days.last,
             "zone": zone,
+            **defined_by(definition),
             **({"since_ledger_size": since.ledger_size} if since else {}),
         },
     )
@@ -111,6 +116,7 @@ def ask_what_came_since(earlier: EvidenceBundle, *, actor: Actor) -> EvidenceBun
         leaver_sla_hours=earlier.leaver_sla_hours,
         freshness_hours=earlier.freshness_hours,
         applications=earlier.applications,
+        definition=earlier.definition,
         since=Pin(earlier.known_at, earlier.ledger_size),
         actor=actor,
     )
@@ -170,6 +176,37 @@ def checked_applications(applications: Collection[str]) -> tuple[str, ...]:
     if unknown:
         raise Invalid({"applications": f"There is no application {', '.join(sorted(unknown))}."})
     return tuple(wanted)
+
+
+def applications_within(definition: DefinitionVersion | None, applications: Collection[str]) -> tuple[str, ...]:
+    """Return the applications that are both asked for and chosen by the definition; none means all.
+
+    Raises Invalid naming `applications`.
+    """
+    asked = checked_applications(applications)
+    chosen = tuple(definition.applications) if definition else ()
+    if not (asked and chosen):
+        return asked or chosen
+    if not (both := tuple(one for one in asked if one in chosen)):
+        raise Invalid({"applications": f"The definition chooses none of them, but {', '.join(chosen)}."})
+    return both
+
+
+def defined_by(definition: DefinitionVersion | None) -> dict[str, object]:
+    """Return what an entry says of the definition a bundle was asked by; nothing for the whole pack."""
+    if definition is None:
+        return {}
+    said = {"ref": str(definition.definition.ref), "version": definition.number, "sha256": definition.sha256}
+    return {"definition": said}
+
+
+def _check_definition(definition: DefinitionVersion | None, framework: str, *, is_new: bool) -> None:
+    if definition is None:
+        return
+    if definition.definition.framework != framework:
+        raise Invalid({"definition": f"{definition.name} is one of {definition.definition.framework}."})
+    if is_new and definition.definition.retired_at is not None:
+        raise Invalid({"definition": f"{definition.name} is retired. Choose another one."})
 
 
 def _check_hours(**hours: int) -> None:

@@ -19,6 +19,7 @@ from governance.core.actor import Actor, Door
 from governance.core.clock import now
 from governance.core.errors import DomainError
 from governance.evidence import events, files
+from governance.evidence.actions import defined_by
 from governance.evidence.ledger_files import write_proof_of_manifest
 from governance.evidence.models import OPEN_STATES, BundleState, EvidenceBundle, ExportedManifest
 from governance.evidence.packing import file_digest, pack
@@ -148,6 +149,7 @@ def _record_export(bundle: EvidenceBundle, made: files.Made) -> None:
                 "known_at": bundle.known_at,
                 "ledger_size": bundle.ledger_size,
                 "asked_by": bundle.made_by_ref,
+                **defined_by(bundle.definition),
                 **({"since_ledger_size": bundle.since_ledger_size} if bundle.since_ledger_size is not None else {}),
             },
             at=at,

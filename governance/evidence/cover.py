@@ -11,7 +11,7 @@ from datetime import datetime
 
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.questions import Question, Value
-from governance.evidence.reading import Disposed, RollForward, Source, Totals, Written
+from governance.evidence.reading import Counted, Disposed, RollForward, Source, Totals, Written
 from governance.evidence.reports.base import FORMULA_START, Report
 from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
 from governance.ledger.canonical import instant
@@ -45,6 +45,12 @@ DICTIONARY = {
         {"code": "log_damaged", "meaning": "At the pinned size the log does not hold, or the verifier could not look."},
         {"code": "count_differs", "meaning": "A second count, from the ledger, has other rows than the report."},
         {"code": "not_counted", "meaning": "A population could not be counted a second time, and why."},
+        {"code": "report_left_out", "meaning": "A report of the framework that the definition does not choose."},
+        {
+            "code": "rows_left_out",
+            "meaning": "A report of which the definition chooses rows: which, and how many of all.",
+        },
+        {"code": "columns_left_out", "meaning": "A report of which the definition leaves out columns, and which."},
         {"code": "failed_runs", "meaning": "Readings that began in the window and did not complete."},
     ],
 }
@@ -58,6 +64,8 @@ class Told:
     file: Written
     rows_file: Written
     totals: Totals
+    #: Where a definition chooses rows of it: how many there would be without.
+    of: Counted | None = None
 
 
 def gaps(question: Question, sources: Sequence[Source], disposed: Disposed | None) -> list[Row]:
@@ -71,6 +79,30 @@ def gaps(question: Question, sources: Sequence[Source], disposed: Disposed | Non
         holes.append(("disposed", "ledger", said))
     unbuilt = framework_named(question.framework).unbuilt
     return holes + [("not_built", one.id, f"{one.id} {one.title}: {one.why}") for one in unbuilt]
+
+
+def choices(question: Question, told: Sequence[Told]) -> list[Row]:
+    """Return what a definition leaves out, as gaps: reports of the framework, rows, columns."""
+    if question.selection is None:
+        return []
+    by = f"by the definition {question.selection.title}"
+    left_out = [
+        ("report_left_out", report.id, f"{report.id} {report.title}: left out {by}.")
+        for report in question.selection.left_out
+    ]
+    return left_out + [hole for one in told for hole in _left_out_of(one, by)]
+
+
+def _left_out_of(told: Told, by: str) -> Iterator[Row]:
+    report = told.report
+    if report.only:
+        of = f" of {told.of.whole_rows}, and {told.of.whole_exceptions} of those to look at" if told.of else ""
+        only = " and ".join(report.only_said)
+        said = f"{report.id} {report.title}: {by}, only rows where {only}: {told.totals.rows}{of}."
+        yield "rows_left_out", report.id, said
+    if report.left_out:
+        said = f"{report.id} {report.title}: {by}, without the columns {' '.join(report.left_out)}."
+        yield "columns_left_out", report.id, said
 
 
 def cover(
@@ -127,6 +159,9 @@ def _question(question: Question) -> Iterator[Row]:
     yield "question", "framework", f"{framework.name} ({framework.edition})"
     yield "question", "controls", " ".join(control.id for control in framework.controls)
     yield "question", "control mapping", REVIEW_NOTE
+    if question.selection:
+        yield "question", "definition", question.selection.title
+        yield "question", "definition sha256", question.selection.sha256
     yield "question", "period", f"{period.first} to {period.last}, both included, {period.zone}"
     yield "question", "period in UTC", f"from {instant(period.starts_at)}, until before {instant(period.ends_at)}"
     yield "question", "period was over", "yes" if period.is_over(question.known_at) else "no: read up to known_at"
@@ -170,15 +205,25 @@ def _totals(told: Told) -> Iterator[Row]:
     yield section, "query sha256", told.report.version
     yield section, "population", told.report.population
     yield section, "rows", str(totals.rows)
+    if told.of:
+        yield section, "rows without the definition's choice", str(told.of.whole_rows)
+        yield section, "exceptions without the definition's choice", str(told.of.whole_exceptions)
     yield section, "exceptions", str(totals.exceptions)
     yield section, "distinct people", str(len(totals.people))
     yield section, "distinct systems", str(len(totals.systems)) if told.report.system else "not counted"
     yield section, "sum of ledger indexes", str(totals.entry_sum)
     yield section, "rows without a ledger entry", str(totals.without_entry)
-    if totals.rows == 0:
+    if totals.rows == 0 and told.of and told.of.whole_rows:
+        yield (
+            "nil",
+            section,
+            f"{told.report.title}: no row is chosen. There are {told.of.whole_rows} without the choice.",
+        )
+    elif totals.rows == 0:
         yield "nil", section, f"{told.report.title}: the query ran and found no row. The nil result is the evidence."
     elif totals.exceptions == 0:
-        yield "nil", section, f"{told.report.title}: no row has an exception."
+        chosen = " that is chosen" if told.of else ""
+        yield "nil", section, f"{told.report.title}: no row{chosen} has an exception."
 
 
 def _csv(rows: Iterable[Row]) -> bytes:

@@ -44,6 +44,7 @@ def cover_pdf(
             ["In UTC", f"from {instant(period.starts_at)} until before {instant(period.ends_at)}"],
             ["Period was over", "yes" if period.is_over(question.known_at) else "no: read up to what was known"],
             ["Applications", ", ".join(question.applications) or "all"],
+            *([["Definition", question.selection.title]] if question.selection else []),
             ["Known at", instant(question.known_at)],
             ["Ledger size", str(question.ledger_size)],
             ["Ledger root", root.hex()],
@@ -52,13 +53,16 @@ def cover_pdf(
             ["Exceptions", answered],
         ],
         "reports": [
-            [one.report.id, one.report.title, str(one.totals.rows), str(one.totals.exceptions), one.file.sha256]
-            for one in told
+            [one.report.id, one.report.title, _rows(one), str(one.totals.exceptions), one.file.sha256] for one in told
         ],
         "gaps": [[code, about, sentence] for code, about, sentence in gaps[:MOST_LINES]],
         "more_gaps": max(len(gaps) - MOST_LINES, 0),
     }
     return _set(_shown(said), question)
+
+
+def _rows(told: Told) -> str:
+    return f"{told.totals.rows} of {told.of.whole_rows}" if told.of else str(told.totals.rows)
 
 
 def _rolled(rolled: RollForward) -> str:

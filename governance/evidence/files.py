@@ -23,6 +23,7 @@ from governance.evidence.reading import (
     Written,
     copy_out,
     count,
+    count_rows,
     read_disposed,
     read_roll_forward,
     read_sources,
@@ -76,7 +77,7 @@ def write_files(
     progress("Writing sheets, cover and manifest")
     if read_disposed() != disposed:
         raise PrunedMeanwhile("Texts of the ledger were disposed of while it was read. It is read again.")
-    holes = [*cover.gaps(question, read, disposed), *checked.holes()]
+    holes = [*cover.gaps(question, read, disposed), *cover.choices(question, told), *checked.holes()]
     files += _copies(folder, question, pinned, told, answered, holes, rolled)
     sheet = cover.cover(
         question,
@@ -104,9 +105,10 @@ def _read(
     told = []
     with snapshot():
         read, rolled, disposed = read_sources(parameters), read_roll_forward(parameters), read_disposed()
-        for report in framework_named(question.framework).reports:
+        for report in question.reports:
             file, rows_file = copy_out(report, parameters, folder)
-            told.append(Told(report, file, rows_file, count(report, folder / file.path)))
+            of = count_rows(report, parameters) if report.only else None
+            told.append(Told(report, file, rows_file, count(report, folder / file.path), of))
         answered = write_answered(folder, question, told)
         checked = check(folder, question, told)
         late = late_facts(folder, question, since, told) if since else None
@@ -192,6 +194,8 @@ def _manifest(
             "freshness_hours": question.freshness_hours,
         },
         "applications": list(question.applications),
+        # A bundle that says nothing of a definition is one of the whole pack.
+        **({"definition": question.selection.as_json()} if question.selection else {}),
         "ledger": {
             "origin": pinned.note.partition("\n")[0],
             "size": pinned.size,
@@ -247,6 +251,17 @@ def _report_line(told: Told) -> dict[str, object]:
             "people": len(totals.people),
             "systems": len(totals.systems) if report.system else None,
         },
+        **({"narrowed": _narrowed(told)} if report.is_narrowed else {}),
+    }
+
+
+def _narrowed(told: Told) -> dict[str, object]:
+    """Return what a definition leaves out of a report: rows with how many there would be, and columns."""
+    report, of = told.report, told.of
+    return {
+        "only_rows": list(report.only_said),
+        "columns_left_out": list(report.left_out),
+        "whole": {"rows": of.whole_rows, "exceptions": of.whole_exceptions} if of else None,
     }
 
 
@@ -260,6 +275,7 @@ def _summary(
                 "rows": one.totals.rows,
                 "exceptions": one.totals.exceptions,
                 "without_entry": one.totals.without_entry,
+                **({"of": one.of.whole_rows} if one.of else {}),
             }
             for one in told
         },

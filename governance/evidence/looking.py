@@ -8,16 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from governance.core.errors import Conflict, Invalid, NotFound
+from governance.evidence.narrowing import filters_of
 from governance.evidence.questions import Question, Value
 from governance.evidence.reading import Parameters, TooLong, copied_with_patience, within_patience
 from governance.evidence.reports.base import Report
 from governance.evidence.reports.registry import BY_ID
 
-#: Columns that rows can be narrowed by, where a report has them.
-FILTERS = (
-    "application", "entitlement", "department", "person_type", "privileged", "cause", "change", "verdict", "source",
-    "what", "event", "person_ref",
-)  # fmt: skip
 SHOWN = 50
 _TOO_MUCH = "There is more than can be read while you wait. Have the bundle built: it holds all of it."
 MOST_SAMPLED = 500
@@ -59,11 +55,6 @@ def report_named(report_id: str) -> Report:
     if report_id not in BY_ID:
         raise NotFound(f"There is no report {report_id}.")
     return BY_ID[report_id]
-
-
-def filters_of(report: Report) -> tuple[str, ...]:
-    """Return the columns by which the rows of a report can be narrowed, in the order of its columns."""
-    return tuple(column.name for column in report.columns if column.name in FILTERS)
 
 
 def look(report: Report, question: Question, by: Narrowed, *, limit: int = SHOWN, after: int = 0) -> Look:

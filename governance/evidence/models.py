@@ -1,4 +1,4 @@
-"""Tables of bundles: what was asked, how far the building is, and which manifests the ledger knows."""
+"""Tables of bundles: what they choose, what was asked, how far the building is, which manifests the ledger knows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from datetime import date
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils.text import slugify
 
+from governance.evidence.narrowing import Chosen, Selection
 from governance.evidence.periods import Period
 from governance.evidence.questions import Pin, Question
+
+LONGEST_NAME = 80
 
 
 class BundleState(models.TextChoices):
@@ -28,6 +33,69 @@ class BundleState(models.TextChoices):
 OPEN_STATES = (BundleState.QUEUED, BundleState.SEALING, BundleState.BUILDING, BundleState.PROVING)
 
 
+class Definition(models.Model):
+    """What bundles of a framework shall hold, under a name. What exactly is said by its versions."""
+
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    #: As its last version has it.
+    name = models.CharField(max_length=LONGEST_NAME)
+    framework = models.CharField(max_length=20)
+    made_at = models.DateTimeField()
+    made_by_ref = models.CharField(max_length=120)
+    #: From then on nothing new is asked by it; what was asked before can be built again.
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"), condition=Q(retired_at__isnull=True), name="definition_names_are_told_apart"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="definition_has_a_name"),
+        ]
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DefinitionVersion(models.Model):
+    """What a definition chooses from then on: reports, columns, rows. Insert-only."""
+
+    definition = models.ForeignKey(Definition, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=LONGEST_NAME)
+    #: Short names of applications; none: all.
+    applications = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    #: A list of `Chosen.as_json()`.
+    reports = models.JSONField()
+    #: Why it was made or changed, in the words of whoever did.
+    reason = models.CharField(max_length=500, blank=True)
+    #: Of what is chosen, hexadecimal: `Selection.sha256`.
+    sha256 = models.CharField(max_length=64)
+    made_at = models.DateTimeField()
+    made_by_ref = models.CharField(max_length=120)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["definition", "number"], name="definition_version_is_told_apart"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="definition_versions_count_from_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}, version {self.number}"
+
+    def selection(self) -> Selection:
+        """Return what it chooses, as a value."""
+        return Selection(
+            ref=str(self.definition.ref),
+            name=self.name,
+            version=self.number,
+            framework=self.definition.framework,
+            applications=tuple(self.applications),
+            chosen=tuple(Chosen.of_json(one) for one in self.reports),
+        )
+
+
 class EvidenceBundle(models.Model):
     """Somebody asked for a bundle. The row carries everything a worker needs to start, or to start over."""
 
@@ -40,6 +108,10 @@ class EvidenceBundle(models.Model):
     freshness_hours = models.PositiveIntegerField()
     #: Short names of the applications it is about; none: all.
     applications = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    #: What it chooses of the framework's pack; none: all of it.
+    definition = models.ForeignKey(
+        DefinitionVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="bundles"
+    )
     #: The knowledge cut: when it was asked for, or what an earlier bundle said.
     known_at = models.DateTimeField()
     #: The last row of the ledger's outbox when the building began; the ledger is pinned once it is sealed.
@@ -111,6 +183,7 @@ class EvidenceBundle(models.Model):
             leaver_sla_hours=self.leaver_sla_hours,
             freshness_hours=self.freshness_hours,
             applications=tuple(self.applications),
+            selection=self.definition.selection() if self.definition else None,
         )
 
     def since(self) -> Pin | None:
@@ -122,7 +195,8 @@ class EvidenceBundle(models.Model):
     @property
     def suggested_name(self) -> str:
         """Return the file name to download it under."""
-        return f"gatehouse-{self.framework}-{_compact(self.first_day)}-{_compact(self.last_day)}.zip"
+        chosen = f"-{slugify(self.definition.name)}-v{self.definition.number}" if self.definition else ""
+        return f"gatehouse-{self.framework}{chosen}-{_compact(self.first_day)}-{_compact(self.last_day)}.zip"
 
 
 class ExportedManifest(models.Model):

@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from governance.evidence.controls import REVIEW_NOTE, Framework, framework_named
@@ -17,6 +18,7 @@ from governance.evidence.cover import Told
 from governance.evidence.periods import Period
 from governance.evidence.questions import Question
 from governance.evidence.reading import Written
+from governance.evidence.reports.registry import COVER_ID
 from governance.ledger.canonical import instant
 
 VERSION = "1.1.3"
@@ -31,8 +33,9 @@ def documents(
     question: Question, root: bytes, told: Sequence[Told], exceptions: Sequence[Mapping[str, str]]
 ) -> dict[str, bytes]:
     """Return the plan and the results, by their path in the bundle. `exceptions` are rows of R24, each a risk here."""
-    names = _Names(f"{question.parameters()} {question.framework} {root.hex()}")
-    framework = framework_named(question.framework)
+    chosen = f" {question.selection.sha256}" if question.selection else ""
+    names = _Names(f"{question.parameters()} {question.framework} {root.hex()}{chosen}")
+    framework = _looked_at(question)
     plan = {
         "assessment-plan": {
             "uuid": names.of("plan"),
@@ -60,6 +63,15 @@ def documents(
         }
     }
     return {PLAN: _text(plan), RESULTS: _text(results)}
+
+
+def _looked_at(question: Question) -> Framework:
+    """Return the framework; under a definition, with the controls to which a chosen report or the cover speaks."""
+    framework = framework_named(question.framework)
+    if question.selection is None:
+        return framework
+    there = {COVER_ID, *(report.id for report in question.reports)}
+    return replace(framework, controls=tuple(one for one in framework.controls if there.intersection(one.reports)))
 
 
 class _Names:
@@ -149,10 +161,11 @@ def _end_of(day: str, zone: str) -> str:
 def _observation(question: Question, framework: Framework, told: Told, names: _Names) -> dict[str, object]:
     controls = [control.id for control in framework.controls if told.report.id in control.reports]
     rows, exceptions = told.totals.rows, told.totals.exceptions
+    only = f" Only rows where {' and '.join(told.report.only_said)}." if told.report.only else ""
     return {
         "uuid": names.of(f"observation {told.report.id}"),
         "title": f"{told.report.id} {told.report.title}",
-        "description": f"{told.report.population} {rows} rows, {exceptions} to look at.",
+        "description": f"{told.report.population}{only} {rows} rows, {exceptions} to look at.",
         **({"props": [{"name": "control-id", "ns": _NS, "value": one} for one in controls]} if controls else {}),
         "methods": ["EXAMINE"],
         "collected": instant(question.known_at),

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from governance.core.clock import now
-from governance.core.errors import NotFound
+from governance.core.errors import Invalid, NotFound
 from governance.evidence import cover
-from governance.evidence.actions import FRESHNESS_HOURS, LEAVER_SLA_HOURS, checked_applications
+from governance.evidence.actions import FRESHNESS_HOURS, LEAVER_SLA_HOURS, applications_within
 from governance.evidence.controls import REVIEW_NOTE, Control, framework_named
-from governance.evidence.models import EvidenceBundle
+from governance.evidence.models import Definition, DefinitionVersion, EvidenceBundle
 from governance.evidence.periods import period
 from governance.evidence.questions import Question
-from governance.evidence.reading import Source, preview, read_disposed, read_roll_forward, read_sources
+from governance.evidence.reading import Counted, Source, preview, read_disposed, read_roll_forward, read_sources
 from governance.evidence.reports.base import Report
 from governance.ledger.queries import Head, latest_checkpoint
 
@@ -26,8 +26,11 @@ class ReportPreview:
 
     report: Report
     #: None: too much to count while somebody waits.
-    rows: int | None
-    exceptions: int | None
+    rows: int | None = None
+    exceptions: int | None = None
+    #: How many rows there would be without the choice of a definition.
+    whole_rows: int | None = None
+    whole_exceptions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class Preview:
     closing: int
 
     @property
+    def left_out(self) -> tuple[Report, ...]:
+        """Return the reports of the framework that a definition does not choose."""
+        return self.question.selection.left_out if self.question.selection else ()
+
+    @property
     def sources_with_a_gap(self) -> int:
         """Return how many applications have at least one hole in their coverage."""
         return len({gap.application for gap in self.gaps if gap.code != "not_built"})
@@ -70,14 +78,50 @@ class MappedControl:
 def bundle(ref: uuid.UUID | str) -> EvidenceBundle:
     """Return the bundle. Raises NotFound."""
     try:
-        return EvidenceBundle.objects.get(ref=uuid.UUID(str(ref)))
+        return EvidenceBundle.objects.select_related("definition__definition").get(ref=uuid.UUID(str(ref)))
     except (ValueError, EvidenceBundle.DoesNotExist) as error:
         raise NotFound("There is no such bundle.") from error
 
 
 def bundles(limit: int = 50) -> Sequence[EvidenceBundle]:
     """Return the newest bundles."""
-    return list(EvidenceBundle.objects.order_by("-made_at", "-id")[:limit])
+    return list(EvidenceBundle.objects.select_related("definition").order_by("-made_at", "-id")[:limit])
+
+
+def definitions(*, framework: str = "") -> list[DefinitionVersion]:
+    """Return the last version of each definition that is in use, by name."""
+    in_use = Definition.objects.filter(retired_at__isnull=True, **({"framework": framework} if framework else {}))
+    newest = DefinitionVersion.objects.filter(definition__in=in_use).order_by("definition_id", "-number")
+    last = newest.distinct("definition_id").select_related("definition")
+    return sorted(last, key=lambda one: (one.name.casefold(), one.pk))
+
+
+def definition(ref: uuid.UUID | str) -> Definition:
+    """Return a definition, also one that is retired. Raises NotFound."""
+    try:
+        return Definition.objects.get(ref=uuid.UUID(str(ref)))
+    except (ValueError, Definition.DoesNotExist) as error:
+        raise NotFound("There is no such definition.") from error
+
+
+def definition_version(ref: uuid.UUID | str, number: int | None = None) -> DefinitionVersion:
+    """Return a version of a definition: the last one, or the one with this number. Raises Invalid."""
+    try:
+        versions = DefinitionVersion.objects.filter(definition__ref=uuid.UUID(str(ref)))
+    except ValueError as error:
+        raise Invalid({"definition": f"{ref!r} is not the reference of a definition."}) from error
+    if number is not None:
+        versions = versions.filter(number=number)
+    found = versions.select_related("definition").order_by("-number").first()
+    if found is None:
+        of = "" if number is None else f" with a version {number}"
+        raise Invalid({"definition": f"There is no such definition{of}."})
+    return found
+
+
+def versions_of(found: Definition) -> list[DefinitionVersion]:
+    """Return all versions of a definition, the last first."""
+    return list(found.versions.select_related("definition").order_by("-number"))
 
 
 def late_facts_of(made: EvidenceBundle) -> list[dict[str, object]]:
@@ -90,12 +134,12 @@ def preview_of(question: Question) -> Preview:
     """Return the counts of each report of the framework, by what is known in the question. Five statements at most."""
     parameters = question.parameters()
     sources, rolled = read_sources(parameters), read_roll_forward(parameters)
-    reports = framework_named(question.framework).reports
+    reports = question.reports
     counted = preview(reports, parameters)
     return Preview(
         question=question,
         is_over=question.period.is_over(question.known_at),
-        reports=tuple(ReportPreview(report, *counted.get(report.id, (None, None))) for report in reports),
+        reports=tuple(_previewed(report, counted.get(report.id)) for report in reports),
         sources=len(sources),
         gaps=tuple(Gap(*gap) for gap in cover.gaps(question, sources, read_disposed())),
         opening=rolled.opening,
@@ -103,6 +147,12 @@ def preview_of(question: Question) -> Preview:
         ended=rolled.ended,
         closing=rolled.closing,
     )
+
+
+def _previewed(report: Report, counted: Counted | None) -> ReportPreview:
+    if counted is None:
+        return ReportPreview(report)
+    return ReportPreview(report, counted.rows, counted.exceptions, counted.whole_rows, counted.whole_exceptions)
 
 
 def question_of(
@@ -114,6 +164,7 @@ def question_of(
     leaver_sla_hours: int = LEAVER_SLA_HOURS,
     freshness_hours: int = FRESHNESS_HOURS,
     applications: Collection[str] = (),
+    definition: DefinitionVersion | None = None,
     at: datetime | None = None,
     head: Head | None = None,
 ) -> Question:
@@ -130,7 +181,8 @@ def question_of(
         ledger_size=head.size if head else 0,
         leaver_sla_hours=leaver_sla_hours,
         freshness_hours=freshness_hours,
-        applications=checked_applications(applications),
+        applications=applications_within(definition, applications),
+        selection=definition.selection() if definition else None,
     )
 
 

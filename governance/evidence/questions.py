@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from governance.core.clock import OPEN_END
+from governance.evidence.controls import framework_named
+from governance.evidence.narrowing import Selection
 from governance.evidence.periods import Period
+from governance.evidence.reports.base import Report
 
 #: The value of a named parameter of a query.
 Value = str | int | datetime | list[str] | None
@@ -32,6 +35,16 @@ class Question:
     freshness_hours: int
     #: Short names of the applications it is about; none: all. Reports about people and the log are not narrowed.
     applications: tuple[str, ...] = ()
+    #: What a definition chooses of the framework's pack; none: all of it.
+    selection: Selection | None = None
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """Return the reports that answer it, in order. The cover is in every bundle and not among them.
+
+        Raises Conflict where this version of Gatehouse has not what a definition chose.
+        """
+        return self.selection.reports if self.selection else framework_named(self.framework).reports
 
     def parameters(self) -> dict[str, Value]:
         """Return the values of the named parameters of every report."""
@@ -44,4 +57,5 @@ class Question:
             "sla_hours": self.leaver_sla_hours,
             "open_end": OPEN_END,
             "applications": list(self.applications) or None,
+            **(self.selection.parameters() if self.selection else {}),
         }

@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -159,14 +159,30 @@ def read_roll_forward(parameters: Parameters) -> RollForward:
     return RollForward(*_fetch(sources.ROLL_FORWARD, parameters)[0])
 
 
-def preview(reports: Sequence[Report], parameters: Parameters) -> dict[str, tuple[int, int]]:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many rows a report has, and how many of them exceptions; `whole_…`: without the choice of a definition."""
+
+    rows: int
+    exceptions: int
+    whole_rows: int
+    whole_exceptions: int
+
+
+def preview(reports: Sequence[Report], parameters: Parameters) -> dict[str, Counted]:
     """Return how many rows and how many exceptions each report has, by its id, all in one statement.
 
     Empty when counting takes longer than somebody waits for a page.
     """
     counted = " UNION ALL ".join(_counted(one) for one in reports)
     found = within_patience(counted, parameters) or []
-    return {id_: (rows, exceptions) for id_, rows, exceptions in found}
+    return {id_: Counted(*numbers) for id_, *numbers in found}
+
+
+def count_rows(report: Report, parameters: Parameters) -> Counted:
+    """Return the same of one report, however long it takes."""
+    ((_, *numbers),) = _fetch(_counted(report), parameters)
+    return Counted(*numbers)
 
 
 class TooLong(Exception):
@@ -208,8 +224,12 @@ def within_patience(
 
 
 def _counted(report: Report) -> str:
-    flagged = "count(*) FILTER (WHERE counted.exceptions <> '')"
-    return f"SELECT '{report.id}', count(*), {flagged} FROM (\n{report.population_sql}\n) AS counted"
+    flagged = "found.exceptions <> ''"
+    chosen = " AND ".join(report.only) or "true"
+    return (
+        f"SELECT '{report.id}', count(*) FILTER (WHERE {chosen}), count(*) FILTER (WHERE {flagged} AND {chosen}),"
+        f" count(*), count(*) FILTER (WHERE {flagged}) FROM (\n{replace(report, only=()).population_sql}\n) AS found"
+    )
 
 
 def write(folder: Path, path: str, content: bytes) -> Written:

@@ -33,6 +33,10 @@ since, they differ. Keep ledger/checkpoint of this bundle for the next time.
 A bundle that was packed again by another program is refused by the check of the ZIP: check the unpacked folder.
 """
 
+_CHOSEN = """\
+Narrowed by a definition (version {}, SHA-256 {}):
+what it leaves out of reports, rows and columns is in R00, as gaps, with the number of rows there would be without."""
+
 _FILES = """\
 What is inside
 --------------
@@ -81,12 +85,14 @@ def text(question: Question, reports: Sequence[Report]) -> str:
     """Return the text, in plain ASCII."""
     framework, period = framework_named(question.framework), question.period
     title = f"Evidence for {framework.name}, {period.first} to {period.last} ({period.zone})"
+    chosen = question.selection
     lines = [
         title,
         "=" * len(title),
         f"Both days included: from {instant(period.starts_at)} until before {instant(period.ends_at)}.",
         f"Known at {instant(question.known_at)}; ledger pinned at size {question.ledger_size}.",
         REVIEW_NOTE,
+        *([_CHOSEN.format(chosen.version, chosen.sha256)] if chosen else []),
         "",
         _CHECK,
         _FILES,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -22,7 +22,8 @@ from django.db import connection
 
 from governance.access.models import Grant
 from governance.evidence.cover import Told
-from governance.evidence.questions import Question
+from governance.evidence.questions import Question, Value
+from governance.evidence.reports.registry import BY_ID
 from governance.identity.models import Person
 from governance.ledger.models import Entry
 from governance.ledger.taking_in import waiting_tables
@@ -122,19 +123,20 @@ class _Tally:
 
 def second_counts(folder: Path, question: Question, told: Sequence[Told]) -> list[SecondCount]:
     """Return the second count of each of these reports that is in the bundle. Reads the ledger once, usually."""
-    files = {one.report.id: folder / one.file.path for one in told if one.report.id in _TABLES}
-    counted = _tallied(_by_ledger(question, files))
-    return [_compared(report, file, counted[report], question) for report, file in files.items()]
+    there = [one for one in told if one.report.id in _TABLES]
+    counted = _tallied(_by_ledger(question, {one.report.id for one in there}))
+    return [_compared(one, folder, counted[one.report.id], question) for one in there]
 
 
-def _compared(report: str, file: Path, theirs: _Tally, question: Question) -> SecondCount:
-    ours = _tallied((report, row_id) for row_id in _in_report(report, file))[report]
+def _compared(told: Told, folder: Path, theirs: _Tally, question: Question) -> SecondCount:
+    report = told.report.id
+    ours = _tallied((report, row_id) for row_id in _in_report(told, folder, question))[report]
     if ours == theirs:
         return SecondCount(report, ours.number, theirs.number)
     if Entry.objects.filter(index__lt=question.ledger_size).count() < question.ledger_size:
         why_not = "texts of the ledger below the pinned size were disposed of"
         return SecondCount(report, ours.number, theirs.number, why_not=why_not)
-    found = _difference(report, set(_in_report(report, file)), question)
+    found = _difference(report, set(_in_report(told, folder, question)), question)
     # Rows from before the ledger can be missing from it; nothing but a hand can have taken one from the tables.
     if not found.only_in_ledger and _TABLES[report] in waiting_tables():
         return replace(found, why_not=f"the rows of {_TABLES[report]} from before the ledger are not all taken in")
@@ -160,12 +162,24 @@ def _difference(report: str, ours: set[str], question: Question) -> SecondCount:
     )
 
 
-def _in_report(report: str, file: Path) -> Iterator[str]:
-    """Yield the ids of the rows that are counted again: of R01 those that were granted."""
-    with file.open(encoding="utf-8", newline="") as stream:
+def _in_report(told: Told, folder: Path, question: Question) -> Iterator[str]:
+    """Yield the ids of the rows that are counted again: of R01 those that were granted.
+
+    Of a report that a definition narrows, the whole population is counted again: read once more, in the same snapshot.
+    """
+    if told.report.is_narrowed:
+        yield from _in_population(told.report.id, question)
+        return
+    with (folder / told.file.path).open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
-            if report != "R01" or row["source"] == "granted":
+            if told.report.id != "R01" or row["source"] == "granted":
                 yield row["row_id"]
+
+
+def _in_population(report: str, question: Question) -> Iterator[str]:
+    granted = "WHERE everything.source = 'granted'" if report == "R01" else ""
+    statement = f"SELECT everything.row_id FROM ({BY_ID[report].population_sql}) AS everything {granted}"
+    yield from (row_id for (row_id,) in _stream(statement, question.parameters()))
 
 
 def _by_ledger(question: Question, reports: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -178,7 +192,7 @@ def _by_ledger(question: Question, reports: Collection[str]) -> Iterator[tuple[s
 
 def _by_grants(question: Question) -> Iterator[tuple[str, str]]:
     within = _grants_within(question.applications)
-    for grant_id, words in groupby(_stream(_GRANT_ROWS, _GRANTS, question), key=itemgetter(0)):
+    for grant_id, words in groupby(_stream(_GRANT_ROWS, _heard(_GRANTS, question)), key=itemgetter(0)):
         if within is None or grant_id in within:
             said = [_Revision._make(one) for one in words]
             if _is_open(said[-1], question.period.as_of(question.known_at)):
@@ -218,7 +232,7 @@ def _happened_in(question: Question) -> Callable[[datetime], bool]:
 def _leavings(question: Question) -> Iterator[str]:
     happened = _happened_in(question)
     left: list[tuple[int, int]] = []
-    for person_id, words in groupby(_stream(_PERSON_ROWS, _PEOPLE, question), key=itemgetter(0)):
+    for person_id, words in groupby(_stream(_PERSON_ROWS, _heard(_PEOPLE, question)), key=itemgetter(0)):
         spell, left_at = 0, dict[int, datetime]()
         for one in map(_Said._make, words):
             # Whoever is at work again begins another spell; of several words on one leaving the earliest date counts.
@@ -230,14 +244,13 @@ def _leavings(question: Question) -> Iterator[str]:
     yield from (f"person:{refs.get(person_id, person_id)}:{number:04}" for person_id, number in left)
 
 
-def _stream(statement: str, table: str, question: Question) -> Iterator[tuple[Any, ...]]:
+def _heard(table: str, question: Question) -> dict[str, Value]:
+    return {"table": table, "ledger_size": question.ledger_size, "known_at": question.known_at}
+
+
+def _stream(statement: str, parameters: Mapping[str, Value]) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a statement without ever holding all of them."""
-    known: dict[str, str | int | datetime] = {
-        "table": table,
-        "ledger_size": question.ledger_size,
-        "known_at": question.known_at,
-    }
     with connection.chunked_cursor() as cursor:
-        cursor.execute(statement, known)
+        cursor.execute(statement, parameters)
         while block := cursor.fetchmany(_READ_AT_ONCE):
             yield from block

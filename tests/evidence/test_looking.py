@@ -9,7 +9,8 @@ import pytest
 
 from governance.core.errors import Conflict, Invalid, NotFound
 from governance.evidence import reading
-from governance.evidence.looking import Narrowed, Sample, filters_of, look, report_named
+from governance.evidence.looking import Narrowed, Sample, look, report_named
+from governance.evidence.narrowing import filters_of
 from governance.evidence.questions import Question
 from tests.evidence.conftest import World, day, question, rows_of
 

@@ -41,9 +41,14 @@ class Column:
     kind: Kind
     meaning: str
 
+    @property
+    def cell(self) -> str:
+        """Return the SQL of the cell as text, as the CSV has it; null where it is empty."""
+        return _FORMATS[self.kind].format(cell="found." + self.name)
+
     def formatted(self) -> str:
         """Return the SQL that writes the cell as text."""
-        return f"{_FORMATS[self.kind].format(cell='found.' + self.name)} AS {self.name}"
+        return f"{self.cell} AS {self.name}"
 
 
 def text(name: str, meaning: str) -> Column:
@@ -112,6 +117,11 @@ class Report:
     system: str | None = "application"
     #: What the entries of a row are about that has nothing in the first column.
     or_subject: tuple[str, str] | None = None
+    #: Conditions on `found` that a definition puts: only the rows that meet all of them are in it.
+    only: tuple[str, ...] = ()
+    #: What the conditions say, in words, and the names of columns that the definition leaves out.
+    only_said: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -121,13 +131,13 @@ class Report:
         return (
             f"-- {self.id} {self.title}\n"
             f"SELECT\n    row_number() OVER (ORDER BY {order}) AS row_no,\n    {cells}\n"
-            f"FROM (\n{self.body.strip()}\n) AS found\n{self._within}ORDER BY {order}\n"
+            f"FROM (\n{self.body.strip()}\n) AS found\n{self._where}ORDER BY {order}\n"
         )
 
     @property
     def population_sql(self) -> str:
         """Return the query of the rows alone, in no order: for counting."""
-        return f"SELECT * FROM (\n{self.body.strip()}\n) AS found {self._within}"
+        return f"SELECT * FROM (\n{self.body.strip()}\n) AS found {self._where}"
 
     @property
     def is_by_application(self) -> bool:
@@ -135,8 +145,15 @@ class Report:
         return self.system == BY_APPLICATION
 
     @property
-    def _within(self) -> str:
-        return f"WHERE {within(f'found.{BY_APPLICATION}')}\n" if self.is_by_application else ""
+    def is_narrowed(self) -> bool:
+        """Tell whether a definition leaves out rows or columns of it."""
+        return bool(self.only or self.left_out)
+
+    @property
+    def _where(self) -> str:
+        scope = [within(f"found.{BY_APPLICATION}")] if self.is_by_application else []
+        conditions = " AND ".join((*scope, *self.only))
+        return f"WHERE {conditions}\n" if conditions else ""
 
     @property
     def version(self) -> str:
@@ -163,6 +180,8 @@ class Report:
             "columns": [_described(column) for column in (ROW_NO, *self.columns)],
             "exceptions": [{"code": code, "meaning": meaning} for code, meaning in self.exceptions],
             "format": FORMAT_NOTES,
+            **({"only_rows": list(self.only_said)} if self.only else {}),
+            **({"columns_left_out": list(self.left_out)} if self.left_out else {}),
         }
 
 

@@ -169,7 +169,9 @@ REPORT = Report(
         text("row", "The row_id there."),
         text("what", "What there is to look at: the codes of that row, which that report's dictionary explains."),
         yes_no(
-            "in_bundle", "Whether the row is in this bundle. No: a reading of the window found it, it has gone since."
+            "in_bundle",
+            "Whether the row is in this bundle. No: a reading of the window found it, and it has gone since, or a "
+            "definition leaves the row out.",
         ),
         text("application", "Short name of the application, where the row is about one."),
         text("person_ref", "The permanent reference of whom the row is about."),

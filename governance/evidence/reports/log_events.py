@@ -89,8 +89,9 @@ POLICY_CHANGES = _report(
     "Policy changes",
     (
         "Every change in the window of access policies, birthright rules, rules on the separation of duties, weights "
-        "of risk, limits of the brake, applications, entitlements, owners, connectors, packages and settings, and what "
-        "was proposed and declined, from the ledger. Of policies: the whole text before and after, and both people."
+        "of risk, limits of the brake, applications, entitlements, owners, connectors, packages, settings and "
+        "definitions of evidence, and what was proposed and declined, from the ledger. Of policies: the whole text "
+        "before and after, and both people."
     ),
     (
         "policy.proposed", "policy.proposal_approved", "policy.proposal_declined", "policy.proposal_withdrawn",
@@ -100,7 +101,8 @@ POLICY_CHANGES = _report(
         "application.changed", "application.retired", "application.owners_changed", "entitlement.added",
         "entitlement.changed", "entitlement.retired", "connector.saved", "package.changed", "package.retired",
         "configuration.changed", "ticket_system.saved", "ticket_system.retired", "webhook.added", "webhook.changed",
-        "webhook.ended", "anchor.added", "anchor.changed", "anchor.ended",
+        "webhook.ended", "anchor.added", "anchor.changed", "anchor.ended", "evidence.definition_made",
+        "evidence.definition_changed", "evidence.definition_retired",
     ),
     columns=(
         text("proposed_by", "Permanent reference of the one who proposed it, of a policy."),

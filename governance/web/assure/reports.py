@@ -10,7 +10,8 @@ from django.views.decorators.http import require_GET
 
 from governance.core.errors import Invalid
 from governance.evidence import queries
-from governance.evidence.looking import MOST_SAMPLED, SHOWN, Narrowed, Sample, filters_of, look, report_named
+from governance.evidence.looking import MOST_SAMPLED, SHOWN, Narrowed, Sample, look, report_named
+from governance.evidence.narrowing import filters_of
 from governance.evidence.reports.base import Report
 from governance.web.assure.evidence import READERS, PeriodForm, asked, start
 from governance.web.govern.pages import add_errors, show, whole_number
