@@ -186,7 +186,7 @@ STATIC_ROOT = ENVIRONMENT.data_dir / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "governance.config.static_storage.StaticFiles"},
 }
 #: Where finished evidence bundles are kept.
 BUNDLE_DIR = ENVIRONMENT.data_dir / "bundles"

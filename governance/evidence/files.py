@@ -33,7 +33,7 @@ from governance.evidence.reading import (
 from governance.evidence.reports import sources
 from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
 from governance.evidence.verified import PATH as VERIFICATION
-from governance.evidence.verifier.source import VERIFY_PAGE, verifier_source
+from governance.evidence.verifier.source import verifier_page, verifier_source
 from governance.ledger.canonical import canonical, instant
 from governance.ledger.queries import Head, breaks
 
@@ -145,7 +145,7 @@ def _explanations(folder: Path, question: Question, told: list[Told]) -> list[Wr
     files = [
         write(folder, "README.txt", readme.text(question, [one.report for one in told]).encode()),
         write(folder, "verify/verify.py", verifier_source().encode()),
-        write(folder, "verify/verify.html", VERIFY_PAGE.read_bytes()),
+        write(folder, "verify/verify.html", verifier_page().encode()),
         write(folder, f"dictionary/{cover.FILE_STEM}.json", _pretty(cover.DICTIONARY)),
         write(folder, "queries/R00_sources.sql", sources.SOURCES.encode()),
         write(folder, "queries/R00_roll_forward.sql", sources.ROLL_FORWARD.encode()),

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 from governance.evidence import building
 from governance.evidence.models import BundleState
 from governance.evidence.packing import pack
-from governance.evidence.verifier.source import VERIFY_PAGE, verifier_source
+from governance.evidence.verifier.source import verifier_page, verifier_source
 from governance.ledger import recovering
 from governance.ledger.key_ring import KeyRing
 from governance.ledger.notes import Signer
@@ -115,7 +115,8 @@ def test_the_break_cannot_be_kept_from_who_reads_the_bundle(bundles: Bundles, ch
 
 def test_the_page_says_the_same(bundles: Bundles, chromium: Browser, tmp_path: Path) -> None:
     page = chromium.new_context(offline=True).new_page()
-    page.goto(VERIFY_PAGE.as_uri())
+    (tmp_path / "verify.html").write_text(verifier_page())
+    page.goto((tmp_path / "verify.html").as_uri())
     cases = {
         bundles.across: (bundles.key, "HOLDS"),
         bundles.after: (bundles.key, "HOLDS"),

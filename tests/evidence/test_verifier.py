@@ -22,6 +22,7 @@ from governance.evidence.verifier.source import verifier_source
 from governance.ledger.merkle import leaf_hash
 from governance.ledger.notes import Signer
 from tests.evidence.issued import Issued, run_verifier, unpacked
+from tests.evidence.trees import Tree
 
 #: The database is there only for tests with this mark; the bundle is made from committed rows before the first one.
 pytestmark = pytest.mark.django_db
@@ -330,7 +331,7 @@ def _forge_log(folder: Path, changed: str) -> None:
 
 
 def _sign_over(folder: Path, hashes: list[bytes], leaf: bytes) -> None:
-    tree = _Tree([*hashes, leaf])
+    tree = Tree([*hashes, leaf])
     note = OTHER_KEY.checkpoint(len(hashes) + 1, tree.root(0, len(hashes) + 1))
     (folder / "ledger/checkpoint").write_text(note)
     path = "".join(f"{base64.b64encode(node).decode()}\n" for node in tree.path(len(hashes)))
@@ -338,45 +339,6 @@ def _sign_over(folder: Path, hashes: list[bytes], leaf: bytes) -> None:
     (folder / "ledger/proofs/manifest.tlog-proof").write_text(proof)
     consistency = "".join(f"{base64.b64encode(node).decode()}\n" for node in tree.consistency(len(hashes)))
     (folder / "ledger/consistency.txt").write_text(consistency)
-
-
-class _Tree:
-    """RFC 6962 §2.1 as it is written there."""
-
-    def __init__(self, leaves: list[bytes]) -> None:
-        self.leaves = leaves
-
-    def root(self, start: int, stop: int) -> bytes:
-        if stop - start == 1:
-            return self.leaves[start]
-        middle = start + self._split(stop - start)
-        return hashlib.sha256(b"\x01" + self.root(start, middle) + self.root(middle, stop)).digest()
-
-    def path(self, index: int) -> list[bytes]:
-        return self._path(index, 0, len(self.leaves))
-
-    def _path(self, index: int, start: int, stop: int) -> list[bytes]:
-        if stop - start == 1:
-            return []
-        middle = start + self._split(stop - start)
-        if index < middle:
-            return [*self._path(index, start, middle), self.root(middle, stop)]
-        return [*self._path(index, middle, stop), self.root(start, middle)]
-
-    def consistency(self, old: int) -> list[bytes]:
-        return self._sub(old, 0, len(self.leaves), True)
-
-    def _sub(self, old: int, start: int, stop: int, whole: bool) -> list[bytes]:
-        if old == stop - start:
-            return [] if whole else [self.root(start, stop)]
-        width = self._split(stop - start)
-        if old <= width:
-            return [*self._sub(old, start, start + width, whole), self.root(start + width, stop)]
-        return [*self._sub(old - width, start + width, stop, False), self.root(start, start + width)]
-
-    @staticmethod
-    def _split(width: int) -> int:
-        return 1 << (width - 1).bit_length() - 1
 
 
 def _rewrite_sums(folder: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,24 +17,33 @@ from playwright.sync_api import Browser, Page, expect
 from governance.evidence.packing import pack
 from governance.evidence.verifier import checking
 from governance.evidence.verifier.container import CannotLook, DoesNotHold, open_bundle
-from governance.evidence.verifier.source import VERIFY_PAGE
+from governance.evidence.verifier.source import LOG_VERIFIER, verifier_page
 from governance.ledger import standalone
 from governance.ledger.merkle import leaf_hash
 from governance.ledger.notes import Signer
 from tests.evidence.issued import Issued
+from tests.evidence.trees import Tree
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("browser")]
 OTHER = Signer.generate("example.com/ledger").verifier_key
 R03 = "reports/R03_access_changes.csv"
 
 
+@pytest.fixture(scope="module")
+def verify_html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A verify.html from outside of any bundle."""
+    path = tmp_path_factory.mktemp("auditor") / "verify.html"
+    path.write_text(verifier_page())
+    return path
+
+
 @pytest.fixture
-def page(chromium: Browser) -> Page:
+def page(chromium: Browser, verify_html: Path) -> Page:
     """The page as an auditor opens it, who is offline; anything it would ask of the network fails the test."""
     context = chromium.new_context(offline=True)
     opened = context.new_page()
     opened.on("console", lambda message: pytest.fail(message.text) if message.type == "error" else None)
-    opened.goto(VERIFY_PAGE.as_uri())
+    opened.goto(verify_html.as_uri())
     return opened
 
 
@@ -75,7 +85,18 @@ def test_a_bundle_as_issued_holds_with_the_pinned_key(page: Page, issued: Issued
 
 def test_it_is_in_every_bundle(issued: Issued) -> None:
     with zipfile.ZipFile(io.BytesIO(issued.packed)) as packed:
-        assert packed.read("verify/verify.html") == VERIFY_PAGE.read_bytes()
+        assert packed.read("verify/verify.html").decode() == verifier_page()
+
+
+def test_it_checks_the_log_with_the_module_of_the_pages_and_loads_nothing() -> None:
+    """One source: what the page of an entry loads is in here word for word, but for `export`."""
+    module = LOG_VERIFIER.read_text().replace("\nexport ", "\n")
+
+    assert module in verifier_page()
+    assert "subtle" not in verifier_page().replace(module, "").replace("crypto?.subtle", "")
+    assert not re.search(
+        r"^(im|ex)port |import\(|\bfetch\(|src=|href=|url\(|</script>\n<script", verifier_page(), re.MULTILINE
+    )
 
 
 def _edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -129,6 +150,7 @@ NOTE = LOG.checkpoint(7, ROOT)
 TEXT, _, LINE = NOTE.rpartition("\n\n")
 BY_A_STRANGER = STRANGER.sign(TEXT + "\n").rpartition("\n\n")[2]
 HASH = base64.b64encode(ROOT).decode()
+SHORT, LONG = (base64.b64encode((ROOT * 2)[:length]).decode() for length in (31, 33))
 #: Signed notes, whole or bent; what one program takes for a head, the other does.
 NOTES = {
     "as signed": NOTE,
@@ -156,6 +178,15 @@ NOTES = {
     "two spaces in a signature line": NOTE.replace(" " + LOG.name, "  " + LOG.name),
     "no newline at the end": NOTE[:-1],
     "no signature": TEXT + "\n",
+    "a plus in a stranger's name": NOTE + BY_A_STRANGER.replace("witness", "wit+ness"),
+    "a space of another script in a stranger's name": NOTE + BY_A_STRANGER.replace("witness", "wit\u3000ness"),
+    "a next-line character in a stranger's name": NOTE + BY_A_STRANGER.replace("witness", "wit\x85ness"),
+    "a byte order mark in a stranger's name": NOTE + BY_A_STRANGER.replace("witness", "wit\ufeffness"),
+    "a stranger's signature of four bytes": NOTE + "\N{EM DASH} witness.example AAAAAA==\n",
+    "a stranger's signature of five bytes": NOTE + "\N{EM DASH} witness.example AAAAAAA=\n",
+    "a signature of the known key that is cut": NOTE[:-5].rstrip("=") + "\n",
+    "nothing below the text": TEXT + "\n\n",
+    "two texts": f"{TEXT}\n\n{NOTE}",
     "garbage behind": NOTE + "garbage\n",
     "nothing": "",
 }
@@ -171,6 +202,7 @@ PROOFS = {
     "a sign before the index": f"{_HEAD}index +3\n\n{NOTE}",
     "no index": f"{_HEAD}{HASH}\n\n{NOTE}",
     "a short hash": f"{_HEAD}index 3\nAAAA\n\n{NOTE}",
+    "hashes of 31 and 33 bytes": f"{_HEAD}index 3\n{SHORT}\n{LONG}\n\n{NOTE}",
     "a hash that is none": f"{_HEAD}index 3\n*{HASH[1:]}\n\n{NOTE}",
     "a space behind a hash": f"{_HEAD}index 3\n{HASH} \n\n{NOTE}",
     "another version": f"c2sp.org/tlog-proof@v2\nindex 3\n\n{NOTE}",
@@ -213,6 +245,101 @@ def test_what_one_program_takes_for_a_head_or_a_proof_the_other_does(page: Page)
     assert {"as signed", "63 strangers beside", "the largest size"} <= heads
     assert not {"64 strangers beside", "a size beyond"} & heads
     assert proofs == {"as written", "without a path", "with an extra line", "the largest index"}
+
+
+#: What may stand in a letter for a key.
+KEYS = {
+    "as printed": LOG.verifier_key,
+    "with white space around": f"\t {LOG.verifier_key}\r\n",
+    "with a no-break space behind": LOG.verifier_key + "\xa0",
+    "with a separator behind": LOG.verifier_key + "\x1f",
+    "with a byte order mark before": "\ufeff" + LOG.verifier_key,
+    "with a zero-width space behind": LOG.verifier_key + "\u200b",
+    "with white space inside": LOG.verifier_key.replace("+", " +", 1),
+    "with another id": re.sub(r"\+[0-9a-f]", "+0", LOG.verifier_key, count=1)[:-1],
+    "with its id in capitals": LOG.verifier_key.replace(LOG.verifier_key.split("+")[1], "ABCDEF01"),
+    "without its id": "+".join(LOG.verifier_key.split("+", 2)[::2]),
+    "of another kind": "example.com/ledger+00000000+Ag==",
+    "cut": LOG.verifier_key[:-4],
+    "nothing": "",
+}
+
+
+def test_what_one_program_takes_for_a_key_the_other_does(page: Page) -> None:
+    keys = taken_by_script(KEYS, standalone.parse_verifier_key)
+
+    assert taken_by_page(page, KEYS, "(text) => readKey(text)") == keys
+    assert keys == {"as printed", "with white space around", "with a no-break space behind", "with a separator behind"}
+
+
+#: Consistency and inclusion in trees of up to nine leaves: size, and each hash in turn left out, doubled or bent.
+PROOFS_IN_TREES = """async ([cases]) => {
+    const outcomes = [];
+    for (const [kind, numbers, texts, path] of cases) {
+        const [first, second] = texts.map(fromBase64);
+        const check = kind === "inclusion" ? checkInclusion(first, ...numbers, second, path.map(fromBase64))
+            : checkConsistency(numbers[0], first, numbers[1], second, path.map(fromBase64));
+        try { await check; outcomes.push(true); } catch (error) {
+            if (!(error instanceof Unverified)) throw error;
+            outcomes.push(false);
+        }
+    }
+    return outcomes;
+}"""
+
+
+def test_what_one_program_takes_for_a_path_through_the_tree_the_other_does(page: Page) -> None:
+    """Every proof in every tree of up to nine leaves, and each with a hash less, more, bent or of another length."""
+    trees = [Tree([leaf_hash(b"%d" % number) for number in range(size)]) for size in range(1, 10)]
+    cases = [case for tree in trees for case in _paths_through(tree)]
+
+    expected = [_holds(*case) for case in cases]
+
+    assert page.evaluate(PROOFS_IN_TREES, [[_in_words(case) for case in cases]]) == expected
+    assert (expected.count(True), len(cases)) == (9 * 10 // 2 * 2, 1406)
+
+
+Case = tuple[str, tuple[int, int], tuple[bytes, bytes], list[bytes]]
+
+
+def _paths_through(tree: Tree) -> Iterator[Case]:
+    size, root = len(tree.leaves), tree.root(0, len(tree.leaves))
+    for number in range(size + 2):
+        inside = min(number, size - 1)
+        leaf, path = tree.leaves[inside], tree.path(inside)
+        yield from (("inclusion", (number, size), (leaf, root), one) for one in _bent(path))
+        old = min(max(number, 1), size)
+        path = tree.consistency(old)
+        yield from (("consistency", (number, size), (tree.root(0, old), root), one) for one in _bent(path))
+
+
+def _bent(path: list[bytes]) -> Iterator[list[bytes]]:
+    yield path
+    yield [*path, ROOT]
+    if len(path) > 1:  # Put one behind the other, these are the same bytes to hash.
+        yield [path[0][1:], path[1] + path[0][:1], *path[2:]]
+    for place, node in enumerate(path):
+        yield path[:place] + path[place + 1 :]
+        yield [*path[:place], node, *path[place:]]
+        yield [*path[:place], bytes([node[0] ^ 1]) + node[1:], *path[place + 1 :]]
+        yield [*path[:place], node[:-1], *path[place + 1 :]]
+
+
+def _holds(kind: str, numbers: tuple[int, int], ends: tuple[bytes, bytes], path: list[bytes]) -> bool:
+    try:
+        if kind == "inclusion":
+            standalone.check_inclusion(ends[0], *numbers, ends[1], path)
+        else:
+            standalone.check_consistency(numbers[0], ends[0], numbers[1], ends[1], path)
+    except standalone.Unverified:
+        return False
+    return True
+
+
+def _in_words(case: Case) -> list[object]:
+    kind, numbers, ends, path = case
+    texts = [[base64.b64encode(node).decode() for node in nodes] for nodes in (ends, path)]
+    return [kind, numbers, *texts]
 
 
 #: Texts that are JSON for most readers; the format takes one spelling of each value.

@@ -1,15 +1,20 @@
-"""The text of `verify.py`: the ledger's verifier and the bundle's, made one file that needs nothing else."""
+"""The texts of `verify.py` and `verify.html`: the ledger's verifier and the bundle's, each as one file."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
+
+from django.conf import settings
 
 from governance.evidence.verifier import checking, container
 from governance.ledger import standalone
 
-#: The same checks for a browser: one file that works from a disk, without network.
-VERIFY_PAGE = Path(__file__).with_name("verify.html")
+#: The ledger's verifier for a browser. The page of an entry loads the same file.
+LOG_VERIFIER = settings.BASE_DIR / "static" / "js" / "log-verifier.js"
+_PAGE = Path(__file__).with_name("verify.html")
+_PLACE = "/* >>> log-verifier.js */\n"
 _BEGIN, _END = "# >>> ", "# <<<\n"
 _FUTURE = "from __future__ import annotations\n"
 
@@ -32,9 +37,16 @@ def verifier_source() -> str:
     )
 
 
+@cache
+def verifier_page() -> str:
+    """Return the same checks for a browser: one page that works from a disk, without network."""
+    before, _, after = _text(_PAGE).partition(_PLACE)
+    return before + re.sub(r"^export ", "", _text(LOG_VERIFIER), flags=re.MULTILINE) + after
+
+
 def _body(path: str) -> str:
     return _text(path).partition(_FUTURE)[2]
 
 
-def _text(path: str) -> str:
+def _text(path: str | Path) -> str:
     return Path(path).read_text(encoding="utf-8")
