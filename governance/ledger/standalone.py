@@ -21,6 +21,10 @@ class Unverified(Exception):
     """A check did not hold. The text says which."""
 
 
+class NotSigned(Unverified):
+    """Nothing in the note is by the key; the note may be as it was written."""
+
+
 # Canonical JSON
 
 
@@ -341,7 +345,7 @@ def open_note(note: str, key: VerifierKey, verify: Verify = verify_ed25519, also
             raise Unverified("the signature of %s does not hold" % name)
         verified = True
     if not verified:
-        raise Unverified("no signature of %s on the note" % key.name)
+        raise NotSigned("no signature of %s on the note" % key.name)
     return text
 
 
@@ -388,12 +392,12 @@ def _read_checkpoint(text: str) -> Checkpoint:
     if len(lines) != 4 or lines[3]:
         raise Unverified("the checkpoint is not origin, size and root")
     origin, size, root = lines[0], lines[1], decode_base64(lines[2])
-    if not _is_count(size) or len(root) != 32:
+    if not is_count(size) or len(root) != 32:
         raise Unverified("the size or the root of the checkpoint is malformed")
     return Checkpoint(origin, int(size), root)
 
 
-def _is_count(digits: str) -> bool:
+def is_count(digits: str) -> bool:
     """Tell whether this is a size or an index, as sizes and indices are spelled: what every program can hold."""
     return _DECIMAL.fullmatch(digits) is not None and int(digits) <= _LARGEST
 
@@ -405,7 +409,7 @@ def parse_proof(text: str) -> Proof:
     if not separator or lines[0] != "c2sp.org/tlog-proof@v1":
         raise Unverified("this is not a proof file")
     rest = lines[2:] if len(lines) > 1 and lines[1].startswith("extra ") else lines[1:]
-    if not rest or not rest[0].startswith("index ") or not _is_count(rest[0][6:]):
+    if not rest or not rest[0].startswith("index ") or not is_count(rest[0][6:]):
         raise Unverified("the proof file does not say its index")
     path = [decode_base64(line) for line in rest[1:]]
     if any(len(node) != 32 for node in path):
@@ -477,24 +481,42 @@ def read_break(body: bytes) -> Break:
         said = read_canonical(body.decode("utf-8"))
         if said["event"] != "log.reopened":
             raise Unverified("the entry does not reopen a log")
-        data, former = said["data"], said["data"]["former"]
-        lost = data["lost"]
+        data = said["data"]
+        former = _former(data["former"])
         found = Break(
-            str(former["origin"]),
-            int(former["size"]),
-            bytes.fromhex(former["root"]),
-            str(data["cause"]),
-            str(data["why"]),
-            int(data["trusted_size"]),
-            None if lost is None else Checkpoint(str(lost["origin"]), int(lost["size"]), bytes.fromhex(lost["root"])),
-            parse_verifier_key(data["previous"]),
-            parse_verifier_key(data["verifier_key"]),
+            former.origin,
+            former.size,
+            former.root,
+            _text(data["cause"]),
+            _text(data["why"]),
+            _count(data["trusted_size"]),
+            None if data["lost"] is None else _former(data["lost"]),
+            parse_verifier_key(_text(data["previous"])),
+            parse_verifier_key(_text(data["verifier_key"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unverified("the entry that reopens the log is malformed: %s" % error) from error
     if found.previous.name != found.former or found.key.name == found.former or found.trusted_size > found.size:
         raise Unverified("the entry that reopens the log contradicts itself")
     return found
+
+
+def _former(said: Any) -> Checkpoint:
+    if not re.fullmatch(r"[0-9a-f]{64}", _text(said["root"])):
+        raise Unverified("a root is not 64 hexadecimal digits")
+    return Checkpoint(_text(said["origin"]), _count(said["size"]), bytes.fromhex(said["root"]))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Unverified("a value that is to be a text is none")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise Unverified("a value that is to be a size is none")
+    return value
 
 
 def commitment(salt: str, field: str, value: str) -> str:

@@ -187,20 +187,17 @@ function signatureLine(line) {
   return { name, id: bytes.slice(0, 4), signature: bytes.slice(4) };
 }
 
-// What a checkpoint says once a signature by one of the keys holds. Lines of other keys are ignored; a line of a known
-// key that does not hold spoils the note.
-export async function openCheckpoint(note, keys) {
+// What a checkpoint says once the signature of the key holds. Lines of other keys are ignored; a line of the key that
+// does not hold spoils the note.
+export async function openCheckpoint(note, key) {
   const { text, signatures } = signatureLines(note);
-  let holds = false;
-  for (const { name, id, signature } of signatures) {
-    const key = keys.find((one) => one.name === name && same(one.id, id));
-    if (!key) continue;
-    if (!(await isSigned(key, signature, bytesOf(text)))) throw new Unverified(`the signature of ${name} does not hold`);
-    holds = true;
+  const mine = signatures.filter(({ name, id }) => name === key.name && same(id, key.id));
+  if (!mine.length) throw new NotSigned(`no signature of ${key.name} on the note`);
+  for (const { signature } of mine) {
+    if (!(await isSigned(key, signature, bytesOf(text)))) throw new Unverified(`the signature of ${key.name} does not hold`);
   }
-  if (!holds) throw new NotSigned(`no line of this head is signed by the key of ${keys[0].name}`);
   const said = readCheckpoint(text);
-  if (said.origin !== keys[0].name) throw new Unverified(`the checkpoint is of another log: ${said.origin}`);
+  if (said.origin !== key.name) throw new Unverified(`the checkpoint is of another log: ${said.origin}`);
   return said;
 }
 
@@ -240,12 +237,29 @@ export function readProof(text) {
 
 // What an entry `log.reopened` says of the log before.
 export async function readBreak(body) {
-  const { event, data } = readCanonical(body);
+  const { event, data } = readCanonical(body) ?? {};
   if (event !== "log.reopened") throw new Unverified("the entry does not reopen a log");
-  const [previous, key] = [await readKey(data.previous), await readKey(data.verifier_key)];
-  const said = { former: data.former.origin, size: data.former.size, cause: String(data.cause), why: String(data.why), key };
-  if (previous.name !== said.former || key.name === said.former || !(data.trusted_size <= said.size)) {
+  if (data?.lost === undefined) throw new Unverified("the entry that reopens the log is malformed");
+  const former = readFormer(data.former);
+  if (data.lost !== null) readFormer(data.lost);
+  const [previous, key] = [await readKey(textOf(data.previous)), await readKey(textOf(data.verifier_key))];
+  if (previous.name !== former.origin || key.name === former.origin || sizeOf(data.trusted_size) > former.size) {
     throw new Unverified("the entry that reopens the log contradicts itself");
   }
-  return said;
+  return { former: former.origin, size: former.size, cause: textOf(data.cause), why: textOf(data.why), key };
+}
+
+function readFormer(said) {
+  if (!/^[0-9a-f]{64}$/.test(textOf(said?.root))) throw new Unverified("a root is not 64 hexadecimal digits");
+  return { origin: textOf(said.origin), size: sizeOf(said.size) };
+}
+
+function textOf(value) {
+  if (typeof value !== "string") throw new Unverified("a value that is to be a text is none");
+  return value;
+}
+
+function sizeOf(value) {
+  if (!Number.isSafeInteger(value) || value < 0) throw new Unverified("a value that is to be a size is none");
+  return value;
 }

@@ -28,7 +28,7 @@ async function pathStep(leaf, proofFile, index) {
 async function signatureStep(head, key) {
   if (head.origin !== key.name) throw new Unverified(`the head is of the log ${head.origin}, your key is of ${key.name}`);
   try {
-    await openCheckpoint(head.note, [key]);
+    await openCheckpoint(head.note, key);
   } catch (error) {
     if (!(error instanceof NotSigned)) throw error;
     throw new Unverified("no line of this head is signed by your key. If the log went over to another, ask for the chain");

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,12 +26,14 @@ from governance.core.clock import OPEN_END
 from governance.evidence.periods import Period
 from governance.evidence.questions import Question
 from governance.evidence.reports.registry import BY_ID
+from governance.evidence.verifier.source import verifier_source
 from governance.identity.models import Person, PersonRevision
 from governance.ledger.notes import Signer
 from governance.ledger.queries import latest_checkpoint
 from governance.ledger.standalone import parse_verifier_key
 from governance.provisioning.models import Account, Connector, Holding, Operation
 from tests.evidence import issued as story
+from tests.evidence.attacks import Scene
 from tests.evidence.issued import Issued
 from tests.evidence.organisation import Organisation
 
@@ -288,6 +291,20 @@ def issued(
     assert anchor is not None
     fingerprint = parse_verifier_key(signer.verifier_key).fingerprint
     return Issued(packed, signer.verifier_key, fingerprint, anchor.note, following)
+
+
+@pytest.fixture(scope="session")
+def scene(issued: Issued, signer: Signer) -> Scene:
+    """What there is for attacks on a bundle: what was issued, and the log's key."""
+    return Scene(issued, signer)
+
+
+@pytest.fixture(scope="session")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A verify.py from outside of any bundle."""
+    path = tmp_path_factory.mktemp("auditor") / "verify.py"
+    path.write_text(verifier_source())
+    return path
 
 
 @pytest.fixture(scope="module")

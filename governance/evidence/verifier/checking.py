@@ -18,9 +18,9 @@ import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-# >>> replaced by the texts of these two modules when the one file is made
+# >>> replaced by the texts of these modules when the one file is made
 from governance.evidence.verifier.container import (
     MANIFEST,
     SUMS,
@@ -29,14 +29,27 @@ from governance.evidence.verifier.container import (
     DoesNotHold,
     open_bundle,
 )
+from governance.evidence.verifier.form import (
+    COLUMNS,
+    FORMS,
+    Said,
+    check_form,
+    csv_records,
+    csv_rows,
+    entry_numbers,
+    read_record,
+    whole_lines,
+)
 from governance.ledger.standalone import (
     Break,
     Checkpoint,
+    NotSigned,
     RootBuilder,
     Unverified,
     VerifierKey,
     check_consistency,
     check_inclusion,
+    decode_base64,
     leaf_hash,
     open_any_checkpoint,
     open_checkpoint,
@@ -64,8 +77,6 @@ BREAKS = "ledger/breaks.ndjson"
 OUTSIDE = (MANIFEST, SUMS, HEAD, ENTRY, PROOF, CONSISTENCY)
 
 
-#: What a JSON object says.
-Said = dict[str, Any]
 Found = TypeVar("Found")
 
 
@@ -77,19 +88,27 @@ def check_manifest(bundle: Bundle, key: VerifierKey) -> tuple[Said, Checkpoint]:
     note = bundle.text(HEAD)
     head = _opened(HEAD, note, key)
     index = _check_entry(bundle, note, head)
-    said = _held(ENTRY, lambda: read_canonical(bundle.text(ENTRY)))
-    if said.get("event") != "evidence.exported" or "manifest_sha256" not in said.get("data", {}):
+    said = _held(ENTRY, lambda: read_record(bundle.text(ENTRY), "export"))
+    if said["event"] != "evidence.exported":
         raise DoesNotHold(ENTRY, "it is not the entry of an export")
     if said["data"]["manifest_sha256"] != bundle.digest(MANIFEST)[1]:
         raise DoesNotHold(MANIFEST, f"it is not the manifest that entry {index} of the log knows")
     manifest = _held(MANIFEST, lambda: read_canonical(bundle.text(MANIFEST)))
-    if manifest.get("format") != FORMAT:
-        raise CannotLook(f"this verify.py knows {FORMAT}, the bundle is {manifest.get('format')!r}")
+    if isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT:
+        raise CannotLook(f"this verify.py knows {FORMAT}, the bundle is {manifest['format']!r}")
+    _held(MANIFEST, lambda: _check_manifest_form(manifest))
     bundle.notes.append(
         f"The log knows this manifest: entry {index}, recorded {said['at']}, asked for by "
         f"{said['data'].get('asked_by')}, under the head of size {head.size}."
     )
     return manifest, head
+
+
+def _check_manifest_form(manifest: Said) -> None:
+    check_form(manifest, FORMS["manifest"])
+    for place, report in enumerate(manifest["reports"]):
+        if report["rows_file"] is not None:
+            check_form(report, FORMS["report"], f"it.reports[{place}]")
 
 
 def _check_entry(bundle: Bundle, note: str, head: Checkpoint) -> int:
@@ -133,7 +152,7 @@ def check_files(bundle: Bundle, manifest: Said) -> None:
         raise DoesNotHold(name, "it is missing")
     for name in sorted(set(bundle.names) - {*listed, *OUTSIDE, BREAKS}):
         raise DoesNotHold(name, "it does not belong to the bundle")
-    rows = {report["file"]: report["rows_file"] for report in manifest["reports"] if report["rows_file"]}
+    rows = {report["file"]: report["rows_file"] for report in manifest["reports"] if report["rows_file"] is not None}
     for name, file in listed.items():
         if bundle.digest(name) == (file["size"], file["sha256"]):
             continue
@@ -156,18 +175,6 @@ def _first_wrong_row(bundle: Bundle, name: str, digests: str) -> str:
         if hashlib.sha256(row).hexdigest()[:16].encode() + b"\n" != digest:
             return f"row {number}" if number else "line 1, the names of the columns"
     return f"row {number + 1} (missing)"
-
-
-def csv_records(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the records of a CSV file as bytes: a newline inside quotes ends none."""
-    record = b""
-    for line in lines:
-        record += line
-        if record.count(b'"') % 2 == 0:
-            yield record
-            record = b""
-    if record:
-        yield record
 
 
 def _first_wrong_line(bundle: Bundle, name: str, listed: Said) -> str:
@@ -211,22 +218,25 @@ def check_ledger(bundle: Bundle, manifest: Said, key: VerifierKey, head: Checkpo
 def check_breaks(bundle: Bundle, manifest: Said, head: Checkpoint) -> list[Break]:
     """Return where the log was broken off and went on under another key, each shown to be in the head's log."""
     found: list[Break] = []
-    for number, line in enumerate(bundle.lines(BREAKS) if BREAKS in bundle.names else [], start=1):
+    lines = whole_lines(BREAKS, bundle.lines(BREAKS)) if BREAKS in bundle.names else iter(())
+    for number, line in enumerate(lines, start=1):
         try:
-            said = read_canonical(line[:-1].decode("utf-8"))
+            said = read_record(line.decode("utf-8"), "break")
             body = said["body"].encode("utf-8")
-            path = [base64.b64decode(node, validate=True) for node in said["path"]]
+            path = [decode_base64(node) for node in said["path"]]
             check_inclusion(leaf_hash(body), said["index"], head.size, head.root, path)
             broken = read_break(body)
             if broken.size != said["index"] or (found and broken.size <= found[-1].size):
                 raise Unverified("it is not where the log goes on")
-        except (Unverified, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (Unverified, ValueError) as error:
             raise DoesNotHold(f"{BREAKS}, line {number}", str(error)) from error
         found.append(broken)
         bundle.notes.append(
             f"The log {broken.former} was broken off at {broken.size} entries ({broken.cause}) and goes on as "
             f"{broken.key.name}. It says why: {broken.why}"
         )
+    if BREAKS in bundle.names and not found:
+        raise DoesNotHold(BREAKS, "it names no break")
     if sum(one.size < manifest["ledger"]["size"] for one in found) != manifest["ledger"].get("breaks", 0):
         raise DoesNotHold(BREAKS, "it has not as many breaks as the manifest says")
     return found
@@ -279,50 +289,53 @@ def root_of_first(bundle: Bundle, size: int) -> bytes:
 
 
 def _proven_entries(bundle: Bundle, pinned: Checkpoint) -> Iterator[tuple[int, Said]]:
-    bodies, paths = list(bundle.lines(ENTRIES)), list(bundle.lines(PATHS))
+    bodies, paths = (list(whole_lines(name, bundle.lines(name))) for name in (ENTRIES, PATHS))
     if len(bodies) != len(paths):
         raise DoesNotHold(PATHS, f"it has not one line for each line of {ENTRIES}")
     before = -1
-    for number, (line, proof) in enumerate(zip(bodies, paths), start=1):
+    for number, (body, proof) in enumerate(zip(bodies, paths), start=1):
         try:
-            said = read_canonical(proof[:-1].decode("utf-8"))
-            index, body = said["index"], line[:-1]
-            path = [base64.b64decode(node, validate=True) for node in said["path"]]
+            said = read_record(proof.decode("utf-8"), "path")
+            index = said["index"]
+            path = [decode_base64(node) for node in said["path"]]
             if index <= before:
                 raise Unverified("the entries are not in order")
             check_inclusion(leaf_hash(body), index, pinned.size, pinned.root, path)
-            yield index, read_canonical(body.decode("utf-8"))
-        except (Unverified, ValueError, KeyError, TypeError) as error:
+            entry = read_record(body.decode("utf-8"), "entry")
+        except (Unverified, ValueError) as error:
             raise DoesNotHold(f"{ENTRIES}, line {number}", str(error)) from error
+        yield index, entry
         before = index
 
 
 def check_reports(bundle: Bundle, manifest: Said, entries: dict[int, Said]) -> None:
     """Check ordinals and totals of every report, and that each row's entries are about what the row is about."""
     for report in manifest["reports"]:
-        if report["rows_file"]:
+        if report["rows_file"] is not None:
             _check_report(bundle, manifest, report, entries)
 
 
 def _check_report(bundle: Bundle, manifest: Said, report: Said, entries: dict[int, Said]) -> None:
     totals = {"rows": 0, "exceptions": 0, "without_entry": 0, "entry_sum": 0}
     name = report["file"]
-    for row in csv.DictReader(bundle.stream(name)):
+    columns = {*COLUMNS, *(report[one]["column"] for one in ("subject", "or_subject") if one in report)}
+    for row in csv_rows(name, bundle.lines(name), columns):
         totals["rows"] += 1
+        where = f"{name}, row {totals['rows']}"
         if row["row_no"] != str(totals["rows"]):
-            raise DoesNotHold(f"{name}, row {totals['rows']}", f"it says it is row {row['row_no']}")
+            raise DoesNotHold(where, f"it says it is row {row['row_no']}")
         totals["exceptions"] += row["exceptions"] != ""
-        supporting = [int(row[end]) for end in ("first_entry", "last_entry") if row[end]]
+        supporting = entry_numbers(where, row)
         totals["without_entry"] += not supporting
         totals["entry_sum"] += sum(supporting)
         for index in supporting:
             if index not in entries:
                 if manifest["ledger"]["entries_left_out"]:
                     continue
-                raise DoesNotHold(f"{name}, row {totals['rows']}", f"entry {index} is not in {ENTRIES}")
+                raise DoesNotHold(where, f"entry {index} is not in {ENTRIES}")
             what = _not_about(report, row, index, entries[index])
             if what:
-                raise DoesNotHold(f"{name}, row {totals['rows']}", f"entry {index} is not {what}")
+                raise DoesNotHold(where, f"entry {index} is not {what}")
     for total, value in totals.items():
         if report["totals"][total] != value:
             raise DoesNotHold(name, f"its {total} is {value}, the manifest says {report['totals'][total]}")
@@ -413,7 +426,7 @@ def verify(bundle: Bundle, pinned: str | None, anchor: Path | None, up_to: int |
     try:
         manifest, head = check_manifest(bundle, key)
     except DoesNotHold as error:
-        if pinned is not None and error.record == HEAD and not bundle.is_changed(HEAD):
+        if pinned is not None and isinstance(error.__cause__, NotSigned):
             raise DoesNotHold(HEAD, "it is not signed by the key you pinned") from error
         raise
     if up_to is not None and head.size > up_to:

@@ -163,6 +163,8 @@ class Bundle:
     """The files of a bundle, and what was found out about them so far."""
 
     def __init__(self, shape: Folder | Packed) -> None:
+        if MANIFEST not in shape.names:
+            raise CannotLook(f"there is no {MANIFEST} in it: it is not an evidence bundle")
         self.shape = shape
         self.names = shape.names
         self._digests: dict[str, tuple[int, str]] = {}
@@ -195,10 +197,6 @@ class Bundle:
             return self.content(name).decode("utf-8")
         except UnicodeDecodeError as error:
             raise DoesNotHold(name, "it is not UTF-8") from error
-
-    def stream(self, name: str) -> io.TextIOWrapper:
-        """Return a file as text, read bit by bit."""
-        return io.TextIOWrapper(io.BufferedReader(_Blocks(self.shape.blocks(name))), encoding="utf-8", newline="")
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Yield the lines of a file, each with its newline."""
@@ -242,6 +240,4 @@ def open_bundle(path: Path) -> Bundle:
         raise CannotLook(f"{path} cannot be read: {error.strerror or error}") from error
     except struct.error as error:
         raise CannotLook("the ZIP file is damaged") from error
-    if MANIFEST not in shape.names:
-        raise CannotLook(f"there is no {MANIFEST} in {path}: it is not an evidence bundle")
     return Bundle(shape)
