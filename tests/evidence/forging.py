@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import json
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from governance.evidence.packing import stored
-from governance.evidence.verifier.form import csv_records
+from governance.evidence.verifier.form import FORMS, csv_records
 from governance.ledger.merkle import leaf_hash
 from governance.ledger.notes import Signer
 from tests.evidence.trees import Tree
@@ -124,3 +125,29 @@ def _base64(nodes: list[bytes]) -> list[str]:
 
 def _lines(texts: list[str]) -> bytes:
     return "".join(f"{text}\n" for text in texts).encode()
+
+
+def smaller(files: dict[str, bytes], report: str, signer: Signer) -> bytes:
+    """Pack a bundle that is whole and as small as one can be: one report with its entries, and a log over it."""
+    forger = Forger(files)
+    rows, column = f"rows/{report}.txt", f"reports/{report}.csv"
+    supporting = {int(cell) for row in _rows(files[column]) for cell in (row["first_entry"], row["last_entry"]) if cell}
+    lines = [files[name].splitlines(keepends=True) for name in (ENTRIES, PATHS)]
+    pairs = [pair for pair in zip(*lines, strict=True) if json.loads(pair[1])["index"] in supporting]
+    forger.files[ENTRIES], forger.files[PATHS] = (b"".join(side) for side in zip(*pairs, strict=True))
+    kept = {rows, column, ENTRIES, PATHS, LEAVES, PINNED, KEY}
+
+    manifest = {name: one for name, one in json.loads(files[MANIFEST]).items() if name in FORMS["manifest"]}
+    manifest["framework"] = {"name": manifest["framework"]["name"]}
+    manifest["files"] = [file for file in manifest["files"] if file["path"] in kept]
+    manifest["reports"] = [one for one in manifest["reports"] if one["file"] == column]
+    manifest["ledger"]["entries"] = len(pairs)
+    forger.files[MANIFEST] = spelled(manifest)
+    outside = {MANIFEST, SUMS, HEAD, PROOF, ENTRY, CONSISTENCY}
+    forger.files = {name: content for name, content in forger.files.items() if name in kept | outside}
+    forger.fit_log(signer)
+    return forger.packed()
+
+
+def _rows(report: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(report.decode(), newline="")))
