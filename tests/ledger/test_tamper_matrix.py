@@ -1,9 +1,10 @@
 """The tamper matrix: each attack against each of the ways to look, made as whoever owns the database.
 
-Four look: the inner check (`verify_ledger`), the same with every head that was kept elsewhere (`--checkpoint`), a
-witness who remembers the last head it saw, and the comparison of the live rows with what the ledger says of them. What
-cannot be seen in one of these ways is asserted too, so that nobody believes it is. docs/security.md is this table in
-words. Bent notes, proofs and bundles: test_notes.py, test_merkle.py, test_canonical.py, evidence/test_verifier.py.
+Four look: the inner check (`verify_ledger`, and each evidence bundle for itself), the same with every head that was
+kept elsewhere (`--checkpoint`), a witness who remembers the last head it saw, and the comparison of the live rows with
+what the ledger says of them. What cannot be seen in one of these ways is asserted too, so that nobody believes it is.
+docs/security.md is this table in words. Bent notes, proofs and bundles: test_notes.py, test_merkle.py,
+test_canonical.py, evidence/test_attacks.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.test import Client
 
 from governance.core.actor import Actor
 from governance.core.clock import now
+from governance.evidence.verified import verified
 from governance.identity.models import RoleAssignment
 from governance.ledger import queries, replay
 from governance.ledger.models import Disclosure, SubjectKey
@@ -112,6 +114,12 @@ class Log:
         except Damaged as damage:
             return damage.index, str(damage)
         return None
+
+    def bundle(self) -> str:
+        """Return what a bundle that is built now says of the log, by a check of its own."""
+        head = queries.latest_checkpoint()
+        assert head is not None
+        return verified(head.size).verdict
 
     def outside(self) -> tuple[int | None, str] | None:
         return self.inner(*self.kept)
@@ -309,7 +317,9 @@ def test_nobody_sees_anything_where_nothing_was_done(log: Log) -> None:
 def test_who_sees_an_attack_and_where(log: Log, attack: Attack) -> None:
     attack.do(log)
 
-    assert_said(log, log.inner(), attack.inner)
+    damage = log.inner()
+    assert_said(log, damage, attack.inner)
+    assert log.bundle().startswith("The ledger holds" if damage is None else f"DAMAGED at entry {damage[0]}: ")
     assert_said(log, log.outside(), attack.outside)
     said = log.witness()
     assert (said is None) == (attack.witness is None), said
