@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ from datetime import datetime
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.questions import Question, Value
 from governance.evidence.reading import Counted, Disposed, RollForward, Source, Totals, Written
-from governance.evidence.reports.base import FORMULA_START, Report
+from governance.evidence.reports.base import FORMULA_SIGNS, Report
 from governance.evidence.reports.registry import COVER_ID, COVER_TITLE
 from governance.ledger.canonical import instant
 
@@ -235,4 +234,4 @@ def _csv(rows: Iterable[Row]) -> bytes:
 
 
 def _guarded(cell: str) -> str:
-    return f"'{cell}" if re.match(FORMULA_START, cell) else cell
+    return f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell

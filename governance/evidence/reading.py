@@ -27,6 +27,8 @@ ROW_DIGEST_LENGTH = 16
 
 #: A preview counts for so long at most.
 LONGEST_COUNT_MILLISECONDS = 20_000
+#: What one step of a query may take before it sorts on disk. Reports join whole tables; 4 MB is for looking up rows.
+WORK_MEMORY = "64MB"
 #: The values of the named parameters of a query.
 Parameters = Mapping[str, Value]
 
@@ -106,7 +108,7 @@ def snapshot() -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             # Compiling some three hundred expressions costs more than it saves on these queries.
-            cursor.execute("SET LOCAL jit = off")
+            cursor.execute(f"SET LOCAL jit = off; SET LOCAL work_mem = '{WORK_MEMORY}'")
         yield
 
 
@@ -192,10 +194,9 @@ class TooLong(Exception):
 @contextmanager
 def copied_with_patience(report: Report, parameters: Parameters) -> Iterator[Iterator[memoryview]]:
     """Have the lines of a report's CSV, the header first. Raises TooLong."""
-    limits = f"SET LOCAL statement_timeout = {LONGEST_COUNT_MILLISECONDS}; SET LOCAL jit = off"
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(limits)
+            cursor.execute(_limits(LONGEST_COUNT_MILLISECONDS))
             with cursor.copy(_copying(report), parameters) as copy:
                 yield iter(copy)
     except QueryCanceled as error:
@@ -210,10 +211,9 @@ def within_patience(
     statement: str, parameters: Parameters, milliseconds: int = LONGEST_COUNT_MILLISECONDS
 ) -> list[tuple[Any, ...]] | None:
     """Return the rows of a statement, or none when it takes longer than somebody waits for a page."""
-    limits = f"SET LOCAL statement_timeout = {milliseconds:d}; SET LOCAL jit = off"
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"{limits}; {statement}", parameters)
+            cursor.execute(f"{_limits(milliseconds)}; {statement}", parameters)
             while cursor.nextset():
                 pass
             return list(cursor.fetchall())
@@ -221,6 +221,10 @@ def within_patience(
         if not isinstance(error.__cause__, QueryCanceled):
             raise
         return None
+
+
+def _limits(milliseconds: int) -> str:
+    return f"SET LOCAL statement_timeout = {milliseconds:d}; SET LOCAL jit = off; SET LOCAL work_mem = '{WORK_MEMORY}'"
 
 
 def _counted(report: Report) -> str:

@@ -8,61 +8,71 @@ from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, in
 #: A grant is written down this long after it took effect: back-dated.
 BACK_DATED_AFTER = "interval '1 hour'"
 
-#: Every revision with the one before it.
+#: Every revision with the end before it, and what the last one says of the grant, all read in one order; and whether it
+#: brought a start, an end or a move in the window.
 _REVISED = """
 revised AS (
-    SELECT
-        revision.*,
-        lag(revision.ends_at) OVER same_grant AS earlier_end,
-        lag(revision.recorded_at) OVER same_grant AS earlier_recorded_at
-    FROM grant_revision AS revision
-    WINDOW same_grant AS (PARTITION BY revision.grant_id ORDER BY revision.number)
+    SELECT said.*,
+        said.number = 1 AND said.known_start < said.known_end AND said.known_start <= %(known_at)s
+            AND said.known_start >= %(starts_at)s AND said.known_start < %(ends_at)s AS brought_start,
+        said.is_last AND said.known_start < said.known_end AND said.known_end <= %(known_at)s
+            AND said.known_end >= %(starts_at)s AND said.known_end < %(ends_at)s AS brought_end,
+        said.change IN ('extended', 'shortened')
+            AND said.recorded_at >= %(starts_at)s AND said.recorded_at < %(ends_at)s AS brought_move
+    FROM (
+        SELECT
+            revision.grant_id, revision.number, revision.change, revision.ends_at, revision.recorded_at,
+            revision.actor_kind, revision.actor_ref,
+            lag(revision.ends_at) OVER same_grant AS earlier_end,
+            lag(revision.recorded_at) OVER same_grant AS earlier_recorded_at,
+            lead(revision.number) OVER same_grant IS NULL AS is_last,
+            last_value(revision.starts_at) OVER whole_grant AS known_start,
+            last_value(revision.ends_at) OVER whole_grant AS known_end
+        FROM grant_revision AS revision
+        WINDOW same_grant AS (PARTITION BY revision.grant_id ORDER BY revision.number),
+            whole_grant AS (same_grant ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    ) AS said
+),
+asked AS (
+    SELECT DISTINCT ON (revised.grant_id, revised.number) revised.grant_id, revised.number, request.id AS request_id
+    FROM revised
+    JOIN access_accessrequest AS request ON request.extends_id = revised.grant_id
+    JOIN decided ON decided.request_id = request.id
+    WHERE revised.change = 'extended'
+        AND decided.decided_at > revised.earlier_recorded_at AND decided.decided_at <= revised.recorded_at
+    ORDER BY revised.grant_id, revised.number, decided.decided_at DESC, request.id DESC
 )"""
 
 _STARTED = """
     SELECT
-        'started' AS change, held.id AS grant_id, known.starts_at AS effective_at, first.recorded_at,
-        first.actor_kind, first.actor_ref, NULL::timestamptz AS earlier_end, first.ends_at AS new_end,
-        NULL::text AS end_cause, held.request_id, first.number
-    FROM access_grant AS held
-    JOIN known ON known.grant_id = held.id
-    JOIN grant_revision AS first ON first.grant_id = held.id AND first.number = 1
-    WHERE known.starts_at >= %(starts_at)s AND known.starts_at < %(ends_at)s
-        AND known.starts_at <= %(known_at)s AND known.starts_at < known.ends_at"""
+        'started' AS change, revised.grant_id, revised.known_start AS effective_at, revised.recorded_at,
+        revised.actor_kind, revised.actor_ref, NULL::timestamptz AS earlier_end, revised.ends_at AS new_end,
+        NULL::text AS end_cause, NULL::bigint AS asked_id, revised.number
+    FROM revised WHERE revised.brought_start"""
 
-_ENDED = """
+_BY_TIME = "revised.change IN ('started', 'extended', 'shortened')"
+_ENDED = f"""
     SELECT
-        'ended', held.id, known.ends_at, known.recorded_at,
-        CASE WHEN known.change IN ('started', 'extended', 'shortened') THEN 'system' ELSE known.actor_kind END,
-        CASE WHEN known.change IN ('started', 'extended', 'shortened') THEN 'expiry' ELSE known.actor_ref END,
-        revised.earlier_end, known.ends_at,
-        CASE WHEN known.change IN ('started', 'extended', 'shortened') THEN 'expired' ELSE known.change END,
-        held.request_id, revised.number
-    FROM access_grant AS held
-    JOIN known ON known.grant_id = held.id
-    JOIN revised ON revised.grant_id = held.id AND revised.number = known.number
-    WHERE known.ends_at >= %(starts_at)s AND known.ends_at < %(ends_at)s
-        AND known.ends_at <= %(known_at)s AND known.starts_at < known.ends_at"""
+        'ended', revised.grant_id, revised.ends_at, revised.recorded_at,
+        CASE WHEN {_BY_TIME} THEN 'system' ELSE revised.actor_kind END,
+        CASE WHEN {_BY_TIME} THEN 'expiry' ELSE revised.actor_ref END,
+        revised.earlier_end, revised.ends_at,
+        CASE WHEN {_BY_TIME} THEN 'expired' ELSE revised.change END,
+        NULL, revised.number
+    FROM revised WHERE revised.brought_end"""
 
 #: An extension rests on the request for it that was decided since the revision before.
 _MOVED = """
     SELECT
         revised.change, revised.grant_id, revised.recorded_at, revised.recorded_at,
         revised.actor_kind, revised.actor_ref, revised.earlier_end, revised.ends_at,
-        NULL, asked.id, revised.number
+        NULL, asked.request_id, revised.number
     FROM revised
-    LEFT JOIN LATERAL (
-        SELECT request.id
-        FROM access_accessrequest AS request
-        JOIN decided ON decided.request_id = request.id
-        WHERE revised.change = 'extended' AND request.extends_id = revised.grant_id
-            AND decided.decided_at > revised.earlier_recorded_at AND decided.decided_at <= revised.recorded_at
-        ORDER BY decided.decided_at DESC, request.id DESC
-        LIMIT 1
-    ) AS asked ON true
-    WHERE revised.change IN ('extended', 'shortened')
-        AND revised.recorded_at >= %(starts_at)s AND revised.recorded_at < %(ends_at)s"""
+    LEFT JOIN asked ON asked.grant_id = revised.grant_id AND asked.number = revised.number
+    WHERE revised.brought_move"""
 
+#: Starts and ends rest on the request that the grant came of.
+_RESTS_ON = "CASE WHEN moved.change IN ('started', 'ended') THEN held.request_id ELSE moved.asked_id END"
 _GIVES = "moved.change IN ('started', 'extended')"
 _DECIDED_ELSEWHERE = "moved.change = 'started' AND held.cause IN ('birthright', 'imported', 'break_glass')"
 #: Some stage of the request itself (its verdict may have left some out, or added security as the last) has fewer who
@@ -89,7 +99,6 @@ _EXCEPTIONS = exceptions_sql(
 
 _PARTS = parts.with_parts(
     parts.GRANT_REVISION,
-    parts.KNOWN,
     parts.PERSON_REVISION,
     parts.PROFILE,
     parts.DECIDED,
@@ -121,10 +130,10 @@ JOIN identity_person AS person ON person.id = held.person_id
 JOIN catalog_application AS application ON application.id = held.application_id
 JOIN catalog_entitlement AS entitlement ON entitlement.id = held.entitlement_id
 LEFT JOIN profile ON profile.person_id = held.person_id
-LEFT JOIN access_accessrequest AS request ON request.id = moved.request_id
+LEFT JOIN access_accessrequest AS request ON request.id = {_RESTS_ON}
 LEFT JOIN identity_person AS requester ON requester.id = request.requester_id
 LEFT JOIN profile AS requester_profile ON requester_profile.person_id = request.requester_id
-LEFT JOIN decided ON decided.request_id = moved.request_id
+LEFT JOIN decided ON decided.request_id = request.id
 LEFT JOIN catalog_accesspolicyversion AS version ON version.id = request.policy_version_id
 LEFT JOIN catalog_accesspolicy AS policy ON policy.id = version.policy_id
 LEFT JOIN catalog_birthrightruleversion AS rule_version ON rule_version.id = held.rule_version_id

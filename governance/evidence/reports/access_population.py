@@ -5,58 +5,69 @@ from __future__ import annotations
 from governance.evidence.reports import parts
 from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, instant, text, yes_no
 
-_GRANTED = """
-    SELECT
-        'granted' AS source, 'grant:' || held.id AS row_id, held.id::text AS grant_id,
-        held.person_id, held.entitlement_id, held.application_id, NULL::bigint AS account_id,
-        held.cause, held.request_id, known.starts_at, NULLIF(known.ends_at, %(open_end)s) AS ends_at
-    FROM access_grant AS held
-    JOIN known ON known.grant_id = held.id
-    WHERE known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s"""
-
-_SEEN_WITHOUT_GRANT = """
-    SELECT
-        'seen, not granted', 'holding:' || seen.id, NULL,
-        account.person_id, seen.entitlement_id, account.application_id, account.id,
-        NULL, NULL, seen.first_seen_at, seen.gone_at
+#: What is granted then; what is seen then; and for each person and entitlement the account on which it was seen first.
+_OPEN = parts.unguessed("known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s")
+_THEN = f"""
+open AS MATERIALIZED (
+    SELECT held.id, held.person_id, held.entitlement_id, held.application_id, held.cause, held.request_id,
+        known.starts_at, known.ends_at
+    FROM known
+    JOIN access_grant AS held ON held.id = known.grant_id
+    WHERE {_OPEN}
+),
+seen_then AS MATERIALIZED (
+    SELECT seen.id, seen.account_id, seen.entitlement_id, seen.first_seen_at, seen.gone_at,
+        account.person_id, account.application_id, account.first_seen_at AS account_since
     FROM seen
     JOIN provisioning_account AS account ON account.id = seen.account_id
     WHERE seen.first_seen_at <= %(as_of)s AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
-        AND NOT EXISTS (
-            SELECT FROM access_grant AS held
-            JOIN known ON known.grant_id = held.id
-            WHERE held.person_id = account.person_id AND held.entitlement_id = seen.entitlement_id
-                AND known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s
-        )"""
+),
+seen_first AS (
+    SELECT DISTINCT ON (person_id, application_id, entitlement_id)
+        person_id, application_id, entitlement_id, account_id, first_seen_at
+    FROM seen_then WHERE person_id IS NOT NULL AND account_since <= %(as_of)s
+    ORDER BY person_id, application_id, entitlement_id, first_seen_at, account_id
+),
+first_account AS (
+    SELECT account.person_id, account.application_id, min(account.id) AS account_id
+    FROM provisioning_account AS account
+    WHERE account.person_id IS NOT NULL AND account.first_seen_at <= %(as_of)s
+    GROUP BY account.person_id, account.application_id
+)"""
+
+#: Is the granted access also there? The account of the person on which it was seen, or else the first they have.
+_GRANTED = """
+    SELECT
+        'granted' AS source, 'grant:' || open.id AS row_id, open.id::text AS grant_id,
+        open.person_id, open.entitlement_id, open.application_id,
+        coalesce(seen_first.account_id, first_account.account_id) AS account_id, seen_first.first_seen_at AS seen_at,
+        open.cause, open.request_id, open.starts_at, NULLIF(open.ends_at, %(open_end)s) AS ends_at
+    FROM open
+    LEFT JOIN seen_first ON seen_first.person_id = open.person_id
+        AND seen_first.application_id = open.application_id AND seen_first.entitlement_id = open.entitlement_id
+    LEFT JOIN first_account ON first_account.person_id = open.person_id
+        AND first_account.application_id = open.application_id"""
+
+_SEEN_WITHOUT_GRANT = """
+    SELECT
+        'seen, not granted', 'holding:' || seen_then.id, NULL,
+        seen_then.person_id, seen_then.entitlement_id, seen_then.application_id, seen_then.account_id,
+        seen_then.first_seen_at, NULL, NULL, seen_then.first_seen_at, seen_then.gone_at
+    FROM seen_then
+    WHERE NOT EXISTS (
+        SELECT FROM open
+        WHERE open.person_id = seen_then.person_id AND open.entitlement_id = seen_then.entitlement_id
+    )"""
 
 _ACCOUNT_ONLY = """
     SELECT
         'account, no entitlement seen', 'account:' || account.id, NULL,
-        account.person_id, NULL, account.application_id, account.id,
+        account.person_id, NULL, account.application_id, account.id, NULL,
         NULL, NULL, account.first_seen_at, CASE WHEN account.gone_at <= %(known_at)s THEN account.gone_at END
     FROM provisioning_account AS account
     WHERE account.first_seen_at <= %(as_of)s
         AND (account.gone_at IS NULL OR account.gone_at > %(as_of)s OR account.gone_at > %(known_at)s)
-        AND NOT EXISTS (
-            SELECT FROM seen
-            WHERE seen.account_id = account.id AND seen.first_seen_at <= %(as_of)s
-                AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
-        )"""
-
-#: Is the granted access also there? The account of the person on which it was seen, or else the first they have.
-#: Found by its index, row by row: one join for all three sources would read every account for every row.
-_CONFIRMED = """
-LEFT JOIN LATERAL (
-    SELECT account.id, seen.first_seen_at AS seen_at
-    FROM provisioning_account AS account
-    LEFT JOIN seen ON seen.account_id = account.id AND seen.entitlement_id = item.entitlement_id
-        AND seen.first_seen_at <= %(as_of)s AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
-    WHERE account.person_id = item.person_id AND account.application_id = item.application_id
-        AND account.first_seen_at <= %(as_of)s
-    ORDER BY seen.first_seen_at, account.id
-    LIMIT 1
-) AS theirs ON item.source = 'granted'
-LEFT JOIN provisioning_account AS login ON login.id = coalesce(item.account_id, theirs.id)"""
+        AND NOT EXISTS (SELECT FROM seen_then WHERE seen_then.account_id = account.id)"""
 
 _EXCEPTIONS = exceptions_sql(
     ("not_granted", "item.source = 'seen, not granted'"),
@@ -73,6 +84,7 @@ _PARTS = parts.with_parts(
     parts.DECIDED,
     parts.GRANT_SUPPORT,
     parts.SEEN,
+    _THEN,
 )
 
 BODY = f"""{_PARTS}
@@ -84,8 +96,7 @@ SELECT
     entitlement.slug AS entitlement, entitlement.name AS entitlement_name, entitlement.kind AS entitlement_kind,
     entitlement.is_privileged AS privileged, array_to_string(entitlement.data_classes, ' ') AS data_classes,
     login.user_name AS account, login.kind AS account_kind,
-    CASE item.source WHEN 'granted' THEN theirs.seen_at WHEN 'seen, not granted' THEN item.starts_at END AS seen_at,
-    item.cause, item.starts_at, item.ends_at, item.grant_id,
+    item.seen_at, item.cause, item.starts_at, item.ends_at, item.grant_id,
     'R-' || request.number AS request, decided.approvers, decided.decided_at,
     {_EXCEPTIONS} AS exceptions, grant_support.first_entry, grant_support.last_entry
 FROM ({_GRANTED}
@@ -99,7 +110,7 @@ LEFT JOIN profile ON profile.person_id = item.person_id
 LEFT JOIN access_accessrequest AS request ON request.id = item.request_id
 LEFT JOIN decided ON decided.request_id = item.request_id
 LEFT JOIN grant_support ON grant_support.ref = item.grant_id
-{_CONFIRMED}
+LEFT JOIN provisioning_account AS login ON login.id = item.account_id
 """
 
 REPORT = Report(

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-#: Cells that a spreadsheet would take for a formula get an apostrophe in front: also those that begin with a full-width
-#: sign, which some take for the plain one. Spelled so that Python and PostgreSQL read the same.
-FORMULA_START = r"^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]"
+#: Cells that a spreadsheet would take for a formula get an apostrophe in front: those that begin with one of these, or
+#: with a full-width sign, which some take for the plain one.
+FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+#: The same in SQL. By number: a pattern takes several times as long, and there are millions of cells.
+_IS_FORMULA = f"ascii({{cell}}) IN ({', '.join(str(ord(sign)) for sign in FORMULA_SIGNS)})"
 
 
 class Kind(StrEnum):
@@ -26,7 +28,7 @@ class Kind(StrEnum):
 
 
 _FORMATS = {
-    Kind.TEXT: "NULLIF(CASE WHEN {cell} ~ '" + FORMULA_START + "' THEN '''' || {cell} ELSE {cell} END, '')",
+    Kind.TEXT: "NULLIF(CASE WHEN " + _IS_FORMULA + " THEN '''' || {cell} ELSE {cell} END, '')",
     Kind.NUMBER: "{cell}::text",
     Kind.INSTANT: "to_char({cell} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
     Kind.YES_NO: "CASE WHEN {cell} THEN 'yes' WHEN NOT {cell} THEN 'no' END",

@@ -13,6 +13,10 @@ rule_then AS (
     WHERE version.effective_at <= %(as_of)s AND (rule.retired_at IS NULL OR rule.retired_at > %(as_of)s)
     ORDER BY version.rule_id, version.number DESC
 ),
+kept_apart AS (
+    SELECT DISTINCT member.entitlement_id
+    FROM rule_then JOIN catalog_sodmember AS member ON member.version_id = rule_then.id
+),
 held AS (
     SELECT reached.person_id, reached.entitlement_id, min(reached.since) AS since,
         min(reached.grant_id) AS grant_id
@@ -20,11 +24,13 @@ held AS (
         SELECT given.person_id, given.entitlement_id, known.starts_at AS since, given.id AS grant_id
         FROM access_grant AS given JOIN known ON known.grant_id = given.id
         WHERE known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s
+            AND given.entitlement_id IN (SELECT entitlement_id FROM kept_apart)
         UNION ALL
         SELECT account.person_id, seen.entitlement_id, seen.first_seen_at, NULL
         FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
         WHERE account.person_id IS NOT NULL AND seen.first_seen_at <= %(as_of)s
             AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
+            AND seen.entitlement_id IN (SELECT entitlement_id FROM kept_apart)
     ) AS reached
     GROUP BY reached.person_id, reached.entitlement_id
 ),

@@ -13,16 +13,29 @@ granted AS (
     GROUP BY person_id, entitlement_id
 )"""
 
-_REACHED = """
-    SELECT 'grant:' || held.id AS row_id, held.cause AS path, held.person_id, held.entitlement_id, held.application_id,
-        NULL::bigint AS account_id, known.starts_at AS since, NULLIF(known.ends_at, %(open_end)s) AS until,
-        held.id::text AS grant_id, held.request_id, held.rule_version_id
-    FROM access_grant AS held JOIN known ON known.grant_id = held.id
-    WHERE known.starts_at < known.ends_at AND known.starts_at < %(ends_at)s AND known.starts_at <= %(known_at)s
-        AND known.ends_at > %(starts_at)s
+#: When each person was last in an application, by whichever account.
+_USED = """
+used AS (
+    SELECT account.person_id, account.application_id, max(account.last_used_at) AS last_used_at
+    FROM provisioning_account AS account
+    WHERE account.person_id IS NOT NULL AND account.last_used_at <= %(known_at)s
+    GROUP BY account.person_id, account.application_id
+)"""
+
+_IN_WINDOW = parts.unguessed(
+    "cover.starts_at < %(ends_at)s AND cover.starts_at <= %(known_at)s AND cover.ends_at > %(starts_at)s"
+)
+_REACHED = f"""
+    SELECT 'grant:' || cover.grant_id AS row_id, cover.cause AS path, cover.person_id, cover.entitlement_id,
+        cover.application_id, NULL::timestamptz AS account_used_at, cover.starts_at AS since,
+        NULLIF(cover.ends_at, %(open_end)s) AS until, cover.grant_id::text AS grant_id, cover.request_id,
+        cover.rule_version_id
+    FROM cover
+    WHERE {_IN_WINDOW}
     UNION ALL
     SELECT 'holding:' || seen.id, 'seen, not granted', account.person_id, seen.entitlement_id, account.application_id,
-        account.id, seen.first_seen_at, seen.gone_at, NULL, NULL, NULL
+        CASE WHEN account.last_used_at <= %(known_at)s THEN account.last_used_at END, seen.first_seen_at, seen.gone_at,
+        NULL, NULL, NULL
     FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
     LEFT JOIN granted ON granted.person_id = account.person_id AND granted.entitlement_id = seen.entitlement_id
     WHERE seen.first_seen_at < %(ends_at)s AND (seen.gone_at IS NULL OR seen.gone_at > %(starts_at)s)
@@ -46,6 +59,7 @@ BODY = f"""{
         parts.GRANT_SUPPORT,
         parts.SEEN,
         _GRANTED,
+        _USED,
     )
 }
 SELECT
@@ -67,11 +81,8 @@ LEFT JOIN profile ON profile.person_id = item.person_id
 LEFT JOIN access_accessrequest AS request ON request.id = item.request_id
 LEFT JOIN catalog_birthrightruleversion AS version ON version.id = item.rule_version_id
 LEFT JOIN catalog_birthrightrule AS rule ON rule.id = version.rule_id
-LEFT JOIN LATERAL (
-    SELECT max(account.last_used_at) AS last_used_at FROM provisioning_account AS account
-    WHERE account.application_id = item.application_id AND account.last_used_at <= %(known_at)s
-        AND (account.id = item.account_id OR account.person_id = item.person_id)
-) AS theirs ON true
+LEFT JOIN used ON used.person_id = item.person_id AND used.application_id = item.application_id
+CROSS JOIN LATERAL (SELECT greatest(used.last_used_at, item.account_used_at) AS last_used_at) AS theirs
 LEFT JOIN grant_support ON grant_support.ref = item.grant_id
 """
 

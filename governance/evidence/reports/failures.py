@@ -42,20 +42,21 @@ _ORDERS = """
 
 #: Each stretch of time in which something was seen and no grant covered it: until it was seen gone, or granted.
 _BARE = """
+covered AS (
+    SELECT person_id, entitlement_id, range_agg(tstzrange(starts_at, ends_at)) AS at
+    FROM cover GROUP BY person_id, entitlement_id
+),
 bare AS (
     SELECT seen.id, seen.entitlement_id, seen.gone_at, account.person_id, account.application_id,
         unnest(
             tstzmultirange(tstzrange(
                 seen.first_seen_at,
                 CASE WHEN seen.gone_at IS NOT NULL THEN greatest(seen.gone_at, seen.first_seen_at) END
-            )) - coalesce(
-                range_agg(tstzrange(cover.starts_at, cover.ends_at)) FILTER (WHERE cover.grant_id IS NOT NULL), '{}'
-            )
+            )) - coalesce(covered.at, '{}')
         ) AS stretch
     FROM seen
     JOIN provisioning_account AS account ON account.id = seen.account_id
-    LEFT JOIN cover ON cover.person_id = account.person_id AND cover.entitlement_id = seen.entitlement_id
-    GROUP BY seen.id, seen.entitlement_id, seen.first_seen_at, seen.gone_at, account.person_id, account.application_id
+    LEFT JOIN covered ON covered.person_id = account.person_id AND covered.entitlement_id = seen.entitlement_id
 ),
 drifted AS (
     SELECT bare.*, lower(bare.stretch) AS since, upper(bare.stretch) AS until

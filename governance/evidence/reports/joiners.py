@@ -8,16 +8,21 @@ from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, in
 #: Access given within this long after the first day is listed as what the joiner got.
 FIRST_ACCESS = "interval '30 days'"
 
-_JOINER = """
+_IS_JOINING = parts.unguessed(
+    "revision.change IN ('joined', 'rejoined') AND revision.effective_at <= %(known_at)s"
+    " AND revision.effective_at >= %(starts_at)s AND revision.effective_at < %(ends_at)s"
+)
+_JOINER = f"""
 joiner AS (
-    SELECT revision.*,
-        (SELECT min(later.effective_at) FROM person_revision AS later
-        WHERE later.person_id = revision.person_id AND later.number > revision.number
-            AND later.status = 'left') AS left_at
-    FROM person_revision AS revision
-    WHERE revision.change IN ('joined', 'rejoined')
-        AND revision.effective_at >= %(starts_at)s AND revision.effective_at < %(ends_at)s
-        AND revision.effective_at <= %(known_at)s
+    SELECT revision.*
+    FROM (
+        SELECT said.*,
+            min(said.effective_at) FILTER (WHERE said.status = 'left') OVER (
+                PARTITION BY said.person_id ORDER BY said.number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            ) AS left_at
+        FROM person_revision AS said
+    ) AS revision
+    WHERE {_IS_JOINING}
 )"""
 
 _GOT = f"""

@@ -10,7 +10,11 @@ from governance.evidence.reports import parts
 from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, instant, number, text
 
 #: A spell is what lies between coming (back) and coming back: its left revisions are one leaving.
-_LEAVER = """
+_IN_WINDOW = parts.unguessed(
+    "leaving.effective_at >= %(starts_at)s AND leaving.effective_at < %(ends_at)s"
+    " AND leaving.effective_at <= %(known_at)s"
+)
+_LEAVER = f"""
 status_change AS (
     SELECT
         revision.*,
@@ -34,13 +38,11 @@ leaving AS (
 leaver AS (
     SELECT leaving.*, back.effective_at AS rejoined_at
     FROM leaving
-    LEFT JOIN LATERAL (
-        SELECT status_change.effective_at FROM status_change
-        WHERE status_change.person_id = leaving.person_id AND status_change.spell = leaving.spell + 1
-        ORDER BY status_change.number LIMIT 1
-    ) AS back ON true
-    WHERE leaving.effective_at >= %(starts_at)s AND leaving.effective_at < %(ends_at)s
-        AND leaving.effective_at <= %(known_at)s
+    LEFT JOIN (
+        SELECT DISTINCT ON (person_id, spell) person_id, spell, effective_at
+        FROM status_change ORDER BY person_id, spell, number
+    ) AS back ON back.person_id = leaving.person_id AND back.spell = leaving.spell + 1
+    WHERE {_IN_WINDOW}
 )"""
 
 #: What they could reach just before the effective moment or later, by grant or as seen, each thing once.
@@ -76,27 +78,23 @@ held AS (
 #: For each thing, the first read-back after its last grant had ended that showed it gone; or the word of a person
 #: where an application is worked by hand and cannot be read.
 _REMOVED = """
+read_back AS (
+    SELECT
+        held.person_id, held.spell, held.application_id, held.entitlement_id,
+        min(removal.confirmed_at) FILTER (WHERE removal.confirmed_at >= held.ends_at) AS confirmed_at,
+        min(removal.attested_at) FILTER (WHERE removal.attested_at >= held.ends_at) AS attested_at
+    FROM held
+    JOIN removal ON removal.person_id = held.person_id AND removal.entitlement_id = held.entitlement_id
+    GROUP BY held.person_id, held.spell, held.application_id, held.entitlement_id
+),
 removed AS (
     SELECT
-        held.*,
-        LEAST(
-            (SELECT min(operation.verified_at) FROM provisioning_operation AS operation
-            WHERE operation.person_id = held.person_id AND operation.entitlement_id = held.entitlement_id
-                AND operation.kind = 'take' AND operation.verified_at >= held.ends_at
-                AND operation.verified_at <= %(known_at)s),
-            (SELECT min(seen.gone_at) FROM seen
-            JOIN provisioning_account AS account ON account.id = seen.account_id
-            WHERE account.person_id = held.person_id AND seen.entitlement_id = held.entitlement_id
-                AND seen.gone_at >= held.ends_at)
-        ) AS confirmed_at,
-        CASE WHEN connector.kind IS NULL OR connector.kind = 'manual' THEN
-            (SELECT min(operation.delivered_at) FROM provisioning_operation AS operation
-            WHERE operation.person_id = held.person_id AND operation.entitlement_id = held.entitlement_id
-                AND operation.kind = 'take' AND operation.delivered_at >= held.ends_at
-                AND operation.delivered_at <= %(known_at)s)
-        END AS attested_at,
+        held.*, read_back.confirmed_at,
+        CASE WHEN connector.kind IS NULL OR connector.kind = 'manual' THEN read_back.attested_at END AS attested_at,
         application.slug || '/' || entitlement.slug AS named
     FROM held
+    LEFT JOIN read_back ON read_back.person_id = held.person_id AND read_back.spell = held.spell
+        AND read_back.application_id = held.application_id AND read_back.entitlement_id = held.entitlement_id
     JOIN catalog_application AS application ON application.id = held.application_id
     JOIN catalog_entitlement AS entitlement ON entitlement.id = held.entitlement_id
     LEFT JOIN provisioning_connector AS connector ON connector.application_id = held.application_id
@@ -163,6 +161,7 @@ _PARTS = parts.with_parts(
     parts.PERSON_REVISION,
     parts.PROFILE,
     parts.SEEN,
+    parts.REMOVAL,
     _LEAVER,
     _HELD,
     _REMOVED,

@@ -175,9 +175,7 @@ RETENTION = _report(
 )
 
 _IS_MISSED = """said.event = 'log_review.opened' AND (said.data ->> 'due_at')::timestamptz <= %(as_of)s
-        AND NOT EXISTS (
-            SELECT FROM said AS signed WHERE signed.event = 'log_review.signed' AND signed.subjects = said.subjects
-        )"""
+        AND signed.subjects IS NULL"""
 
 LOG_REVIEW = _report(
     "R18",
@@ -185,6 +183,9 @@ LOG_REVIEW = _report(
     "Every stretch of the log that was to be looked through, every signature under one, and every change of how often,"
     " in the window.",
     ("log_review.opened", "log_review.signed", "log_review.cadence_changed"),
+    joined="""
+LEFT JOIN (SELECT DISTINCT subjects FROM said WHERE event = 'log_review.signed') AS signed
+    ON signed.subjects = said.subjects""",
     exceptions=(
         ("late", "It was signed after it was due.", "(said.data ->> 'is_late')::boolean"),
         (

@@ -9,7 +9,13 @@ from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, in
 SETTLED_AFTER_DAYS = 14
 
 #: What was so from when on, whenever it was written down; of two words about one instant the later one counts.
-_MOVE = """
+_MOVED = parts.unguessed(
+    "said.status = 'active' AND said.old_status = 'active'"
+    " AND (said.department, said.title, said.person_type) IS DISTINCT FROM"
+    " (said.old_department, said.old_title, said.old_type)"
+    " AND said.effective_at >= %(starts_at)s AND said.effective_at < %(ends_at)s AND said.effective_at <= %(known_at)s"
+)
+_MOVE = f"""
 in_effect AS (
     SELECT DISTINCT ON (revision.person_id, revision.effective_at) revision.*
     FROM person_revision AS revision
@@ -25,41 +31,38 @@ said AS (
 ),
 move AS (
     SELECT said.* FROM said
-    WHERE said.status = 'active' AND said.old_status = 'active'
-        AND (said.department, said.title, said.person_type) IS DISTINCT FROM
-            (said.old_department, said.old_title, said.old_type)
-        AND said.effective_at >= %(starts_at)s AND said.effective_at < %(ends_at)s
-        AND said.effective_at <= %(known_at)s
+    WHERE {_MOVED}
 )"""
 
 #: Each grant that was open when they moved, and how it stands at the end of the time to settle, or of what is known.
+_SETTLED_AT = f"least(move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS}), %(known_at)s)"
 _KEPT = f"""
+by_rule AS (
+    SELECT DISTINCT move.id, other.entitlement_id
+    FROM move
+    JOIN cover AS other ON other.person_id = move.person_id
+    WHERE other.cause = 'birthright' AND other.ends_at > move.effective_at AND other.ends_at > {_SETTLED_AT}
+        AND other.starts_at <= move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS})
+),
+approved_again AS (
+    SELECT DISTINCT move.id, request.entitlement_id
+    FROM move
+    JOIN access_accessrequest AS request ON request.person_id = move.person_id
+    JOIN decided ON decided.request_id = request.id
+    WHERE decided.said_yes > 0 AND decided.decided_at >= move.effective_at
+        AND decided.decided_at <= move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS})
+),
 kept AS (
     SELECT
-        move.id, application.slug || '/' || entitlement.slug AS named, held.cause,
-        least(move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS}), %(known_at)s) AS settled_at,
-        known.ends_at,
-        EXISTS (
-            SELECT FROM access_grant AS other JOIN known AS other_known ON other_known.grant_id = other.id
-            WHERE other.person_id = held.person_id AND other.entitlement_id = held.entitlement_id
-                AND other.cause = 'birthright' AND other_known.ends_at > move.effective_at
-                AND other_known.starts_at <= move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS})
-                AND other_known.ends_at > other_known.starts_at
-                AND other_known.ends_at > least(
-                    move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS}), %(known_at)s)
-        ) AS by_rule,
-        EXISTS (
-            SELECT FROM access_accessrequest AS request JOIN decided ON decided.request_id = request.id
-            WHERE request.person_id = held.person_id AND request.entitlement_id = held.entitlement_id
-                AND decided.said_yes > 0 AND decided.decided_at >= move.effective_at
-                AND decided.decided_at <= move.effective_at + make_interval(days => {SETTLED_AFTER_DAYS})
-        ) AS approved_again
+        move.id, application.slug || '/' || entitlement.slug AS named, {_SETTLED_AT} AS settled_at, held.ends_at,
+        by_rule.id IS NOT NULL AS by_rule, approved_again.id IS NOT NULL AS approved_again
     FROM move
-    JOIN access_grant AS held ON held.person_id = move.person_id
-    JOIN known ON known.grant_id = held.id
+    JOIN cover AS held ON held.person_id = move.person_id
     JOIN catalog_application AS application ON application.id = held.application_id
     JOIN catalog_entitlement AS entitlement ON entitlement.id = held.entitlement_id
-    WHERE known.starts_at < move.effective_at AND known.ends_at >= move.effective_at
+    LEFT JOIN by_rule ON by_rule.id = move.id AND by_rule.entitlement_id = held.entitlement_id
+    LEFT JOIN approved_again ON approved_again.id = move.id AND approved_again.entitlement_id = held.entitlement_id
+    WHERE held.starts_at < move.effective_at AND held.ends_at >= move.effective_at
 ),
 outcome AS (
     SELECT
@@ -83,6 +86,7 @@ BODY = f"""{
     parts.with_parts(
         parts.GRANT_REVISION,
         parts.KNOWN,
+        parts.COVER,
         parts.PERSON_REVISION,
         parts.PROFILE,
         parts.DECIDED,

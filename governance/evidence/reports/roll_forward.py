@@ -11,19 +11,21 @@ from governance.evidence.reports.base import SUPPORT, Report, exceptions_sql, in
 _COUNTED = """
 counted AS (
     SELECT
-        held.application_id,
-        count(*) FILTER (WHERE known.starts_at < %(starts_at)s AND known.ends_at >= %(starts_at)s) AS opening,
-        count(*) FILTER (WHERE known.starts_at >= %(starts_at)s AND known.starts_at < %(ends_at)s
-            AND known.starts_at <= %(known_at)s) AS started,
-        count(*) FILTER (WHERE known.ends_at >= %(starts_at)s AND known.ends_at < %(ends_at)s
-            AND known.ends_at <= %(known_at)s) AS ended,
-        count(*) FILTER (WHERE known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s) AS closing,
-        count(DISTINCT (held.person_id, held.entitlement_id)) FILTER (
-            WHERE known.starts_at <= %(as_of)s AND known.ends_at > %(as_of)s) AS accesses
-    FROM known JOIN access_grant AS held ON held.id = known.grant_id
-    WHERE known.starts_at < known.ends_at
-    GROUP BY held.application_id
-)"""
+        cover.application_id,
+        count(*) FILTER (WHERE cover.starts_at < %(starts_at)s AND cover.ends_at >= %(starts_at)s) AS opening,
+        count(*) FILTER (WHERE cover.starts_at >= %(starts_at)s AND cover.starts_at < %(ends_at)s
+            AND cover.starts_at <= %(known_at)s) AS started,
+        count(*) FILTER (WHERE cover.ends_at >= %(starts_at)s AND cover.ends_at < %(ends_at)s
+            AND cover.ends_at <= %(known_at)s) AS ended,
+        count(*) FILTER (WHERE cover.starts_at <= %(as_of)s AND cover.ends_at > %(as_of)s) AS closing
+    FROM cover
+    GROUP BY cover.application_id
+),
+open AS (
+    SELECT DISTINCT application_id, person_id, entitlement_id
+    FROM cover WHERE starts_at <= %(as_of)s AND ends_at > %(as_of)s
+),
+reached AS (SELECT application_id, count(*) AS accesses FROM open GROUP BY application_id)"""
 
 #: The last complete reading before the end of the window, and what we hold to have been there when it ended.
 _READ = """
@@ -44,9 +46,7 @@ kept AS (
 there AS (
     SELECT account.application_id, count(*) AS seen, count(*) FILTER (WHERE open.person_id IS NULL) AS unexplained
     FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
-    LEFT JOIN (
-        SELECT DISTINCT person_id, entitlement_id FROM cover WHERE starts_at <= %(as_of)s AND ends_at > %(as_of)s
-    ) AS open ON open.person_id = account.person_id AND open.entitlement_id = seen.entitlement_id
+    LEFT JOIN open ON open.person_id = account.person_id AND open.entitlement_id = seen.entitlement_id
     WHERE seen.first_seen_at <= %(as_of)s AND (seen.gone_at IS NULL OR seen.gone_at > %(as_of)s)
     GROUP BY account.application_id
 )"""
@@ -70,7 +70,7 @@ SELECT
     application.name AS application_name,
     application.id::text AS application_id,
     rolled.opening, rolled.started, rolled.ended, rolled.closing, {_DIFFERENCE} AS difference,
-    coalesce(counted.accesses, 0) AS accesses, coalesce(there.seen, 0) AS seen,
+    coalesce(reached.accesses, 0) AS accesses, coalesce(there.seen, 0) AS seen,
     coalesce(there.unexplained, 0) AS unexplained,
     read_last.finished_at AS read_at, read_last.received AS accounts_at_source,
     CASE WHEN read_last.finished_at IS NOT NULL THEN coalesce(kept.accounts, 0) END AS accounts_kept,
@@ -78,6 +78,7 @@ SELECT
     {_EXCEPTIONS} AS exceptions, application_support.first_entry, application_support.last_entry
 FROM catalog_application AS application
 LEFT JOIN counted ON counted.application_id = application.id
+LEFT JOIN reached ON reached.application_id = application.id
 CROSS JOIN LATERAL (
     SELECT coalesce(counted.opening, 0) AS opening, coalesce(counted.started, 0) AS started,
         coalesce(counted.ended, 0) AS ended, coalesce(counted.closing, 0) AS closing

@@ -37,19 +37,18 @@ longer AS (
 
 #: The removal, as read back after the end; another grant may hold the same access and then nothing is to be removed.
 _OVER = """
-LEFT JOIN LATERAL (
-    SELECT least(
-        (SELECT min(operation.verified_at) FROM provisioning_operation AS operation
-        WHERE operation.person_id = held.person_id AND operation.entitlement_id = held.entitlement_id
-            AND operation.kind = 'take' AND operation.verified_at >= known.ends_at
-            AND operation.verified_at <= %(known_at)s),
-        (SELECT min(seen.gone_at) FROM seen JOIN provisioning_account AS account ON account.id = seen.account_id
-        WHERE account.person_id = held.person_id AND seen.entitlement_id = held.entitlement_id
-            AND seen.gone_at >= known.ends_at)
-    ) AS at
-) AS gone ON known.ends_at <= %(known_at)s
-LEFT JOIN continued ON continued.grant_id = held.id"""
+gone AS (
+    SELECT ended.grant_id, min(removal.confirmed_at) AS at
+    FROM cover AS ended
+    JOIN removal ON removal.person_id = ended.person_id AND removal.entitlement_id = ended.entitlement_id
+    WHERE ended.ends_at <= %(known_at)s AND removal.confirmed_at >= ended.ends_at
+    GROUP BY ended.grant_id
+)"""
 
+_WAS_OPEN = parts.unguessed(
+    "planned.first_end < %(open_end)s AND known.starts_at < known.ends_at AND known.starts_at < %(ends_at)s"
+    " AND known.starts_at <= %(known_at)s AND known.ends_at > %(starts_at)s"
+)
 _IS_OVER = "known.ends_at <= %(known_at)s"
 _OVERRUN = "coalesce(gone.at, %(known_at)s) - known.ends_at"
 _EXCEPTIONS = exceptions_sql(
@@ -71,7 +70,9 @@ BODY = f"""{
         parts.DECIDED,
         parts.GRANT_SUPPORT,
         parts.SEEN,
+        parts.REMOVAL,
         _REVISED,
+        _OVER,
     )
 }
 SELECT
@@ -104,10 +105,10 @@ LEFT JOIN identity_person AS requester ON requester.id = request.requester_id
 LEFT JOIN decided ON decided.request_id = held.request_id
 LEFT JOIN longer ON longer.grant_id = held.id
 LEFT JOIN grant_support ON grant_support.ref = held.id::text
-{_OVER}
-WHERE held.cause IN ('request', 'manual') AND planned.first_end < %(open_end)s
-    AND known.starts_at < known.ends_at AND known.starts_at < %(ends_at)s AND known.starts_at <= %(known_at)s
-    AND known.ends_at > %(starts_at)s
+LEFT JOIN gone ON gone.grant_id = held.id
+LEFT JOIN continued ON continued.grant_id = held.id
+WHERE held.cause IN ('request', 'manual')
+    AND {_WAS_OPEN}
 """
 
 REPORT = Report(
