@@ -17,7 +17,8 @@ from django.db import connection, transaction
 
 from governance.core import clock
 from governance.core.actor import Actor, Door
-from governance.ledger import events, key_changes, standalone
+from governance.ledger import events, going_again, key_changes, standalone
+from governance.ledger.going_again import CameBack
 from governance.ledger.key_ring import KeyRing
 from governance.ledger.merkle import CompactRange, leaf_hash
 from governance.ledger.mirror import Mirror
@@ -45,12 +46,16 @@ class CannotRecover(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What was put back: the entries from `start` until before `size`, and how many waited that were sealed already."""
+    """What was put back: the entries from `start` until before `size`, and how many waited that were sealed already.
+
+    `gone` is what the backup had and those entries say is gone: it was taken away again.
+    """
 
     start: int
     size: int
     heads: int
     dropped: int
+    gone: CameBack
 
 
 def replay(copy: Mirror) -> Replayed:
@@ -58,7 +63,8 @@ def replay(copy: Mirror) -> Replayed:
 
     Each head of the copy has to be signed by a key of this log and to be led to by the entries. The rows of other
     tables stay those of the backup: the comparison with the ledger names what differs. What waits in the outbox and is
-    among the entries is dropped: it was sealed before.
+    among the entries is dropped: it was sealed before. What the entries say is gone, texts that were disposed of and
+    people who were erased, is taken away again in the same transaction, so that nobody reads it in between.
     Raises CannotRecover, CannotMirror, SequencerElsewhere, LedgerDamaged.
     """
     with transaction.atomic():
@@ -78,7 +84,16 @@ def replay(copy: Mirror) -> Replayed:
         data = {"from": start, "size": tree.size, "dropped": dropped}
         actor = Actor.system("ledger_recover", door=Door.COMMAND)
         record(events.LOG_RECOVERED, actor=actor, subjects=[Subject("log", trusted[0].name)], data=data)
-    return Replayed(start, tree.size, len(heads), dropped)
+        gone = going_again.take_away_again(actor)
+    return Replayed(start, tree.size, len(heads), dropped, gone)
+
+
+def rehearse(copy: Mirror) -> Replayed:
+    """Do it and undo it: return exactly what `replay` would do now. Raises what `replay` does."""
+    with transaction.atomic():
+        done = replay(copy)
+        transaction.set_rollback(True)
+    return done
 
 
 def _heads_after(copy: Mirror, size: int) -> list[str]:

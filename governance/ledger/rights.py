@@ -28,6 +28,9 @@ CAPTURED = "ledger_captured"
 SUBJECT_KEYS = "ledger_subjectkey"
 #: Tables of PostgreSQL clients and of migrations: the runtime role reads them.
 _READ_ONLY = (*SEALED, "django_migrations")
+#: Functions with their owner's rights that whoever recovers the ledger calls as well, as the sequencer. They do again
+#: what sealed entries say was done, and nothing else.
+_OF_A_RECOVERY = ("gatehouse_take_away_again()", "gatehouse_what_is_back()")
 #: What nobody but the owner has on a sealed table.
 _CHANGES = ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES")
 
@@ -79,7 +82,13 @@ def grant_rights() -> int:
         for function in _only_for_the_doors(cursor):
             cursor.execute(sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function)))
             cursor.execute(
-                sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.SQL(function), sql.Identifier(RUNTIME))
+                sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(
+                    sql.SQL(function),
+                    sql.SQL(", ").join(
+                        sql.Identifier(role)
+                        for role in ((RUNTIME, SEQUENCER) if function in _OF_A_RECOVERY else (RUNTIME,))
+                    ),
+                )
             )
     return len(tables)
 

@@ -30,8 +30,6 @@ from governance.privacy.restricting import restore, what_would_bring_it_back, wi
 from governance.privacy.retaining import years_kept
 from governance.privacy.rights import check_may_decide
 
-#: Shorter words would be found in what others wrote about something else.
-SHORTEST_WORD = 6
 _CHUNK = 1 << 20
 WITHDRAWN = "Withdrawn: it named somebody whose data was erased. Build it again."
 
@@ -172,19 +170,10 @@ def _erase(erasure: Erasure, at: datetime, looked: Looked, *, actor: Actor) -> N
 
 def words_of(person: Person) -> list[str]:
     """Return what names this person wherever it stands, the longest first: names, addresses, ids of the directory."""
-    full = f"{person.given_name} {person.family_name}".strip()
-    said = {person.email, person.user_name, person.external_id, person.employee_number}
-    revisions = person.revisions.values_list("user_name", "email", "display_name")
-    names = {person.display_name, full}
-    for user_name, email, display_name in revisions:
-        said |= {user_name, email}
-        names.add(display_name)
-    for aside in AsideName.objects.filter(person=person):
-        said |= {aside.user_name, aside.email}
-        names |= {aside.display_name, f"{aside.given_name} {aside.family_name}".strip()}
-    # One word alone may be anybody's.
-    said |= {name for name in names if " " in name.strip()}
-    return sorted({word for word in said if len(word) >= SHORTEST_WORD}, key=lambda word: (-len(word), word))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gatehouse_words(%s)", [person.pk])
+        (words,) = cursor.fetchone()
+    return list(words)
 
 
 def _look_through_bundles(person: Person) -> Looked:

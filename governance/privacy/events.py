@@ -16,3 +16,5 @@ NAMES_RESTORED = "subject.names_restored"
 SUBJECT_ERASURE_CANCELLED = "subject.erasure_cancelled"
 SUBJECT_ERASED = "subject.erased"
 BUNDLE_WITHDRAWN = "bundle.withdrawn"
+#: A restored backup had brought back what was disposed of, erased or withdrawn since; it went again.
+TAKEN_AWAY_AGAIN = "ledger.taken_away_again"

@@ -19,6 +19,7 @@ from governance.ledger.disposals import Disposal, statements
 from governance.ledger.models import Checkpoint, Entry
 from governance.privacy.erasing import years_later
 from governance.privacy.models import LegalHold
+from governance.privacy.taking_away_again import take_away_again
 
 #: Entries looked at in one transaction. A process that is killed loses the one it was at.
 AT_ONCE = 20_000
@@ -78,8 +79,10 @@ def standing(limit: int = 20) -> Standing:
 def prune(*, actor: Actor, at_once: int = AT_ONCE) -> Iterator[Pruned]:
     """Dispose of what was kept long enough, and yield what went with each transaction. Call it again any time.
 
-    First what stayed earlier, for a reason that is none any more; then on from where the last one ended.
+    First goes again what a restored backup brought back; then what stayed earlier, for a reason that is none any more;
+    then on from where the last one ended.
     """
+    take_away_again(actor)
     yield from _until_nothing(since=0, at_once=None, actor=actor)
     yield from _until_nothing(since=None, at_once=at_once, actor=actor)
 

@@ -3,14 +3,19 @@
 from celery import shared_task
 
 from governance.core.actor import Actor, Door
-from governance.privacy import erasing, pruning, restricting
+from governance.privacy import erasing, pruning, restricting, taking_away_again
 
 
 @shared_task(name="privacy.erase_due")
 def erase_due() -> int:
-    """Erase what need no longer be kept, put names aside that can be, remove files that a killed process left."""
-    erasing.remove_withdrawn_files()
+    """Erase what need no longer be kept, put names aside that can be, remove files that a killed process left.
+
+    First goes again what a restored backup brought back.
+    """
     actor = Actor.system("retention", door=Door.CLOCK)
+    taking_away_again.take_away_again(actor)
+    taking_away_again.have_leave_again(actor=actor)
+    erasing.remove_withdrawn_files()
     restricting.withhold_names(actor=actor)
     return erasing.erase_due(actor=actor)
 

@@ -155,7 +155,8 @@ RETENTION = _report(
     "R21",
     "Retention",
     "Every change of how long records are kept, every step of a legal hold, and every erasure that was decided,"
-    " cancelled or done in the window; and every disposal of texts of the ledger, by range of indexes and rule.",
+    " cancelled or done in the window; and every disposal of texts of the ledger, by range of indexes and rule,"
+    " or once more after a backup was restored.",
     (
         "retention.changed",
         "retention.shortening_proposed",
@@ -171,6 +172,7 @@ RETENTION = _report(
         "subject.erased",
         "bundle.withdrawn",
         "ledger.pruned",
+        "ledger.taken_away_again",
     ),
 )
 

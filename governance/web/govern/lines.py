@@ -87,6 +87,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "subject.names_withheld": ("eye-off", "The name of {person} is shown only where a duty asks for it"),
     "subject.names_restored": ("eye", "The name of {person} is shown again"),
     "ledger.pruned": ("archive", "Texts of old entries of the ledger were disposed of"),
+    "ledger.taken_away_again": ("archive", "What a restored backup had brought back was taken away again"),
     "stream.resumed": ("power", "A stream goes on"),
     "log.searched": ("search", "Somebody searched the ledger"),
     "log.read": ("eye", "Somebody opened an entry of the ledger"),

@@ -14,19 +14,20 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from governance.ledger.going_again import what_came_back
 from governance.ledger.key_changes import LedgerDamaged
 from governance.ledger.key_ring import CannotSign
 from governance.ledger.management.reopening import add_reopening, reopen_log
 from governance.ledger.mirror import CannotMirror, Mirror
 from governance.ledger.notes import BadKey
 from governance.ledger.queries import latest_checkpoint
-from governance.ledger.recovering import CannotRecover, Cause, replay
+from governance.ledger.recovering import CannotRecover, Cause, rehearse, replay
 from governance.ledger.remembered import HeadMemory
 from governance.ledger.sequencer import SequencerElsewhere
 from governance.ledger.standalone import Unverified, open_any_checkpoint
 
 _WHAT = """\
-state    compare the database with the last head that was signed here; change nothing
+state    compare the database with the last head that was signed here, and with a copy (--from); change nothing
 replay   put back the entries that the database lacks, from a copy made by ledger_mirror (--from)
 reopen   what is missing cannot be had: break the log off and go on under another name and key (--why)
 """
@@ -66,7 +67,8 @@ class Command(BaseCommand):
         ) as error:
             raise CommandError(str(error)) from error
 
-    def _state(self, memory: HeadMemory, **options: Any) -> None:
+    def _state(self, memory: HeadMemory, *, folder: Path | None, **options: Any) -> None:
+        self._say_what_is_back(folder)
         head, seen = latest_checkpoint(), memory.read()
         size = head.size if head else 0
         self.stdout.write(f"In the database: {size} entries under the newest head.")
@@ -79,6 +81,21 @@ class Command(BaseCommand):
         else:
             self.stdout.write("Nothing is missing.")
 
+    def _say_what_is_back(self, folder: Path | None) -> None:
+        """Say what is here and, as the log or what a copy has more of it says, is gone."""
+        if back := what_came_back():
+            self.stdout.write(f"The log says that this is gone, and it is here: {back}. It goes within the hour.")
+        if folder is None:
+            return
+        try:
+            would = rehearse(Mirror(folder))
+        except CannotRecover as error:
+            self.stdout.write(str(error))
+            return
+        self.stdout.write(f"From the copy {would.size - would.start} entries could be put back.")
+        if would.gone:
+            self.stdout.write(f"They say that this is gone, and it would be taken away again at once: {would.gone}.")
+
     def _replay(self, memory: HeadMemory, *, folder: Path | None, **options: Any) -> None:
         if folder is None:
             raise CommandError("Say where the copy is: --from FOLDER")
@@ -87,6 +104,8 @@ class Command(BaseCommand):
             f"{done.size - done.start} entries put back, {done.heads} heads, each checked. {done.dropped} that waited "
             "were sealed before and are dropped."
         )
+        if done.gone:
+            self.stdout.write(f"The log says that this was gone, and it was taken away again: {done.gone}.")
         self.stdout.write("The rows of other tables are those of the backup: see manage.py verify_ledger --replay")
         seen = memory.read()
         if seen is not None and seen.size > done.size:
