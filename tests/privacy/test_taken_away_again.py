@@ -265,3 +265,4 @@ def test_doors_may_ask_and_get_no_more_than_was_done(site: Site) -> None:
         with signed_in(role), connection.cursor() as cursor:
             cursor.execute("SELECT gatehouse_take_away_again()")
             assert cursor.fetchone() == (None,)
+            assert not taking_away_again.what_came_back()
