@@ -10,6 +10,9 @@ from csp.constants import NONE, SELF
 from psycopg.conninfo import conninfo_to_dict
 
 from governance.config.environment import PROJECT_DIR, SMTP_PORTS, read_environment
+from governance.config.frozen import say_where_frozen_modules_are
+
+say_where_frozen_modules_are()
 
 ENVIRONMENT = read_environment()
 
