@@ -16,7 +16,6 @@ from uuid import UUID
 
 import pytest
 import time_machine
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import override_settings
 
@@ -36,6 +35,7 @@ from tests.evidence import issued as story
 from tests.evidence.attacks import Scene
 from tests.evidence.issued import Issued
 from tests.evidence.organisation import Organisation
+from tests.ledger.plugin_flush import empty
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -287,7 +287,7 @@ def issued(
         with time_machine.travel(story.APRIL + 24 * story.HOUR, tick=False):
             later = story.build(story.ask_for("hipaa"), signer)
         packed, following = (story.file_of(one).read_bytes() for one in (bundle, later))
-        call_command("flush", interactive=False, verbosity=0)
+        empty()
     assert anchor is not None
     fingerprint = parse_verifier_key(signer.verifier_key).fingerprint
     return Issued(packed, signer.verifier_key, fingerprint, anchor.note, following)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.management import call_command
 from django.test import override_settings
 from playwright.sync_api import Browser, expect
 
@@ -24,6 +23,7 @@ from governance.ledger.notes import Signer
 from governance.ledger.recovering import Cause
 from tests.evidence import issued as story
 from tests.evidence.issued import Issued, run_verifier, unpacked
+from tests.ledger.plugin_flush import empty
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("browser")]
 WHY = "The disk of the database failed; the newest backup was of the night."
@@ -60,7 +60,7 @@ def bundles(
             across = story.build(across, new)
             after = story.build(story.ask_for("iso27001"), new)
         files = [story.file_of(one) for one in (across, after)]
-        call_command("flush", interactive=False, verbosity=0)
+        empty()
     return Bundles(*files, signer.verifier_key, new.verifier_key)
 
 
