@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 from typing import Any, cast
 
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
-from governance.api.tokens import BearerTokens
+from governance.api.tokens import BearerTokens, BrowserSessions
 from governance.api.words import DocumentParser, check_words
 from governance.catalog.queries import applications_owned_by
 from governance.core.actor import Actor, ActorKind, Door, acting_as
 from governance.core.errors import NotAllowed
-from governance.identity.models import Person, RoleName
+from governance.identity.models import Person, RoleName, Status
 from governance.identity.queries import roles_of
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What guests may do where an address is theirs as well.
+READ = frozenset({"GET", "HEAD"})
+READ_AND_WRITE = READ | {"POST"}
 
 
 class PerPerson(UserRateThrottle):
@@ -35,22 +37,21 @@ class DoorView(APIView):
     Whoever answers for an application is an owner, whether or not they have the role.
     """
 
-    authentication_classes = (BearerTokens, SessionAuthentication)
+    authentication_classes = (BearerTokens, BrowserSessions)
     throttle_classes = (PerPerson,)
     parser_classes = (DocumentParser,)
     needs: frozenset[str] = frozenset()
     #: The words a query may hold beside those of paging.
     filters: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
+    #: With which methods guests come in. The view answers for what a guest may see.
+    guests: frozenset[str] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Let in or refuse, then act as whoever came in."""
         super().initial(request, *args, **kwargs)
         check_words(request, self.filters)
-        wanted = self.reads if request.method in _SAFE else self.needs
-        if wanted and not wanted & self.roles and not (RoleName.OWNER in wanted and self.owned):
-            names = " or ".join(RoleName(role).label.lower() for role in sorted(wanted))
-            raise NotAllowed(f"This is for: {names}.")
+        self._check_standing(str(request.method))
         self._acting = contextlib.ExitStack()
         self._acting.enter_context(acting_as(self.actor))
 
@@ -62,6 +63,16 @@ class DoorView(APIView):
         finished = super().finalize_response(request, response, *args, **kwargs)
         finished.headers.setdefault("Cache-Control", "no-store")
         return finished
+
+    def _check_standing(self, method: str) -> None:
+        if self.is_guest:
+            if method not in self.guests:
+                raise NotAllowed("This is for people who work here.")
+            return
+        wanted = self.reads if method in _SAFE else self.needs
+        if wanted and not wanted & self.roles and not (RoleName.OWNER in wanted and self.owned):
+            names = " or ".join(RoleName(role).label.lower() for role in sorted(wanted))
+            raise NotAllowed(f"This is for: {names}.")
 
     @property
     def person(self) -> Person:
@@ -85,6 +96,11 @@ class DoorView(APIView):
             known = roles_of(self.person.pk)
             self._roles = known
         return known
+
+    @property
+    def is_guest(self) -> bool:
+        """Tell whether who came in is from outside, for an engagement."""
+        return self.person.status == Status.GUEST
 
     @property
     def sees_everything(self) -> bool:

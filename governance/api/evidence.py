@@ -50,7 +50,7 @@ class Preview(EvidenceView):
         try:
             shown = queries.preview_of(queries.question_of(**said))
         except Invalid as error:
-            raise _renamed(error) from error
+            raise renamed(error) from error
         reports = [
             {"id": one.report.id, "title": one.report.title, "rows": one.rows, "exceptions": one.exceptions}
             for one in shown.reports
@@ -96,7 +96,7 @@ class OneReport(EvidenceView):
         try:
             question = queries.question_of(**{**_said(said), "framework": "soc2"})
         except Invalid as error:
-            raise _renamed(error) from error
+            raise renamed(error) from error
         sample = looking.Sample(said["seed"], _number(said, "n", 25)) if said.get("seed") else None
         filters = {name: said[name] for name in said if name not in _WORDS and said[name]}
         by = looking.Narrowed(filters, said.get("exceptions") == "only", sample)
@@ -104,6 +104,10 @@ class OneReport(EvidenceView):
         known = {"known_at": question.known_at, "ledger_size": question.ledger_size, "version": report.version}
         counted = {"total": seen.total, "exceptions": seen.exceptions, "rows": list(seen.rows)}
         return Response({"report": report.id, **known, **counted})
+
+
+#: One shape for both lists of bundles: the schema has each name once.
+BUNDLE_PAGE = page_of(BundleShape)
 
 
 class Bundles(ListView):
@@ -117,7 +121,7 @@ class Bundles(ListView):
         operation_id="evidence_bundles_list",
         summary="Bundles, the latest first",
         parameters=[*PAGE_WORDS],
-        responses=page_of(BundleShape),
+        responses=BUNDLE_PAGE,
     )
     def get(self, request: Request) -> Response:
         """Return one page of bundles."""
@@ -131,7 +135,7 @@ class Bundles(ListView):
         try:
             made = actions.request_bundle(**_said(said.validated_data), actor=self.actor)
         except Invalid as error:
-            raise _renamed(error) from error
+            raise renamed(error) from error
         return Response(BundleShape(made).data, status=202)
 
 
@@ -186,7 +190,8 @@ def _said(words: Any) -> dict[str, Any]:
     }
 
 
-def _renamed(error: Invalid) -> Invalid:
+def renamed(error: Invalid) -> Invalid:
+    """Return the error with the fields named as this door names them."""
     return Invalid({_NAMES.get(name, name): lines for name, lines in error.fields.items()})
 
 

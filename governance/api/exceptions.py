@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api.doorway import DoorView
-from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, choice, page_of
+from governance.api.reading import PAGE_WORDS, ListView, StrictSerializer, checked, choice, page_of
 from governance.api.shapes import NothingIn
 from governance.core.clock import now
 from governance.core.errors import Invalid, NotFound
@@ -176,7 +176,7 @@ class AnswerException(DoorView):
     def put(self, request: Request, ref: uuid.UUID) -> Response:
         """Keep the answer; what was said before stays in the history."""
         found = _seen(ref, self)
-        said = _checked(AnswerIn, request)
+        said = checked(AnswerIn, request)
         owner_ref = said.pop("owner_ref")
         actions.answer(found, owner=_owner(owner_ref) if owner_ref else None, **said, actor=self.actor)
         return Response(ExceptionShape(queries.one(ref)).data)
@@ -191,7 +191,7 @@ class AcceptException(DoorView):
     def post(self, request: Request, ref: uuid.UUID) -> Response:
         """Accept it."""
         found = _seen(ref, self)
-        actions.accept_risk(found, **_checked(AcceptIn, request), actor=self.actor)
+        actions.accept_risk(found, **checked(AcceptIn, request), actor=self.actor)
         return Response(ExceptionShape(queries.one(ref)).data)
 
 
@@ -242,9 +242,3 @@ def _owner(ref: uuid.UUID) -> Person:
         return person_by_ref(ref)
     except NotFound as error:
         raise Invalid({"owner_ref": "There is nobody with this reference."}) from error
-
-
-def _checked(shape: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    said = shape(data=request.data)
-    said.is_valid(raise_exception=True)
-    return dict(said.validated_data)

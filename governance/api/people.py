@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.queries import covering
-from governance.api.doorway import DoorView
+from governance.api.doorway import READ, DoorView
 from governance.api.reading import PAGE_WORDS, ListView, choice, page_of
 from governance.api.shapes import MeShape, NothingIn, PersonShape
 from governance.core.clock import now
@@ -43,6 +43,8 @@ def _grants_now(application_ids: list[int]) -> QuerySet[Any]:
 
 class Me(DoorView):
     """Who came in."""
+
+    guests = READ
 
     @extend_schema(responses=MeShape, summary="Who I am, with my roles")
     def get(self, request: Request) -> Response:

@@ -50,6 +50,13 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+def checked(shape: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """Return what the body says. Raises ValidationError naming each field."""
+    said = shape(data=request.data)
+    said.is_valid(raise_exception=True)
+    return dict(said.validated_data)
+
+
 class ListView(DoorView):
     """A view that answers with pages of rows."""
 

@@ -14,7 +14,7 @@ from governance.api.reading import StrictSerializer
 from governance.catalog.models import Application, Entitlement
 from governance.core.clock import is_open_ended, now
 from governance.evidence.models import EvidenceBundle
-from governance.identity.models import Person
+from governance.identity.models import Person, Status
 from governance.identity.queries import roles_of
 from governance.provisioning.models import Operation
 
@@ -51,8 +51,8 @@ class MeShape(PersonShape):
         fields = [*PersonShape.Meta.fields, "roles"]
 
     def get_roles(self, person: Person) -> list[str]:
-        """Return the roles, in order."""
-        return sorted(roles_of(person.pk))
+        """Return the roles, in order; `guest` for who comes from outside."""
+        return ["guest"] if person.status == Status.GUEST else sorted(roles_of(person.pk))
 
 
 class PersonBrief(serializers.ModelSerializer[Person]):

@@ -1,4 +1,4 @@
-"""Bearer tokens for scripts. Apart from the views, because the framework loads it before them."""
+"""Who is at the door: tokens of scripts, sessions of browsers. Apart from the views: it is loaded before them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db.models import Q
 from rest_framework import exceptions
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.request import Request
 
 from governance.core.clock import now
@@ -40,3 +40,16 @@ class BearerTokens(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Return what a 401 asks for."""
         return 'Bearer realm="Gatehouse"'
+
+
+class BrowserSessions(SessionAuthentication):
+    """Lets in who is signed in with a browser: who works here, and guests. Writing needs the CSRF token as well."""
+
+    def authenticate(self, request: Request) -> tuple[Person, None] | None:
+        """Return the person; None when nobody is signed in."""
+        # The wrapped request has who is signed in; asking `request.user` would ask this again.
+        person = getattr(request._request, "user", None)  # noqa: SLF001
+        if not isinstance(person, Person) or not person.may_sign_in:
+            return None
+        self.enforce_csrf(request)
+        return person, None

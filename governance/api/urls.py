@@ -11,6 +11,8 @@ from governance.api import (
     catalog,
     catalog_writes,
     duties,
+    engagement_requests,
+    engagements,
     evidence,
     exceptions,
     expiries,
@@ -35,7 +37,11 @@ from governance.api import (
 
 app_name = "api"
 #: Imported for what it registers with the schema.
-SCHEMES = (openapi.BearerScheme,)
+SCHEMES = (openapi.BearerScheme, openapi.BrowserScheme)
+_AUDIT = "engagements/<uuid:ref>/"
+_ASKED = f"{_AUDIT}requests/<int:number>/"
+_SAMPLE = f"{_ASKED}samples/<int:sample_id>/"
+_BUNDLE = f"{_AUDIT}bundles/<uuid:bundle_ref>/"
 urlpatterns = [
     path("ledger/stream/", streams.LedgerStream.as_view(), name="ledger_stream"),
     path("streams/", streams.Streams.as_view(), name="streams"),
@@ -169,6 +175,31 @@ urlpatterns = [
     ),
     path("control-readings/", exceptions.Readings.as_view(), name="control_readings"),
     path("control-readings/<uuid:ref>/", exceptions.OneReading.as_view(), name="control_reading"),
+    path("engagements/", engagements.Engagements.as_view(), name="engagements"),
+    path(_AUDIT, engagements.OneEngagement.as_view(), name="engagement"),
+    path(f"{_AUDIT}extend/", engagements.ExtendEngagement.as_view(), name="engagement_extend"),
+    path(f"{_AUDIT}close/", engagements.CloseEngagement.as_view(), name="engagement_close"),
+    path(f"{_AUDIT}guests/", engagements.Guests.as_view(), name="engagement_guests"),
+    path(f"{_AUDIT}guests/<int:guest_id>/withdraw/", engagements.WithdrawGuest.as_view(), name="guest_withdraw"),
+    path(f"{_AUDIT}bundles/", engagements.EngagementBundles.as_view(), name="engagement_bundles"),
+    path(_BUNDLE, engagements.OneEngagementBundle.as_view(), name="engagement_bundle"),
+    path(f"{_BUNDLE}retry/", engagements.RetryEngagementBundle.as_view(), name="engagement_bundle_retry"),
+    path(f"{_BUNDLE}download/", engagements.DownloadEngagementBundle.as_view(), name="engagement_bundle_download"),
+    path(f"{_AUDIT}requests/", engagement_requests.AuditRequests.as_view(), name="audit_requests"),
+    path(_ASKED, engagement_requests.OneAuditRequest.as_view(), name="audit_request"),
+    path(f"{_ASKED}thread/", engagement_requests.Thread.as_view(), name="audit_thread"),
+    path(f"{_ASKED}answer/", engagement_requests.AnswerRequest.as_view(), name="audit_answer"),
+    path(f"{_ASKED}accept/", engagement_requests.AcceptRequest.as_view(), name="audit_accept"),
+    path(f"{_ASKED}flag/", engagement_requests.FlagRequest.as_view(), name="audit_flag"),
+    path(f"{_ASKED}populations/", engagement_requests.Populations.as_view(), name="audit_populations"),
+    path(
+        f"{_ASKED}populations/<int:population_id>/samples/",
+        engagement_requests.TakeSample.as_view(),
+        name="audit_sample_new",
+    ),
+    path(_SAMPLE, engagement_requests.OneSample.as_view(), name="audit_sample"),
+    path(f"{_SAMPLE}rows/<int:row_no>/", engagement_requests.OneItem.as_view(), name="audit_item"),
+    path(f"{_SAMPLE}rows/<int:row_no>/proofs/<int:index>/", engagement_requests.Proof.as_view(), name="audit_proof"),
     path("evidence/preview/", evidence.Preview.as_view(), name="evidence_preview"),
     path("evidence/reports/", evidence.Reports.as_view(), name="evidence_reports"),
     path("evidence/reports/<slug:report_id>/", evidence.OneReport.as_view(), name="evidence_report"),

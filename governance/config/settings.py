@@ -265,7 +265,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "governance.api.tokens.BearerTokens",
-        "rest_framework.authentication.SessionAuthentication",
+        "governance.api.tokens.BrowserSessions",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "governance.api.problems.handle",
@@ -289,6 +289,7 @@ SPECTACULAR_SETTINGS = {
         "RuleEffectEnum": "governance.catalog.models.RuleEffect",
         "EntitlementKindEnum": "governance.catalog.models.EntitlementKind",
         "FindingKindEnum": "governance.ledger.models.FindingKind",
+        "AuditRequestStateEnum": "governance.engagements.models.RequestState",
         "RequestStateEnum": "governance.access.models.RequestState",
     },
 }

@@ -23,6 +23,7 @@ from governance.evidence.reports.registry import UNBUILT
 from governance.ledger.recording import record
 
 LONGEST_DAYS = 730
+_TOO_LONG = "Guests look for two years at most. It can be extended later."
 
 
 @transaction.atomic
@@ -131,9 +132,12 @@ def build_bundle(engagement: Engagement, *, actor: Actor) -> EvidenceBundle:
 
 def _end(day: date, zone: str, at: datetime) -> datetime:
     """Return the instant at which the day is over there. Raises Invalid naming `ends_on`."""
+    # Before the day after it is asked for: the last day of the calendar has none.
+    if day - at.date() > timedelta(days=LONGEST_DAYS):
+        raise Invalid({"ends_on": _TOO_LONG})
     ends_at = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(zone)).astimezone(UTC)
     if ends_at <= at:
         raise Invalid({"ends_on": "This day is over. Choose a later one."})
     if ends_at - at > timedelta(days=LONGEST_DAYS):
-        raise Invalid({"ends_on": "Guests look for two years at most. It can be extended later."})
+        raise Invalid({"ends_on": _TOO_LONG})
     return ends_at

@@ -92,6 +92,8 @@ def revoke_token(token: ServiceToken, *, actor: Actor) -> None:
 def live_token(token: str, audience: str, *, at: datetime) -> ServiceToken | None:
     """Return the row of a presented token that is neither revoked nor expired nor acts for somebody who left.
 
+    It may act for a guest: the door says which of its addresses are theirs.
+
     Looked up by SHA-256, so that neither the database nor the time taken tells anything about other tokens.
     """
     found = (
@@ -101,7 +103,7 @@ def live_token(token: str, audience: str, *, at: datetime) -> ServiceToken | Non
     )
     if found is None or (found.expires_at is not None and found.expires_at <= at):
         return None
-    if found.acts_for is not None and not found.acts_for.is_active:
+    if found.acts_for is not None and not found.acts_for.may_sign_in:
         return None
     return found
 

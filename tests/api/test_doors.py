@@ -19,11 +19,14 @@ from governance.identity.models import Person, ServiceToken
 from governance.identity.queries import locked_person
 from governance.identity.roles import issue_token
 from governance.lifecycle import actions as lifecycle
+from tests import cast
 from tests.api.conftest import As, Script
 from tests.cast import TESTING
 
 REF = "3f8b6a4e-1111-4222-8333-444455556666"
 ROLE = {"application": "snowflake", "name": "New", "sentence": "Do.", "target_ref": "new", "risk": 1}
+AUDIT = f"engagements/{REF}/"
+NO_AUDITOR = {"mallory": 403, "linus": 403}
 NOT_ADMIN = {"mallory": 403, "linus": 403, "audrey": 403}
 #: Name of the address → method, path, body, and who of the cast is refused for their role (403) or may not know (404).
 EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
@@ -222,6 +225,33 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
         ("post", "control-readings/", {}, {"mallory": 403, "linus": 403, "audrey": 403}),
     ],
     "control_reading": [("get", f"control-readings/{REF}/", {}, {"mallory": 403, "linus": 403})],
+    "engagements": [("get", "engagements/", {}, NO_AUDITOR), ("post", "engagements/", {}, NOT_ADMIN)],
+    "engagement": [("get", AUDIT, {}, NO_AUDITOR)],
+    "engagement_extend": [("post", f"{AUDIT}extend/", {}, NOT_ADMIN)],
+    "engagement_close": [("post", f"{AUDIT}close/", {}, NOT_ADMIN)],
+    "engagement_guests": [("get", f"{AUDIT}guests/", {}, NO_AUDITOR), ("post", f"{AUDIT}guests/", {}, NOT_ADMIN)],
+    "guest_withdraw": [("post", f"{AUDIT}guests/1/withdraw/", {}, NOT_ADMIN)],
+    "engagement_bundles": [("get", f"{AUDIT}bundles/", {}, NO_AUDITOR), ("post", f"{AUDIT}bundles/", {}, NO_AUDITOR)],
+    "engagement_bundle": [("get", f"{AUDIT}bundles/{REF}/", {}, NO_AUDITOR)],
+    "engagement_bundle_retry": [("post", f"{AUDIT}bundles/{REF}/retry/", {}, NO_AUDITOR)],
+    "engagement_bundle_download": [("post", f"{AUDIT}bundles/{REF}/download/", {}, NO_AUDITOR)],
+    "audit_requests": [("get", f"{AUDIT}requests/", {}, NO_AUDITOR), ("post", f"{AUDIT}requests/", {}, NO_AUDITOR)],
+    "audit_request": [("get", f"{AUDIT}requests/1/", {}, NO_AUDITOR)],
+    "audit_thread": [
+        ("get", f"{AUDIT}requests/1/thread/", {}, NO_AUDITOR),
+        ("post", f"{AUDIT}requests/1/thread/", {}, NO_AUDITOR),
+    ],
+    "audit_answer": [("post", f"{AUDIT}requests/1/answer/", {}, NOT_ADMIN)],
+    "audit_accept": [("post", f"{AUDIT}requests/1/accept/", {}, NO_AUDITOR)],
+    "audit_flag": [("post", f"{AUDIT}requests/1/flag/", {}, NO_AUDITOR)],
+    "audit_populations": [
+        ("get", f"{AUDIT}requests/1/populations/", {}, NO_AUDITOR),
+        ("post", f"{AUDIT}requests/1/populations/", {}, NO_AUDITOR),
+    ],
+    "audit_sample_new": [("post", f"{AUDIT}requests/1/populations/1/samples/", {}, NO_AUDITOR)],
+    "audit_sample": [("get", f"{AUDIT}requests/1/samples/1/", {}, NO_AUDITOR)],
+    "audit_item": [("get", f"{AUDIT}requests/1/samples/1/rows/1/", {}, NO_AUDITOR)],
+    "audit_proof": [("post", f"{AUDIT}requests/1/samples/1/rows/1/proofs/1/", {}, NO_AUDITOR)],
     "evidence_preview": [("get", "evidence/preview/", {}, {"mallory": 403, "linus": 403})],
     "bundles": [
         ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
@@ -251,6 +281,43 @@ def test_who_is_nobody_or_of_the_wrong_role_is_refused(
     for name, status in refused.items():
         answer = _send(as_(request.getfixturevalue(name)), method, path, body)
         assert answer.status_code == status, (name, answer.content)
+
+
+#: What is a guest's as well: who they are, and audits they were invited to. This audit there is not.
+GUESTS = {
+    "me": 200,
+    "engagements": 200,
+    **dict.fromkeys(("engagement", "audit_requests", "audit_request", "audit_thread", "audit_accept"), 404),
+    **dict.fromkeys(("audit_flag", "audit_populations", "audit_sample_new", "audit_sample", "audit_item"), 404),
+    **dict.fromkeys(("audit_proof", "engagement_bundles", "engagement_bundle", "engagement_bundle_retry"), 404),
+    "engagement_bundle_download": 404,
+}
+
+
+@pytest.mark.django_db
+def test_a_guest_finds_every_door_closed_but_those_of_audits(as_: As) -> None:
+    script = as_(cast.be_guest("Gil Outside"))
+    wrong = []
+
+    for name, calls in EVERY.items():
+        for method, path, body, _ in calls:
+            open_to_guests = GUESTS.get(name, 403) if (method, name) != ("post", "engagements") else 403
+            answer = _send(script, method, path, body)
+            if answer.status_code != open_to_guests:
+                wrong.append((method, path, answer.status_code))
+
+    assert wrong == []
+
+
+@pytest.mark.django_db
+def test_a_guest_is_let_in_by_a_browser_as_well(ada: Person) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(cast.be_guest("Gil Outside"))
+
+    assert browser.get("/api/v1/me/").json()["roles"] == ["guest"]
+    assert browser.get("/api/v1/people/").status_code == 403
+    assert browser.post(f"/api/v1/{AUDIT}requests/", {}, content_type="application/json").status_code == 403
+    assert browser.get(f"/api/v1/{AUDIT}").status_code == 404
 
 
 def _send(script: Script, method: str, path: str, body: dict[str, Any]) -> Any:

@@ -6,9 +6,7 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from django import forms
-from django.conf import settings
 from django.core.cache import cache
-from django.core.mail import EmailMessage
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,9 +14,9 @@ from django.urls import reverse
 from governance.core.actor import Actor, Door
 from governance.core.errors import Invalid, NotFound
 from governance.engagements import inviting
+from governance.engagements.letters import send_link
 from governance.engagements.models import Guest
 from governance.evidence.controls import FRAMEWORKS
-from governance.notices.posts import Sent, post
 from governance.web.errors import answer, say
 from governance.web.govern.pages import add_errors
 from governance.web.roles import open_page
@@ -104,29 +102,4 @@ def _may_try(guest: Guest) -> bool:
 def send(request: HttpRequest, guest: Guest, token: str) -> tuple[str, str]:
     """Mail the link; return it and, in a sentence, what became of the mail. Outside of any transaction."""
     link = request.build_absolute_uri(reverse("invitation", args=[token]))
-    way = post()
-    if way is None:
-        return link, "There is no mail server here, so nothing was mailed. Give them this link yourself."
-    message = EmailMessage(
-        subject=f"You are invited to the audit “{guest.engagement.name}”",
-        body=_TEXT.format(name=guest.name, audit=guest.engagement.name, link=link, day=f"{guest.expires_at:%Y-%m-%d}"),
-        from_email=settings.DEFAULT_FROM_EMAIL,
-        to=[guest.email],
-        headers={"Auto-Submitted": "auto-generated"},
-    )
-    with way:
-        outcome = way.deliver(message, f"invitation-{guest.pk}")
-    if isinstance(outcome, Sent):
-        return link, f"The mail server took the mail to {guest.email}. Should it not arrive, this is the link."
-    return link, f"The mail was not sent: {outcome.cause} Give them this link yourself."
-
-
-_TEXT = """\
-Hello {name},
-
-you are invited to look into the evidence of “{audit}”. Follow this link and choose a password:
-
-{link}
-
-It works once, until {day}.
-"""
+    return link, send_link(guest, link)

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from governance.core.actor import Actor, Door
 from governance.core.clock import now
 from governance.core.errors import DomainError
+from governance.identity.guests import guest_by_email
 from governance.identity.models import ServiceToken
 from governance.identity.queries import person_by_email
 from governance.identity.roles import issue_token, revoke_token
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         _, token = issue_token(
             ServiceToken.Audience.API,
             options["name"],
-            acts_for=person_by_email(options["email"]),
+            acts_for=guest_by_email(options["email"]) or person_by_email(options["email"]),
             scopes=scopes,
             expires_at=now() + timedelta(days=options["days"]),
             actor=actor,
