@@ -64,7 +64,7 @@ class OptionalTextForm(forms.Form):
 @require_POST
 def add(request: HttpRequest, ref: str) -> HttpResponse:
     """Ask for something in one's own words."""
-    engagement, form = queries.engagement(ref), NewRequestForm(request.POST)
+    engagement, form = readable(request, ref), NewRequestForm(request.POST)
     if form.is_valid():
         try:
             asked = asking.add_request(

@@ -196,7 +196,7 @@ def close(request: HttpRequest, ref: str) -> HttpResponse:
 @require_POST
 def build(request: HttpRequest, ref: str) -> HttpResponse:
     """Have a bundle built of exactly what the engagement is about."""
-    engagement = queries.engagement(ref)
+    engagement = readable(request, ref)
     made = opening.build_bundle(engagement, actor=actor_of(request))
     if is_htmx(request):
         return render(request, "assure/bundle.html#card", card(engagement, made))

@@ -22,7 +22,7 @@ from governance.engagements import asking, inviting, opening, sampling
 from governance.engagements.models import Engagement
 from governance.evidence import building
 from governance.identity.models import Person
-from governance.ledger.models import Entry
+from governance.ledger.models import Entry, Pending
 from governance.ledger.notes import Signer
 from governance.ledger.sequencer import seal_everything
 from tests import cast
@@ -173,6 +173,10 @@ def test_a_guest_opens_nothing_but_their_audits(audit: Engagement, sam: Person) 
     assert client.get(f"/engagements/{audit.ref}/").status_code == 200
     for path in ("/access/", "/people/", "/evidence/", "/ledger/", "/matrix/", f"/engagements/{other.ref}/"):
         assert client.get(path).status_code == 403, path
+    before = Pending.objects.filter(body__event="engagement.refused").count()
+    for path in ("requests/new/", "build/", "requests/1/population/"):
+        assert client.post(f"/engagements/{other.ref}/{path}", {"wording": "All."}).status_code == 403
+    assert Pending.objects.filter(body__event="engagement.refused").count() == before + 3
     opening.close(audit, actor=acting(sam))
     answer = client.get(f"/engagements/{audit.ref}/")
     assert (answer.status_code, "has ended" in answer.content.decode()) == (403, True)
