@@ -289,6 +289,7 @@ SPECTACULAR_SETTINGS = {
         "RuleEffectEnum": "governance.catalog.models.RuleEffect",
         "EntitlementKindEnum": "governance.catalog.models.EntitlementKind",
         "FindingKindEnum": "governance.ledger.models.FindingKind",
+        "ErasureStateEnum": "governance.privacy.models.ErasureState",
         "AuditRequestStateEnum": "governance.engagements.models.RequestState",
         "RequestStateEnum": "governance.access.models.RequestState",
     },
