@@ -290,6 +290,7 @@ SPECTACULAR_SETTINGS = {
         "EntitlementKindEnum": "governance.catalog.models.EntitlementKind",
         "FindingKindEnum": "governance.ledger.models.FindingKind",
         "ErasureStateEnum": "governance.privacy.models.ErasureState",
+        "LogReviewStateEnum": ["running", "due", "overdue", "signed"],
         "AuditRequestStateEnum": "governance.engagements.models.RequestState",
         "RequestStateEnum": "governance.access.models.RequestState",
     },

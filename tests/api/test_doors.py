@@ -265,6 +265,13 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
     "retention_proposals": [("get", "retention/proposals/", {}, NO_AUDITOR)],
     "retention_confirm": [("post", "retention/proposals/1/confirm/", {}, NOT_ADMIN)],
     "retention_decline": [("post", "retention/proposals/1/decline/", {}, NOT_ADMIN)],
+    "log_reviews": [("get", "log-reviews/", {}, NO_AUDITOR)],
+    "log_review_cadence": [
+        ("get", "log-reviews/cadence/", {}, NO_AUDITOR),
+        ("post", "log-reviews/cadence/", {}, NOT_ADMIN),
+    ],
+    "log_review": [("get", "log-reviews/1/", {}, NO_AUDITOR)],
+    "log_review_sign": [("post", "log-reviews/1/sign/", {}, NO_AUDITOR)],
     "evidence_preview": [("get", "evidence/preview/", {}, {"mallory": 403, "linus": 403})],
     "bundles": [
         ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
