@@ -63,6 +63,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "send-streams": _every(1, "streams.send_due"),
     # A stretch of the log that is over wants to be looked through within days: an hour late is early enough. One query.
     "open-log-reviews": _every(3600, "log_reviews.open_due"),
+    # Days are left when a stretch is over, and days were when it is late: ten minutes are early. Two queries when idle.
+    "remind-of-log-reviews": _every(600, "log_reviews.remind"),
+    # A word a week and a day before an audit ends. One query when none does.
+    "warn-of-audit-ends": _every(600, "engagements.warn_of_ends"),
     # What need no longer be kept of somebody goes within the hour of its day. One query when idle.
     "erase-due": _every(3600, "privacy.erase_due"),
     # Controls are read once a day, or when somebody asks. The tick finds the hour, and what a killed worker left.

@@ -135,6 +135,12 @@ def names_by_ref(refs: Collection[str]) -> dict[str, str]:
     return {str(ref): name for ref, name in found}
 
 
+def people_by_ref(refs: Collection[str]) -> dict[str, Person]:
+    """Return people by their permanent reference; what is no reference of a person is left out. One statement."""
+    known = {parsed for ref in refs if (parsed := _uuid_or_none(ref))}
+    return {str(one.ref): one for one in Person.objects.filter(ref__in=known)} if known else {}
+
+
 def _one(found: QuerySet[Row], what: str) -> Row:
     first = found.first()
     if first is None:

@@ -3,6 +3,7 @@
 Reads the rooms below; none of them knows it. See docs/adr for why."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class NoticesConfig(AppConfig):
@@ -10,3 +11,7 @@ class NoticesConfig(AppConfig):
 
     name = "governance.notices"
     label = "notices"
+
+    def ready(self) -> None:
+        """Have the rooms above say what their subjects are (`told`)."""
+        autodiscover_modules("told")

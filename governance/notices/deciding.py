@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from governance.notices.happenings import Asked, Happening, Told, What, Who
+from governance.notices.happenings import Asked, Audit, Happening, Told, What, Who
 
 #: Somebody who was asked is reminded again after this long at the earliest.
 BETWEEN_REMINDERS = timedelta(hours=1)
@@ -330,6 +330,50 @@ def _proposal(seen: Happening) -> dict[str, object]:
     return {"proposal": seen.data.get("proposal"), "policy": seen.refs.get("policy", "")}
 
 
+def _guest_came(seen: Happening) -> Iterator[Told]:
+    yield from _to(seen, "audit.came", hosts=True)
+
+
+def _audit_asked(seen: Happening) -> Iterator[Told]:
+    if seen.audit is not None and seen.audit.waits_for_host:
+        yield from _to(seen, "audit.flagged" if seen.event == "audit_request.flagged" else "audit.asked", hosts=True)
+
+
+def _audit_answered(seen: Happening) -> Iterator[Told]:
+    if seen.audit is not None and seen.audit.waits_for_auditor:
+        yield from _to(seen, "audit.answered", hosts=False)
+
+
+def _audit_said(seen: Happening) -> Iterator[Told]:
+    """Tell the other side: the auditors what the company said, the company what they said."""
+    by_host = seen.actor is not None and seen.actor.id in seen.security_ids
+    yield from _to(seen, "audit.said", hosts=not by_host)
+
+
+def _to(seen: Happening, kind: str, *, hosts: bool) -> Iterator[Told]:
+    audit = seen.audit
+    if audit is None:
+        return
+    facts = {"audit": audit.name, "audit_ref": audit.ref, "asked": audit.number, "until": audit.ends_at.isoformat()}
+    for person_id in audit.host_ids if hosts else audit.auditor_ids:
+        yield Told(person_id, kind, about_asked(audit) if audit.number else about_audit(audit), facts)
+
+
+def about_audit(audit: Audit) -> str:
+    """Return what notices about an audit are settled with."""
+    return f"audit:{audit.ref}"
+
+
+def about_asked(audit: Audit) -> str:
+    """Return what notices about a request of an audit are settled with."""
+    return f"{about_audit(audit)}:{audit.number}"
+
+
+def about_log_review(review: str) -> str:
+    """Return what notices about a review of the log are settled with."""
+    return f"log_review:{review}"
+
+
 def _next_actors(request: Asked, kind: str) -> Iterator[Told]:
     for person_id in request.tell_ids:
         yield Told(person_id, kind, about(request), cause=asking(request))
@@ -395,6 +439,11 @@ DECIDERS: dict[str, Decider] = {
     "policy.proposed": _proposed,
     "policy.proposal_approved": _proposal_answered,
     "policy.proposal_declined": _proposal_answered,
+    "invitation.accepted": _guest_came,
+    "audit_request.added": _audit_asked,
+    "audit_request.answered": _audit_answered,
+    "audit_request.flagged": _audit_asked,
+    "audit_request.said": _audit_said,
 }
 #: After these, what asked for an answer to the request is over, but for those who may still give it.
 SETTLING_REQUESTS = frozenset(
@@ -415,5 +464,24 @@ SETTLING_GRANTS = frozenset({"grant.extended", "grant.shortened", "grant.ended",
 SETTLING_PROPOSALS = frozenset({"policy.proposal_approved", "policy.proposal_declined", "policy.proposal_withdrawn"})
 #: After this, what was put aside of a rule waits for nobody.
 SETTLING_RULES = frozenset({"rule.tried_again"})
+#: After these, what was told of a request of an audit is over: the event, and of which kinds.
+SETTLING_ASKED = {
+    "audit_request.answered": ("audit.asked", "audit.flagged"),
+    "audit_request.accepted": ("audit.answered",),
+    "audit_request.flagged": ("audit.answered",),
+}
+#: After these, a warning that an audit ends is over.
+SETTLING_AUDITS = frozenset({"engagement.extended", "engagement.closed"})
+#: After this, nobody has to look through that stretch of the log any more.
+SETTLING_LOG_REVIEWS = frozenset({"log_review.signed"})
 #: What is read of the ledger.
-EVENTS = frozenset(DECIDERS) | SETTLING_REQUESTS | SETTLING_GRANTS | SETTLING_PROPOSALS | SETTLING_RULES
+EVENTS = (
+    frozenset(DECIDERS)
+    | SETTLING_REQUESTS
+    | SETTLING_GRANTS
+    | SETTLING_PROPOSALS
+    | SETTLING_RULES
+    | frozenset(SETTLING_ASKED)
+    | SETTLING_AUDITS
+    | SETTLING_LOG_REVIEWS
+)

@@ -20,6 +20,7 @@ from governance.ledger.queries import SealedEntry
 from governance.notices.happenings import Asked, Exceptions, Given, Happening, What, Who
 from governance.notices.kinds import ASKING
 from governance.notices.models import Notice
+from governance.notices.naming import audits_of
 
 #: An owner whose ownership is not older than this before an entry came with it.
 _CAME_WITH = timedelta(seconds=5)
@@ -49,6 +50,7 @@ class Gathered:
         self._security = tuple(security_admins().values_list("pk", flat=True)) if entries else ()
         self._reviewers = _reviewers(_keys(entries, "break_glass"))
         self._digests = {ref: digest_of(ref) for ref in _finished_readings(entries)}
+        self._audits = audits_of(entries)
         self._grants = grants
         self._requests = requests
         self._voters = _voters(requests.values())
@@ -77,6 +79,7 @@ class Gathered:
             refs={one.kind: one.ref for one in reversed(entry.subjects)},
             security_ids=self._security,
             reviewer_ids=self._reviewers.get(_first(entry, "break_glass") or 0, ()),
+            audit=self._audits.get(entry.index),
             by_ref=self._people,
             exceptions=exceptions,
             exceptions_of_nobody=of_nobody,

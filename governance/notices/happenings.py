@@ -75,6 +75,24 @@ class Exceptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """An audit as it stands when the entry is read. `number` is of the request that it is about, 0 for none.
+
+    `host_ids` answer its requests. `auditor_ids` are its guests while they may look, and who else asks there.
+    """
+
+    ref: str
+    name: str
+    ends_at: datetime
+    number: int = 0
+    #: Of the request: who has to do something about it.
+    waits_for_host: bool = False
+    waits_for_auditor: bool = False
+    host_ids: tuple[int, ...] = ()
+    auditor_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One ledger entry with what it is about. What the entry does not name, or is gone, is None."""
 
@@ -98,6 +116,7 @@ class Happening:
     #: Person → what they answer for, after a reading of the controls; and what falls to security.
     exceptions: Mapping[int, Exceptions] = field(default_factory=dict)
     exceptions_of_nobody: Exceptions = Exceptions()
+    audit: Audit | None = None
     #: For events that name people in `data` by reference.
     by_ref: Mapping[str, Who] = field(default_factory=dict)
 

@@ -45,6 +45,7 @@ TOPICS = {
         Topic("requests", "Your requests", "Each step of what you asked for, until you can use it.", Pace.AT_ONCE),
         Topic("access", "Your access", "What ends soon, and what somebody gave you or took away.", Pace.AT_ONCE),
         Topic("owning", "What you answer for", "Failed removals, and duties that came to you.", Pace.AT_ONCE),
+        Topic("audits", "Audits", "What is asked and answered in audits, and when one ends.", Pace.AT_ONCE),
         Topic("security", "Security", "Break-glass, changes that are held, and other alarms.", Pace.AT_ONCE),
     )
 }
@@ -74,6 +75,9 @@ _RULE = "/rules/{rule}/"
 _LEAVER = "/leavers/{person_ref}/"
 _EXCEPTION = "/control-exceptions/{exception}/"
 _NEW_EXCEPTIONS = "/control-exceptions/?state=new&owner=me"
+_AUDIT = "/engagements/{audit_ref}/"
+_ASKED = "/engagements/{audit_ref}/requests/{asked}/"
+_REVIEW = "/ledger/reviews/{review}/"
 _UNOWNED = "/control-exceptions/?owner=nobody"
 
 KINDS = {
@@ -140,6 +144,14 @@ KINDS = {
         ),
         Kind("exception.given", "owning", "user-check", "You answer for an exception", _EXCEPTION),
         Kind("exceptions.unowned", "security", "list-checks", "Exceptions nobody answers for", _UNOWNED, "t-warn"),
+        Kind("audit.came", "audits", "user-check", "A guest came to an audit", _AUDIT),
+        Kind("audit.asked", "audits", "inbox", "An auditor asks for something", _ASKED),
+        Kind("audit.answered", "audits", "check", "A request of an audit was answered", _ASKED),
+        Kind("audit.flagged", "audits", "flag", "An auditor wants another answer", _ASKED, "t-warn"),
+        Kind("audit.said", "audits", "message-square", "Somebody said something in an audit", _ASKED),
+        Kind("audit.ending", "audits", "calendar-clock", "An audit ends soon", _AUDIT, "t-warn"),
+        Kind("log_review.due", "security", "clipboard-check", "A stretch of the log is to be looked through", _REVIEW),
+        Kind("log_review.overdue", "security", "clipboard-check", "A review of the log is overdue", _REVIEW, "t-warn"),
         Kind("duties.withheld", "security", "shield-alert", "A rule about duties withheld access", "/duties/"),
         Kind("duties.excepted", "owning", "shield-alert", "Somebody may break a rule about duties", "/duties/"),
         Kind(
@@ -169,6 +181,8 @@ ASKING = ("approval.wanted", "approval.reminded", "approval.escalated")
 ENDING = ("access.ending", "end.asked")
 #: Kinds about a review of break-glass that is not written.
 REVIEWING = ("break_glass.review_wanted", "break_glass.overdue")
+#: Kinds about a stretch of the log that nobody has signed.
+LOG_REVIEWING = ("log_review.due", "log_review.overdue")
 #: Facts that stay inside: they are shown on the page of the signed-in reader, and never leave by mail or webhook.
 INSIDE = frozenset({"reason", "cause"})
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from governance.identity.models import Person, Status
+from governance.identity.models import Person
 from governance.notices import preferences
 from governance.notices.kinds import KINDS
 from governance.notices.models import Mail, Notice
@@ -32,7 +32,7 @@ def compose(mail: Mail) -> Letter | None:
     """Return a mail as things stand now; None when its person left, or all it says was read or is over."""
     person = mail.person
     open_ = Notice.objects.filter(mail=mail, read_at__isnull=True, settled_at__isnull=True, kind__in=KINDS)
-    notices = list(open_.order_by("id")) if person.status == Status.ACTIVE else []
+    notices = list(open_.order_by("id")) if person.may_sign_in else []
     return letter(person, notices, str(mail.ref)) if notices else None
 
 

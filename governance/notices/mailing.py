@@ -18,7 +18,6 @@ from django.db.models import F, Q
 
 from governance.core.actor import Actor
 from governance.core.clock import now
-from governance.identity.models import Status
 from governance.ledger.recording import Subject, record
 from governance.notices import events
 from governance.notices.letters import Letter, address_problem, compose
@@ -214,4 +213,4 @@ def _office() -> PostOffice:
 
 
 def _why_dropped(mail: Mail) -> str:
-    return "They have left." if mail.person.status != Status.ACTIVE else "It was read, or was over, before it was sent."
+    return "They have left." if not mail.person.may_sign_in else "It was read, or was over, before it was sent."

@@ -22,13 +22,19 @@ from governance.ledger.queries import SealedEntry, sealed_entries
 from governance.notices import preferences, webhooks
 from governance.notices.deciding import (
     EVENTS,
+    SETTLING_ASKED,
+    SETTLING_AUDITS,
     SETTLING_GRANTS,
+    SETTLING_LOG_REVIEWS,
     SETTLING_PROPOSALS,
     SETTLING_REQUESTS,
     SETTLING_RULES,
     about,
+    about_asked,
+    about_audit,
     about_glass,
     about_grant,
+    about_log_review,
     about_rule,
     asking,
     decide,
@@ -36,8 +42,8 @@ from governance.notices.deciding import (
     facts_of,
 )
 from governance.notices.gathering import Gathered
-from governance.notices.happenings import Happening, Told
-from governance.notices.kinds import ASKING, ENDING, REVIEWING
+from governance.notices.happenings import Audit, Happening, Told
+from governance.notices.kinds import ASKING, ENDING, LOG_REVIEWING, REVIEWING
 from governance.notices.models import Bookmark, Notice
 
 #: Numbers of entries looked at in one transaction.
@@ -126,8 +132,8 @@ def _tell(entries: Sequence[SealedEntry], *, at: datetime) -> int:
 
 
 def write(notices: Sequence[Notice], messages: Sequence[webhooks.Message], *, at: datetime) -> int:
-    """Write notices to active people, each once, and what webhooks are told. Joins the caller's transaction."""
-    people = Person.objects.filter(pk__in={one.person_id for one in notices}, status=Status.ACTIVE)
+    """Write notices to whoever may sign in, each once, and what webhooks are told. Joins the caller's transaction."""
+    people = Person.objects.filter(pk__in={one.person_id for one in notices}, status__in=(Status.ACTIVE, Status.GUEST))
     active = {one.pk: one for one in people.only("id", "ref", "display_name", "email", "time_zone")}
     kept = [one for one in notices if one.person_id in active]
     known = preferences.many(active.values())
@@ -190,4 +196,12 @@ def _over(seen: Happening) -> tuple[str, tuple[str, ...], str]:
         return f"proposal:{seen.data.get('proposal')}", ("policy.proposed",), ""
     if seen.event in SETTLING_RULES:
         return about_rule(seen), ("rule.parked",), ""
-    return "", (), ""
+    if seen.event in SETTLING_LOG_REVIEWS:
+        return about_log_review(seen.refs.get("log_review", "")), LOG_REVIEWING, ""
+    return (*_over_in(seen.audit, seen.event), "") if seen.audit is not None else ("", (), "")
+
+
+def _over_in(audit: Audit, event: str) -> tuple[str, tuple[str, ...]]:
+    if event in SETTLING_AUDITS:
+        return about_audit(audit), ("audit.ending",)
+    return about_asked(audit), SETTLING_ASKED.get(event, ())

@@ -107,7 +107,7 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "notices/": (EMPLOYEES, GET),
     "notices/read/": (EMPLOYEES, POST),
     "notices/<int:notice_id>/read/": (EMPLOYEES, POST),
-    "settings/notices/": (EMPLOYEES, BOTH),
+    "settings/notices/": (SIGNED_IN, BOTH),
     "mail/": (ADMIN, GET),
     "mail/<uuid:ref>/": (ADMIN, GET),
     "mail/<uuid:ref>/retry/": (ADMIN, POST),

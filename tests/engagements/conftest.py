@@ -17,6 +17,7 @@ from tests.cast import acting
 from tests.evidence.issued import APRIL, tell_the_story
 
 LAST_DAY = date(2026, 4, 30)
+SIGNER = Signer.generate("gatehouse.example.com/ledger")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def audit(db: None, sam: Person) -> Engagement:
     """An audit of March, opened in April, when what happened is sealed. The test itself goes on in April."""
     tell_the_story()
     with time_machine.travel(APRIL, tick=False):
-        seal_everything(signer=Signer.generate("gatehouse.example.com/ledger"))
+        seal_everything(signer=SIGNER)
         return opening.open_engagement(
             "SOC 2 for March", "soc2", first="2026-03-01", last="2026-03-31", zone="UTC", ends_on=LAST_DAY,
             actor=acting(sam),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from governance.notices.deciding import DECIDERS, decide
-from governance.notices.happenings import Asked, Exceptions, Given, Happening, What, Who
+from governance.notices.happenings import Asked, Audit, Exceptions, Given, Happening, What, Who
 from governance.notices.kinds import KINDS
 from tests.notices.conftest import HOUR, NOON
 
@@ -19,6 +19,9 @@ WAITING = Asked(2041, ADA, ADA, SNOWFLAKE, is_pending=True, approver_ids=(LINUS.
 ANSWERED = replace(WAITING, is_pending=False, approver_ids=(), tell_ids=(), asked_at={LINUS.id: NOON, GRACE.id: NOON})
 GRANT = Given(7, ADA, SNOWFLAKE, "request", NOON + HOUR, ADA, 2041)
 BASE = Happening("nothing.happened", 12, "c0ffee", NOON, {}, security_ids=(SAM.id,))
+#: Sam opened it, Grace looks from outside.
+ASKED = Audit("ref", "SOC 2", NOON, 5, waits_for_host=True, host_ids=(SAM.id,), auditor_ids=(GRACE.id,))
+GIVEN = replace(ASKED, waits_for_host=False, waits_for_auditor=True)
 PEOPLE = {who.ref: who for who in (ADA, GRACE, LINUS, SAM)}
 
 
@@ -100,6 +103,17 @@ CASES: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
      [("Ada", "break_glass.reviewed"), ("Sam", "break_glass.reviewed")]),
     ("hold.opened", {"refs": {"source": "scim:okta"}}, [("Sam", "hold.opened")]),
     ("rule.parked", {"refs": {"rule": "x"}, "data": {"done": 1, "total": 3}}, [("Sam", "rule.parked")]),
+    ("invitation.accepted", {"audit": replace(ASKED, number=0), "person": GRACE}, [("Sam", "audit.came")]),
+    ("audit_request.added", {"audit": ASKED, "actor": GRACE}, [("Sam", "audit.asked")]),
+    ("audit_request.added", {"audit": ASKED, "actor": SAM}, []),
+    ("audit_request.added", {"audit": GIVEN, "actor": GRACE}, []),
+    ("audit_request.added", {"actor": GRACE}, []),
+    ("audit_request.flagged", {"audit": ASKED, "actor": GRACE}, [("Sam", "audit.flagged")]),
+    ("audit_request.flagged", {"audit": GIVEN, "actor": GRACE}, []),
+    ("audit_request.answered", {"audit": GIVEN, "actor": SAM}, [("Grace", "audit.answered")]),
+    ("audit_request.answered", {"audit": ASKED, "actor": SAM}, []),
+    ("audit_request.said", {"audit": ASKED, "actor": SAM}, [("Grace", "audit.said")]),
+    ("audit_request.said", {"audit": ASKED, "actor": GRACE}, [("Sam", "audit.said")]),
     ("stream.stopped", {"refs": {"stream": "x"}}, [("Sam", "stream.stopped")]),
     ("control_reading.finished",
      {"exceptions": {ADA.id: Exceptions(new=2), LINUS.id: Exceptions(new=1, overdue=1), GRACE.id: Exceptions(near=1)}},
@@ -145,6 +159,9 @@ def test_every_event_and_every_kind_is_in_the_table() -> None:
     said = {kind for _, _, expected in CASES for _, kind in expected}
     elsewhere = {
         "access.ending",
+        "audit.ending",
+        "log_review.due",
+        "log_review.overdue",
         "access.shortened",
         "connector.works_again",
         "request.closed",

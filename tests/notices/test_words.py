@@ -38,6 +38,11 @@ FACTS: dict[str, object] = {
     "found": 3,
     "overdue": 2,
     "near": 1,
+    "audit": "SOC 2, autumn",
+    "audit_ref": "6a1f6a0e-0c55-4a3f-9c58-0d7b3f6f0a13",
+    "asked": 24,
+    "waiting": 1,
+    "review": 6,
     "exception": "6a1f6a0e-0c55-4a3f-9c58-0d7b3f6f0a12",
 }
 #: What product.md and ui.md do not want on pages for employees.
