@@ -21,8 +21,9 @@ run: $(VENV)/.runtime ## Start everything on this machine; Ctrl-C stops it
 
 test: $(VENV)/.dev tests ## Run every test
 
+# Tests start a hundred processes; where a machine forbids Python its cache, each would compile the house anew.
 tests:
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadgroup
 
 ci: $(VENV)/.dev lint format-check types imports migrations tests ## Everything that is checked before a merge
 
