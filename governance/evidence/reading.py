@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -137,10 +138,12 @@ def row_digest(row: bytes) -> bytes:
 
 def count(report: Report, file: Path) -> Totals:
     """Read a written report again and return its control totals."""
-    totals = Totals()
+    totals, add = Totals(), _adding(report)
     with file.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            _add(totals, report, row)
+        rows = csv.reader(stream)
+        next(rows)
+        for row in rows:
+            add(totals, row)
     return totals
 
 
@@ -268,18 +271,29 @@ def _fetch(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _add(totals: Totals, report: Report, row: Mapping[str, str]) -> None:
-    totals.rows += 1
-    if row["exceptions"]:
-        totals.exceptions += 1
-        application = row[report.system] if report.system and report.is_by_application else ""
-        person = row[report.person] if report.person else ""
-        totals.flagged.append((row["row_id"], row["exceptions"], application, person))
-    if report.person and row[report.person]:
-        totals.people.add(row[report.person])
-    if report.system and row[report.system]:
-        totals.systems.add(row[report.system])
-    supporting = [int(row[name]) for name in ("first_entry", "last_entry") if row[name]]
-    totals.without_entry += not supporting
-    totals.entry_sum += sum(supporting)
-    totals.entries.update(supporting)
+def _adding(report: Report) -> Callable[[Totals, Sequence[str]], None]:
+    """Return what adds a row to totals. Rows are told by place: by name each would cost five times as much."""
+    place = {name: number for number, name in enumerate(report.header)}
+    row_id, exceptions = place["row_id"], place["exceptions"]
+    person, system = (place[name] if name else None for name in (report.person, report.system))
+    application = system if report.is_by_application else None
+    supporting = place["first_entry"], place["last_entry"]
+
+    def add(totals: Totals, row: Sequence[str]) -> None:
+        totals.rows += 1
+        about = row[person] if person is not None else ""
+        if row[exceptions]:
+            totals.exceptions += 1
+            of = row[application] if application is not None else ""
+            # The same few are on most rows: each is kept once.
+            totals.flagged.append((row[row_id], intern(row[exceptions]), intern(of), intern(about)))
+        if about:
+            totals.people.add(about)
+        if system is not None and row[system]:
+            totals.systems.add(row[system])
+        indexes = [int(row[number]) for number in supporting if row[number]]
+        totals.without_entry += not indexes
+        totals.entry_sum += sum(indexes)
+        totals.entries.update(indexes)
+
+    return add

@@ -11,12 +11,16 @@ import csv
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
+from heapq import nsmallest
+from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from django.db import connection
 
@@ -33,6 +37,8 @@ NAMED = 20
 _GRANTS, _PEOPLE = "access_grantrevision", "identity_personrevision"
 _TABLES = {"R01": _GRANTS, "R03": _GRANTS, "R05": _PEOPLE}
 _READ_AT_ONCE = 5_000
+#: Two sets that differ are compared in so many parts: millions of ids at once would take a gigabyte.
+_PARTS = 64
 
 _ROWS = """
 SELECT {columns} FROM (
@@ -136,7 +142,7 @@ def _compared(told: Told, folder: Path, theirs: _Tally, question: Question) -> S
     if Entry.objects.filter(index__lt=question.ledger_size).count() < question.ledger_size:
         why_not = "texts of the ledger below the pinned size were disposed of"
         return SecondCount(report, ours.number, theirs.number, why_not=why_not)
-    found = _difference(report, set(_in_report(told, folder, question)), question)
+    found = _difference(report, _in_report(told, folder, question), question)
     # Rows from before the ledger can be missing from it; nothing but a hand can have taken one from the tables.
     if not found.only_in_ledger and _TABLES[report] in waiting_tables():
         return replace(found, why_not=f"the rows of {_TABLES[report]} from before the ledger are not all taken in")
@@ -150,16 +156,41 @@ def _tallied(row_ids: Iterable[tuple[str, str]]) -> dict[str, _Tally]:
     return tallies
 
 
-def _difference(report: str, ours: set[str], question: Question) -> SecondCount:
-    theirs = {row_id for _, row_id in _by_ledger(question, {report})}
-    return SecondCount(
-        report,
-        len(ours),
-        len(theirs),
-        len(ours ^ theirs),
-        tuple(sorted(ours - theirs)[:NAMED]),
-        tuple(sorted(theirs - ours)[:NAMED]),
+def _difference(report: str, in_report: Iterable[str], question: Question) -> SecondCount:
+    """Return what is in one and not in the other. Both are spread over files and compared a part at a time."""
+    with TemporaryDirectory() as folder:
+        ours = _spread(in_report, Path(folder, "report"))
+        theirs = _spread((row_id for _, row_id in _by_ledger(question, {report})), Path(folder, "ledger"))
+        found = SecondCount(report, 0)
+        for one, other in zip(ours, theirs, strict=True):
+            found = _with_part(found, _ids(one), _ids(other))
+        return found
+
+
+def _ids(path: Path) -> set[str]:
+    return set(path.read_text(encoding="utf-8").splitlines())
+
+
+def _with_part(found: SecondCount, ours: set[str], theirs: set[str]) -> SecondCount:
+    return replace(
+        found,
+        rows=found.rows + len(ours),
+        counted=found.counted + len(theirs),
+        differing=found.differing + len(ours ^ theirs),
+        only_in_report=tuple(nsmallest(NAMED, chain(found.only_in_report, ours - theirs))),
+        only_in_ledger=tuple(nsmallest(NAMED, chain(found.only_in_ledger, theirs - ours))),
     )
+
+
+def _spread(row_ids: Iterable[str], folder: Path) -> list[Path]:
+    """Write ids into files, the same one always into the same file; return the files."""
+    folder.mkdir()
+    paths = [folder / str(number) for number in range(_PARTS)]
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
+        for row_id in row_ids:
+            files[crc32(row_id.encode()) % _PARTS].write(f"{row_id}\n")
+    return paths
 
 
 def _in_report(told: Told, folder: Path, question: Question) -> Iterator[str]:
@@ -171,9 +202,10 @@ def _in_report(told: Told, folder: Path, question: Question) -> Iterator[str]:
         yield from _in_population(told.report.id, question)
         return
     with (folder / told.file.path).open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            if told.report.id != "R01" or row["source"] == "granted":
-                yield row["row_id"]
+        rows = csv.reader(stream)
+        header = next(rows)
+        row_id, source = header.index("row_id"), header.index("source") if told.report.id == "R01" else None
+        yield from (row[row_id] for row in rows if source is None or row[source] == "granted")
 
 
 def _in_population(report: str, question: Question) -> Iterator[str]:
