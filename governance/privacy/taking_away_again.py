@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from governance.core.actor import Actor
 from governance.identity.models import Person, Status
-from governance.ledger.going_again import CameBack
+from governance.ledger.going_again import CameBack, Remover, register
 from governance.ledger.recording import Subject, record
 from governance.lifecycle import actions as lifecycle
 from governance.privacy import events
@@ -63,3 +63,7 @@ def have_leave_again(*, actor: Actor) -> int:
                 lifecycle.leave(person, actor=actor, unlist=True)
                 left += 1
     return left
+
+
+# Known to the ledger once this room is there (`apps`): the ledger itself knows no room above it.
+register(Remover(what_came_back, take_away_again))
