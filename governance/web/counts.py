@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
 from governance.access.models import BreakGlass, EndQuestion, Grant, GrantCause, RuleRun
@@ -77,9 +76,9 @@ def _counted(request: HttpRequest) -> dict[str, int]:
         counted |= {"conflicts": undecided(), "failing": failing(clock.now()), "mail": outgoing.needs_a_look()}
         counted["policies"] = waiting_for_a_second_person(person)
         counted["parked_rules"] = RuleRun.objects.filter(parked_at__isnull=False, finished_at__isnull=True)
-    columns = [_count(found) for found in counted.values()]
-    (numbers,) = statements.values(Person.objects.filter(pk=person.pk).values_list(*columns))
-    work = dict(zip(counted, numbers, strict=True)) | {"approvals": len(waiting_for_reader(request))}
+    work = dict(zip(counted, statements.counts(counted.values()), strict=True)) | {
+        "approvals": len(waiting_for_reader(request))
+    }
     return work | {
         "connections": work.get("conflicts", 0) + work.get("failing", 0),
         "control_exceptions": sum(
@@ -105,9 +104,3 @@ def _within_reach(found: QuerySet[Any], person: Person, *, sees_all: bool) -> Qu
         return found
     mine = ApplicationOwner.objects.filter(application=OuterRef("application"), person=person)
     return found.filter(Exists(mine))
-
-
-def _count(found: QuerySet[Any]) -> Coalesce:
-    counted = found.order_by().annotate(one=Value(1))
-    total = counted.values("one").annotate(total=Count("pk")).values("total")
-    return Coalesce(Subquery(total, output_field=IntegerField()), 0)

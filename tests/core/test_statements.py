@@ -10,7 +10,9 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from governance.core.statements import as_json, row, rows
+from governance.core.statements import as_json, counts, row, rows
+from governance.identity.models import Person
+from tests import cast
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +47,19 @@ def test_statements_are_counted_like_those_of_the_orm() -> None:
 def test_what_the_database_refuses_comes_as_djangos_error() -> None:
     with pytest.raises(IntegrityError):
         rows("INSERT INTO identity_membership (group_id) VALUES (NULL)")
+
+
+def test_many_things_are_counted_by_one_statement() -> None:
+    for name in ("Ada Lovelace", "Grace 100%", "Linus Berg"):
+        cast.hire(name)
+    named = Person.objects.filter(display_name__contains="100%").order_by("display_name")
+    asked = [Person.objects.all(), named, Person.objects.filter(pk__in=[]), Person.objects.exclude(pk__in=named)]
+
+    with CaptureQueriesContext(connection) as said:
+        assert counts(asked) == [3, 1, 0, 2]
+    assert len(said) == 1
+    # Prepared, as pages ask.
+    assert counts(asked) == [3, 1, 0, 2]
 
 
 @pytest.mark.parametrize(
