@@ -15,7 +15,7 @@ from governance.evidence.controls import REVIEW_NOTE, Control, framework_named
 from governance.evidence.models import Definition, DefinitionVersion, EvidenceBundle
 from governance.evidence.periods import period
 from governance.evidence.questions import Question
-from governance.evidence.reading import Counted, Source, preview, read_disposed, read_roll_forward, read_sources
+from governance.evidence.reading import Counted, Source, preview, read_disposed, read_sources
 from governance.evidence.reports.base import Report
 from governance.ledger.queries import Head, latest_checkpoint
 
@@ -131,11 +131,10 @@ def late_facts_of(made: EvidenceBundle) -> list[dict[str, object]]:
 
 
 def preview_of(question: Question) -> Preview:
-    """Return the counts of each report of the framework, by what is known in the question. Five statements at most."""
+    """Return the counts of each report of the framework, by what is known in the question. Four statements, usually."""
     parameters = question.parameters()
-    sources, rolled = read_sources(parameters), read_roll_forward(parameters)
-    reports = question.reports
-    counted = preview(reports, parameters)
+    sources, reports = read_sources(parameters), question.reports
+    counted, rolled = preview(reports, parameters)
     return Preview(
         question=question,
         is_over=question.period.is_over(question.known_at),

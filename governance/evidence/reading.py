@@ -174,14 +174,17 @@ class Counted:
     whole_exceptions: int
 
 
-def preview(reports: Sequence[Report], parameters: Parameters) -> dict[str, Counted]:
-    """Return how many rows and how many exceptions each report has, by its id, all in one statement.
+def preview(reports: Sequence[Report], parameters: Parameters) -> tuple[dict[str, Counted], RollForward]:
+    """Return how many rows and how many exceptions each report has, by its id, and the roll-forward: in one statement.
 
-    Empty when counting takes longer than somebody waits for a page.
+    When counting takes longer than somebody waits for a page, no report has a number.
     """
-    counted = " UNION ALL ".join(_counted(one) for one in reports)
-    found = within_patience(counted, parameters) or []
-    return {id_: Counted(*numbers) for id_, *numbers in found}
+    rolled = f"SELECT '', opening, started, ended, closing FROM ({sources.ROLL_FORWARD}) AS rolled"
+    found = within_patience(" UNION ALL ".join((rolled, *(_counted(one) for one in reports))), parameters)
+    if found is None:
+        return {}, read_roll_forward(parameters)
+    by_id = {id_: numbers for id_, *numbers in found}
+    return {one.id: Counted(*by_id[one.id]) for one in reports}, RollForward(*by_id[""])
 
 
 def count_rows(report: Report, parameters: Parameters) -> Counted:

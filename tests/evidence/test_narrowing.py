@@ -14,7 +14,7 @@ from governance.core.errors import Conflict
 from governance.evidence.cover import Told
 from governance.evidence.narrowing import Chosen, Selection, always_kept, choosable, filters_of, narrowed
 from governance.evidence.questions import Question
-from governance.evidence.reading import copy_out, count, count_rows, preview
+from governance.evidence.reading import copy_out, count, count_rows, preview, read_roll_forward
 from governance.evidence.reports.base import Report
 from governance.evidence.reports.registry import BY_ID, REPORTS
 from governance.evidence.second_count import second_counts
@@ -102,11 +102,12 @@ def test_an_empty_cell_can_be_chosen(organisation: Organisation, year: Question,
 
 
 def test_a_preview_counts_what_is_chosen_and_what_there_is(organisation: Organisation, year: Question) -> None:
-    whole = preview((BY_ID["R01"], BY_ID["R03"]), year.parameters())
+    whole, rolled = preview((BY_ID["R01"], BY_ID["R03"]), year.parameters())
     asked = replace(year, selection=selection(Chosen("R01", filters=(("cause", ("request",)),)), Chosen("R03")))
 
-    some = preview(asked.reports, asked.parameters())
+    some, _ = preview(asked.reports, asked.parameters())
 
+    assert rolled == read_roll_forward(year.parameters())
     assert some["R03"] == whole["R03"]
     assert 0 < some["R01"].rows < some["R01"].whole_rows == whole["R01"].rows
 
