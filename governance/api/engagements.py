@@ -24,10 +24,17 @@ from governance.engagements.letters import send_link
 from governance.engagements.models import Engagement, Guest
 from governance.engagements.rights import check_may_read, has_ended
 from governance.evidence import actions as evidence
+from governance.evidence import queries as evidence_queries
 from governance.evidence.models import EvidenceBundle
 from governance.identity.models import RoleName
 
 HOSTS = frozenset({RoleName.SECURITY_ADMIN})
+
+
+class EngagementBundleIn(StrictSerializer):
+    """A bundle of an audit to build."""
+
+    definition = serializers.UUIDField(required=False, help_text="What is chosen of the framework; not for guests")
 
 
 class GuestShape(serializers.ModelSerializer[Guest]):
@@ -266,17 +273,19 @@ class EngagementBundles(EngagementView, ListView):
     def get(self, request: Request, ref: uuid.UUID) -> Response:
         """Return one page of bundles."""
         mine = self.engagement(ref).bundles.values("bundle")
-        return self.page(EvidenceBundle.objects.filter(pk__in=mine))
+        return self.page(EvidenceBundle.objects.select_related("definition__definition").filter(pk__in=mine))
 
     @extend_schema(
-        summary="Have a bundle built of exactly what the audit is about",
-        request=NothingIn,
+        summary="Have a bundle built of exactly what the audit is about, or of what a definition chooses of it",
+        request=EngagementBundleIn,
         responses={202: BundleShape},
     )
     def post(self, request: Request, ref: uuid.UUID) -> Response:
         """Ask for a bundle; it is built soon after."""
-        checked(NothingIn, request)
-        return Response(BundleShape(opening.build_bundle(self.engagement(ref), actor=self.actor)).data, status=202)
+        chosen = checked(EngagementBundleIn, request).get("definition")
+        definition = evidence_queries.definition_version(chosen) if chosen else None
+        made = opening.build_bundle(self.engagement(ref), definition=definition, actor=self.actor)
+        return Response(BundleShape(made).data, status=202)
 
 
 class OneEngagementBundle(EngagementView):

@@ -34,28 +34,38 @@ class EvidenceView(DoorView):
 class Preview(EvidenceView):
     """What a bundle would hold."""
 
-    filters = frozenset({"framework", "first_day", "last_day", "zone"})
+    filters = frozenset({"framework", "first_day", "last_day", "zone", "definition", "definition_version"})
 
     @extend_schema(
         summary="What a bundle would hold: rows and exceptions of each report",
         parameters=[
             OpenApiParameter(name, str, required=name != "zone")
             for name in ("framework", "first_day", "last_day", "zone")
-        ],
+        ]
+        + [OpenApiParameter("definition", OpenApiTypes.UUID), OpenApiParameter("definition_version", int)],
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request) -> Response:
         """Count, without building anything."""
-        said = _said(request.query_params)
+        words = request.query_params
+        said = _said(words) | _defined(words.get("definition"), _number(words, "definition_version", 0))
         try:
             shown = queries.preview_of(queries.question_of(**said))
         except Invalid as error:
             raise renamed(error) from error
         reports = [
-            {"id": one.report.id, "title": one.report.title, "rows": one.rows, "exceptions": one.exceptions}
+            {
+                "id": one.report.id,
+                "title": one.report.title,
+                "rows": one.rows,
+                "exceptions": one.exceptions,
+                **({"of": one.whole_rows} if one.report.only else {}),
+            }
             for one in shown.reports
         ]
-        return Response({"framework": said["framework"], "reports": reports, "note": queries.mapping_note()})
+        left_out = [report.id for report in shown.left_out]
+        told = {"framework": said["framework"], "reports": reports, "left_out": left_out}
+        return Response({**told, "note": queries.mapping_note()})
 
 
 class Reports(EvidenceView):
@@ -125,7 +135,7 @@ class Bundles(ListView):
     )
     def get(self, request: Request) -> Response:
         """Return one page of bundles."""
-        return self.page(EvidenceBundle.objects.all())
+        return self.page(EvidenceBundle.objects.select_related("definition__definition"))
 
     @extend_schema(summary="Have a bundle built", request=BundleIn, responses={202: BundleShape})
     def post(self, request: Request) -> Response:
@@ -133,7 +143,13 @@ class Bundles(ListView):
         said = BundleIn(data=request.data)
         said.is_valid(raise_exception=True)
         try:
-            made = actions.request_bundle(**_said(said.validated_data), actor=self.actor)
+            asked = said.validated_data
+            made = actions.request_bundle(
+                **_said(asked),
+                **_defined(asked.get("definition"), asked.get("definition_version", 0)),
+                applications=asked.get("applications", ()),
+                actor=self.actor,
+            )
         except Invalid as error:
             raise renamed(error) from error
         return Response(BundleShape(made).data, status=202)
@@ -188,6 +204,11 @@ def _said(words: Any) -> dict[str, Any]:
         "last": words.get("last_day"),
         "zone": words.get("zone", "UTC"),
     }
+
+
+def _defined(ref: uuid.UUID | str | None, number: int) -> dict[str, Any]:
+    """Return the version of a definition that is asked by, the last one for number 0. Raises Invalid."""
+    return {"definition": queries.definition_version(ref, number or None)} if ref else {}
 
 
 def renamed(error: Invalid) -> Invalid:

@@ -275,8 +275,19 @@ class OneRequestShape(RequestShape):
         return {asked: AnswerTimesShape(one).data for asked, one in times.items()}
 
 
+class DefinitionBrief(serializers.Serializer[Any]):
+    """The version of a definition that a bundle was asked by."""
+
+    ref = serializers.UUIDField(source="definition.ref")
+    name = serializers.CharField()
+    version = serializers.IntegerField(source="number")
+    sha256 = serializers.CharField()
+
+
 class BundleShape(serializers.ModelSerializer[EvidenceBundle]):
     """An evidence bundle: what was asked, how far it is, and its digest when it is ready."""
+
+    definition = DefinitionBrief(allow_null=True)
 
     class Meta:
         model = EvidenceBundle
@@ -286,6 +297,8 @@ class BundleShape(serializers.ModelSerializer[EvidenceBundle]):
             "first_day",
             "last_day",
             "zone",
+            "applications",
+            "definition",
             "state",
             "step",
             "steps_done",
@@ -348,6 +361,11 @@ class BundleIn(StrictSerializer):
     first_day = serializers.DateField()
     last_day = serializers.DateField()
     zone = serializers.CharField(max_length=64, required=False, default="UTC")
+    applications = serializers.ListField(
+        child=serializers.CharField(max_length=120), required=False, max_length=1000, help_text="Short names; none: all"
+    )
+    definition = serializers.UUIDField(required=False, help_text="What is chosen of the framework's pack; none: all")
+    definition_version = serializers.IntegerField(required=False, min_value=1, help_text="None: the last one")
 
 
 def seconds(duration: timedelta | None) -> int | None:

@@ -13,11 +13,11 @@ from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid
 from governance.engagements import events
 from governance.engagements.models import AuditRequest, Engagement, EngagementBundle
-from governance.engagements.rights import check_host, check_may_read, check_runs, subject_of
+from governance.engagements.rights import check_host, check_may_read, check_runs, comes_from_outside, refuse, subject_of
 from governance.engagements.wanted import USUAL
 from governance.evidence import actions as evidence
 from governance.evidence.controls import framework_named
-from governance.evidence.models import EvidenceBundle
+from governance.evidence.models import DefinitionVersion, EvidenceBundle
 from governance.evidence.periods import period
 from governance.evidence.reports.registry import UNBUILT
 from governance.ledger.recording import record
@@ -113,20 +113,30 @@ def close(engagement: Engagement, *, actor: Actor) -> None:
     record(events.ENGAGEMENT_CLOSED, actor=actor, subjects=[subject_of(engagement)])
 
 
-@transaction.atomic
-def build_bundle(engagement: Engagement, *, actor: Actor) -> EvidenceBundle:
-    """Ask for a bundle of exactly what the engagement is about. Raises Conflict and NotAllowed."""
+def build_bundle(
+    engagement: Engagement, *, definition: DefinitionVersion | None = None, actor: Actor
+) -> EvidenceBundle:
+    """Ask for a bundle of exactly what the engagement is about, or of what a definition chooses of it.
+
+    Call outside of a transaction: that a guest was refused is to stay.
+    Guests do not choose a definition: it could hold reports that are not of the engagement's framework.
+    Raises Invalid naming `definition` or `applications`, Conflict and NotAllowed.
+    """
     check_may_read(engagement, actor)
     check_runs(engagement)
-    bundle = evidence.request_bundle(
-        engagement.framework,
-        first=engagement.first_day,
-        last=engagement.last_day,
-        zone=engagement.zone,
-        applications=engagement.applications,
-        actor=actor,
-    )
-    EngagementBundle.objects.create(engagement=engagement, bundle=bundle)
+    if definition is not None and comes_from_outside(actor):
+        refuse(engagement, "Which definition is used is chosen by whoever invited you.", actor=actor)
+    with transaction.atomic():
+        bundle = evidence.request_bundle(
+            engagement.framework,
+            first=engagement.first_day,
+            last=engagement.last_day,
+            zone=engagement.zone,
+            applications=engagement.applications,
+            definition=definition,
+            actor=actor,
+        )
+        EngagementBundle.objects.create(engagement=engagement, bundle=bundle)
     return bundle
 
 

@@ -73,13 +73,19 @@ def guest_of(one: Engagement, guest_id: int) -> Guest:
 
 def bundles_of(one: Engagement) -> Sequence[EvidenceBundle]:
     """Return the bundles that were built for it, newest first."""
-    found = EngagementBundle.objects.filter(engagement=one).select_related("bundle").order_by("-id")
+    found = (
+        EngagementBundle.objects.filter(engagement=one).select_related("bundle__definition__definition").order_by("-id")
+    )
     return [each.bundle for each in found]
 
 
 def bundle_of(one: Engagement, ref: uuid.UUID | str) -> EvidenceBundle:
     """Return a bundle that was built for it. Raises NotFound."""
-    found = EngagementBundle.objects.filter(engagement=one, bundle__ref=ref).select_related("bundle").first()
+    found = (
+        EngagementBundle.objects.filter(engagement=one, bundle__ref=ref)
+        .select_related("bundle__definition__definition")
+        .first()
+    )
     if found is None:
         raise NotFound("There is no such bundle in this engagement.")
     return found.bundle

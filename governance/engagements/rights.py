@@ -59,6 +59,11 @@ def check_runs(engagement: Engagement) -> None:
         raise Conflict("This engagement is closed.")
 
 
+def comes_from_outside(actor: Actor) -> bool:
+    """Tell whether the actor is a guest."""
+    return actor.person_id is not None and is_guest(actor.person_id)
+
+
 def refuse(engagement: Engagement, why: str, *, actor: Actor) -> None:
     """Record that somebody asked for what the engagement does not give them, and raise NotAllowed."""
     with transaction.atomic():

@@ -95,13 +95,21 @@ def choices(question: Question, told: Sequence[Told]) -> list[Row]:
 def _left_out_of(told: Told, by: str) -> Iterator[Row]:
     report = told.report
     if report.only:
-        of = f" of {told.of.whole_rows}, and {told.of.whole_exceptions} of those to look at" if told.of else ""
+        rows, exceptions = _of(told)
         only = " and ".join(report.only_said)
-        said = f"{report.id} {report.title}: {by}, only rows where {only}: {told.totals.rows}{of}."
+        said = f"{report.id} {report.title}: {by}, only rows where {only}: {rows} rows, with {exceptions} exceptions."
         yield "rows_left_out", report.id, said
     if report.left_out:
         said = f"{report.id} {report.title}: {by}, without the columns {' '.join(report.left_out)}."
         yield "columns_left_out", report.id, said
+
+
+def _of(told: Told) -> tuple[str, str]:
+    """Return how many rows and exceptions there are, of how many without the choice."""
+    totals, of = told.totals, told.of
+    if of is None:
+        return str(totals.rows), str(totals.exceptions)
+    return f"{totals.rows} of {of.whole_rows}", f"{totals.exceptions} of {of.whole_exceptions}"
 
 
 def cover(

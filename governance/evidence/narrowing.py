@@ -182,3 +182,25 @@ def _conditions(report: Report, chosen: Chosen) -> tuple[tuple[str, ...], tuple[
 
 def _parameter(report_id: str, column: str) -> str:
     return f"{report_id.lower()}_{column}"
+
+
+def changes(before: Selection, after: Selection) -> list[str]:
+    """Return what differs between two versions of a definition, a sentence each."""
+    was, now = ({one.report: one for one in version.chosen} for version in (before, after))
+    found = [f"Now called {after.name}."] if after.name != before.name else []
+    if after.applications != before.applications:
+        found.append(f"Applications: {', '.join(after.applications) or 'all'}.")
+    found += [f"{id_} {BY_ID[id_].title} added." for id_ in in_order(now.keys() - was.keys())]
+    found += [f"{id_} {BY_ID[id_].title} left out." for id_ in in_order(was.keys() - now.keys())]
+    for id_ in in_order(was.keys() & now.keys()):
+        differing = [
+            word
+            for word, old, new in (
+                ("columns", was[id_].columns, now[id_].columns),
+                ("rows", (was[id_].filters, was[id_].exceptions_only), (now[id_].filters, now[id_].exceptions_only)),
+            )
+            if old != new
+        ]
+        if differing:
+            found.append(f"{id_} {BY_ID[id_].title}: other {' and '.join(differing)}.")
+    return found

@@ -277,6 +277,15 @@ EVERY: dict[str, list[tuple[str, str, dict[str, Any], dict[str, int]]]] = {
         ("get", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
         ("post", "evidence/bundles/", {}, {"mallory": 403, "linus": 403}),
     ],
+    "definitions": [
+        ("get", "evidence/definitions/", {}, {"mallory": 403, "linus": 403}),
+        ("post", "evidence/definitions/", {}, {"mallory": 403, "linus": 403}),
+    ],
+    "definition": [
+        ("get", f"evidence/definitions/{REF}/", {}, {"mallory": 403, "linus": 403}),
+        ("put", f"evidence/definitions/{REF}/", {}, {"mallory": 403, "linus": 403}),
+    ],
+    "definition_retire": [("post", f"evidence/definitions/{REF}/retire/", {}, {"mallory": 403, "linus": 403})],
     "bundle": [("get", f"evidence/bundles/{REF}/", {}, {"mallory": 403, "linus": 403})],
     "bundle_late_facts": [("post", f"evidence/bundles/{REF}/late-facts/", {}, {"mallory": 403, "linus": 403})],
     "bundle_download": [("post", f"evidence/bundles/{REF}/download/", {}, {"mallory": 403, "linus": 403})],

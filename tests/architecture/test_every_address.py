@@ -234,6 +234,11 @@ PAGES: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "evidence/": (ASSURE, GET),
     "evidence/build/": (ASSURE, POST),
     "evidence/reports/<slug:report_id>/": (ASSURE, GET),
+    "evidence/definitions/": (ASSURE, GET),
+    "evidence/definitions/new/": (ASSURE, BOTH),
+    "evidence/definitions/<uuid:ref>/": (ASSURE, GET),
+    "evidence/definitions/<uuid:ref>/change/": (ASSURE, BOTH),
+    "evidence/definitions/<uuid:ref>/retire/": (ASSURE, POST),
     "evidence/controls/<slug:slug>/": (ASSURE, GET),
     "evidence/controls/<slug:slug>/<str:control_id>/": (ASSURE, GET),
     "control-exceptions/": (EMPLOYEES, GET),  # Their own; all of them for those who administer security or audit.

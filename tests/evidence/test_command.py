@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,3 +137,60 @@ def test_the_verifier_can_be_had_apart_from_any_bundle(house: Path) -> None:
     run("verifier", "--out", house / "verify.py")
 
     assert (house / "verify.py").read_text() == verifier_source()
+
+
+QUARTERLY = {
+    "name": "Quarterly",
+    "framework": "soc2",
+    "reports": [{"report": "R03", "columns": ["cause"], "filters": {"cause": ["request"]}}],
+}
+
+
+def define(house: Path, **change: Any) -> str:
+    (house / "d.json").write_text(json.dumps(QUARTERLY | change), encoding="utf-8")
+    return run("define", house / "d.json")
+
+
+def test_a_definition_from_a_file_says_what_a_bundle_holds(house: Path) -> None:
+    with_key(house)
+
+    assert define(house).startswith("Quarterly, version 1, SHA-256 ")
+    assert define(house, reports=[{"report": "R05"}], reason="Only leavers").startswith("Quarterly, version 2")
+
+    (listed,) = json.loads(run("definitions"))
+    assert (listed["name"], listed["version"], [one["report"] for one in listed["reports"]]) == (
+        "Quarterly",
+        2,
+        ["R05"],
+    )
+    run("build", *MARCH[2:], "--definition", "quarterly", "--application", "snowflake", "--out", house / "a.zip")
+    with zipfile.ZipFile(house / "a.zip") as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert (manifest["definition"]["version"], manifest["applications"]) == (2, ["snowflake"])
+    define(house)
+    run("build", "--as-in", house / "a.zip", "--out", house / "b.zip")
+    assert (house / "b.zip").read_bytes() == (house / "a.zip").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"reports": [{"report": "R77"}]}, "reports: There is no report 'R77'"),
+        ({"reports": "R01"}, "reports and applications are lists"),
+        ({"name": ""}, "name: Give it a name"),
+    ],
+    ids=["unknown report", "no list", "no name"],
+)
+def test_a_file_that_defines_nothing_is_told_why(house: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(said)):
+        define(house, **change)
+
+
+def test_a_definition_that_is_not_there_is_named(house: Path) -> None:
+    with pytest.raises(CommandError, match="none named Nothing"):
+        run("build", *MARCH, "--definition", "Nothing", "--out", house / "a.zip")
+    define(house)
+    with pytest.raises(CommandError, match="one of soc2"):
+        run("build", "--framework", "hipaa", *MARCH[2:], "--definition", "Quarterly", "--out", house / "a.zip")
+    with pytest.raises(CommandError, match="Nothing differs"):
+        define(house)

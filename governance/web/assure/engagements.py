@@ -19,6 +19,7 @@ from governance.engagements import inviting, opening, queries
 from governance.engagements.models import Engagement
 from governance.engagements.rights import check_may_read, has_ended
 from governance.evidence import actions as evidence
+from governance.evidence import queries as evidence_queries
 from governance.evidence.controls import FRAMEWORKS
 from governance.evidence.models import OPEN_STATES, EvidenceBundle
 from governance.identity.models import RoleName
@@ -196,8 +197,9 @@ def close(request: HttpRequest, ref: str) -> HttpResponse:
 @require_POST
 def build(request: HttpRequest, ref: str) -> HttpResponse:
     """Have a bundle built of exactly what the engagement is about."""
-    engagement = readable(request, ref)
-    made = opening.build_bundle(engagement, actor=actor_of(request))
+    engagement, chosen = readable(request, ref), request.POST.get("definition")
+    definition = evidence_queries.definition_version(chosen) if chosen else None
+    made = opening.build_bundle(engagement, definition=definition, actor=actor_of(request))
     if is_htmx(request):
         return render(request, "assure/bundle.html#card", card(engagement, made))
     return redirect("engagement_bundle", ref, made.ref)
@@ -273,6 +275,7 @@ def _page(
         "requests": queries.requests_of(engagement),
         "guests": queries.guests_of(engagement),
         "bundles": made,
+        "definitions": [] if standing.is_guest else evidence_queries.definitions(framework=engagement.framework),
         "newest": card(engagement, made[0]) if made else None,
         "makers": names_by_ref({one.made_by_ref for one in made}),
         "has_ended": has_ended(engagement, now()),

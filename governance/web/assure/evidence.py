@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date, timedelta
 from typing import Any, cast
 from zoneinfo import available_timezones
@@ -17,7 +18,7 @@ from governance.core.clock import now
 from governance.core.errors import Invalid
 from governance.evidence import actions, queries
 from governance.evidence.controls import FRAMEWORKS
-from governance.evidence.models import OPEN_STATES, EvidenceBundle
+from governance.evidence.models import OPEN_STATES, DefinitionVersion, EvidenceBundle
 from governance.identity.models import RoleName
 from governance.identity.queries import names_by_ref
 from governance.ledger.queries import Head, latest_checkpoint
@@ -47,12 +48,28 @@ class PeriodForm(forms.Form):
         self.order_fields(self.field_order)
 
 
+class QuestionForm(PeriodForm):
+    """What a bundle is about, and the definition that says what it holds; its framework is the one that counts."""
+
+    definition = forms.CharField(max_length=36, required=False)
+
+    field_order: tuple[str, ...] = (*PeriodForm.field_order, "definition")
+
+    @property
+    def chosen(self) -> DefinitionVersion | None:
+        """Return the definition that is asked by, where there is such a one."""
+        ref = self["definition"].value()
+        with contextlib.suppress(Invalid):
+            return queries.definition_version(ref) if ref else None
+        return None
+
+
 @needs(*READERS)
 @require_GET
 def evidence(request: HttpRequest) -> HttpResponse:
     """Show what a bundle would hold, and the bundles there are."""
     is_asked = bool(request.GET.get("from") or request.GET.get("to"))
-    form = PeriodForm(request.GET if is_asked else None, initial=start(request))
+    form = QuestionForm(request.GET if is_asked else None, initial=start(request))
     head = latest_checkpoint()
     context = _context(request, form, head) | {"preview": None, "controls": ()}
     if is_asked and form.is_valid():
@@ -69,7 +86,7 @@ def evidence(request: HttpRequest) -> HttpResponse:
 @require_POST
 def build(request: HttpRequest) -> HttpResponse:
     """Ask for a bundle; it is built soon after, and its card tells how far it is."""
-    form = PeriodForm(request.POST)
+    form = QuestionForm(request.POST)
     if form.is_valid():
         try:
             made = actions.request_bundle(**asked(form), actor=actor_of(request))
@@ -119,12 +136,16 @@ def download(request: HttpRequest, ref: str) -> HttpResponse:
 
 
 def asked(form: PeriodForm) -> dict[str, Any]:
-    """Return what a valid form asks, as the room of evidence names it."""
+    """Return what a valid form asks, as the room of evidence names it. Raises Invalid naming `definition`."""
     said = form.cleaned_data
-    return {"framework": said["framework"], "first": said["from"], "last": said["to"], "zone": said["zone"]}
+    asked = {"framework": said["framework"], "first": said["from"], "last": said["to"], "zone": said["zone"]}
+    if not (ref := said.get("definition")):
+        return asked
+    version = queries.definition_version(ref)
+    return {**asked, "framework": version.definition.framework, "definition": version}
 
 
-def _context(request: HttpRequest, form: PeriodForm, head: Head | None = None) -> dict[str, Any]:
+def _context(request: HttpRequest, form: QuestionForm, head: Head | None = None) -> dict[str, Any]:
     made = queries.bundles()
     first, last = last_quarter(timezone.localdate(now()))
     return {
@@ -133,6 +154,8 @@ def _context(request: HttpRequest, form: PeriodForm, head: Head | None = None) -
         "bundles": made,
         "makers": names_by_ref({one.made_by_ref for one in made}),
         "frameworks": FRAMEWORKS,
+        "definitions": queries.definitions(),
+        "chosen": form.chosen,
         "quarter": {"from": first.isoformat(), "to": last.isoformat()},
         "zones": sorted(available_timezones()),
         "note": queries.mapping_note(),
@@ -158,7 +181,8 @@ def start(request: HttpRequest) -> dict[str, Any]:
     first, last = last_quarter(timezone.localdate(now()))
     chosen = request.GET.get("framework", "")
     framework = chosen if chosen in FRAMEWORKS else next(iter(FRAMEWORKS))
-    return {"framework": framework, "from": first, "to": last, "zone": zone_of(request).key}
+    definition = request.GET.get("definition", "")
+    return {"framework": framework, "from": first, "to": last, "zone": zone_of(request).key, "definition": definition}
 
 
 def last_quarter(today: date) -> tuple[date, date]:

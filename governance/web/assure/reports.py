@@ -11,9 +11,10 @@ from django.views.decorators.http import require_GET
 from governance.core.errors import Invalid
 from governance.evidence import queries
 from governance.evidence.looking import MOST_SAMPLED, SHOWN, Narrowed, Sample, look, report_named
-from governance.evidence.narrowing import filters_of
+from governance.evidence.models import DefinitionVersion
+from governance.evidence.narrowing import filters_of, narrowed
 from governance.evidence.reports.base import Report
-from governance.web.assure.evidence import READERS, PeriodForm, asked, start
+from governance.web.assure.evidence import READERS, QuestionForm, asked, start
 from governance.web.govern.pages import add_errors, show, whole_number
 from governance.web.roles import needs
 
@@ -37,7 +38,8 @@ def report(request: HttpRequest, report_id: str) -> HttpResponse:
     """Show a report over a period; the words of the address narrow it, page it, or take a sample."""
     found = report_named(report_id.upper())
     is_asked = bool(request.GET.get("from") or request.GET.get("to"))
-    form = PeriodForm(request.GET if is_asked else None, initial=start(request))
+    form = QuestionForm(request.GET if is_asked else None, initial=start(request))
+    found = _as_chosen(found, form.chosen)
     sample = SampleForm(request.GET)
     chosen = {name: request.GET[name] for name in filters_of(found) if request.GET.get(name)}
     context: dict[str, Any] = {
@@ -48,6 +50,7 @@ def report(request: HttpRequest, report_id: str) -> HttpResponse:
         "filters": [(name, _said(name), chosen.get(name, "")) for name in filters_of(found)],
         "exceptions_only": request.GET.get("exceptions") == "only",
         "look": None,
+        "chosen": form.chosen,
         "note": queries.mapping_note(),
     }
     if is_asked and form.is_valid() and sample.is_valid():
@@ -56,10 +59,16 @@ def report(request: HttpRequest, report_id: str) -> HttpResponse:
     return show(request, "assure/report.html", "rows", context, status=422 if has_errors else 200)
 
 
+def _as_chosen(whole: Report, version: DefinitionVersion | None) -> Report:
+    """Return the report as a definition chooses it; whole where none does."""
+    chosen = version.selection().chosen if version else ()
+    return next((narrowed(one) for one in chosen if one.report == whole.id), whole)
+
+
 def _look(
     request: HttpRequest,
     found: Report,
-    form: PeriodForm,
+    form: QuestionForm,
     sample: SampleForm,
     chosen: dict[str, str],
     context: dict[str, Any],

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from governance.web.assure import (
     anchors,
     controls,
+    definitions,
     engagement_requests,
     engagements,
     entry,
@@ -37,6 +38,11 @@ _REQUEST: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/", evidence.evidence, name="evidence"),
     path("evidence/build/", evidence.build, name="evidence_build"),
+    path("evidence/definitions/", definitions.listed, name="definitions"),
+    path("evidence/definitions/new/", definitions.new, name="definition_new"),
+    path("evidence/definitions/<uuid:ref>/", definitions.definition, name="definition"),
+    path("evidence/definitions/<uuid:ref>/change/", definitions.change, name="definition_change"),
+    path("evidence/definitions/<uuid:ref>/retire/", definitions.retire, name="definition_retire"),
     path("evidence/reports/<slug:report_id>/", reports.report, name="evidence_report"),
     path("evidence/controls/<slug:slug>/", controls.controls, name="controls"),
     path("evidence/controls/<slug:slug>/<str:control_id>/", controls.control, name="control"),

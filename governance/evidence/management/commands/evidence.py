@@ -1,4 +1,5 @@
-"""`manage.py evidence build` makes a bundle and waits for it; `verifier` writes the verify.py to hand to an auditor."""
+"""`manage.py evidence build` makes a bundle and waits for it; `definitions` and `define` list and write definitions;
+`verifier` writes the verify.py to hand to an auditor."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from governance.core.actor import Actor, Door, acting_as
 from governance.core.errors import DomainError, Invalid
-from governance.evidence import actions, building
+from governance.evidence import actions, building, definitions, queries
 from governance.evidence.controls import FRAMEWORKS
 from governance.evidence.files import MANIFEST
-from governance.evidence.models import BundleState, EvidenceBundle
+from governance.evidence.models import BundleState, DefinitionVersion, EvidenceBundle
 from governance.evidence.questions import Pin
 from governance.evidence.verifier.source import verifier_source
 from governance.ledger.keys import KeySource
@@ -41,8 +42,9 @@ class Command(BaseCommand):
     """Make evidence from a terminal."""
 
     help = (
-        "Make an evidence bundle (build), one that says what became known since an earlier one (late-facts), or write "
-        "the stand-alone verifier (verifier)."
+        "Make an evidence bundle (build), one that says what became known since an earlier one (late-facts), list "
+        "definitions of what bundles hold (definitions), write one (define), or write the stand-alone verifier "
+        "(verifier)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -59,6 +61,12 @@ class Command(BaseCommand):
         build.add_argument(
             "--fresh-hours", type=int, default=actions.FRESHNESS_HOURS, help="sources older than this are a gap"
         )
+        build.add_argument(
+            "--definition", metavar="NAME", help="what is chosen of the pack, by its name; its framework is taken"
+        )
+        build.add_argument(
+            "--application", dest="applications", action="append", default=[], metavar="SLUG", help="only within these"
+        )
         build.add_argument("--as-in", type=Path, metavar="ZIP", help="ask exactly what this earlier bundle asked")
         build.add_argument(
             "--wait", type=float, default=300.0, metavar="SECONDS", help="give up waiting after this long"
@@ -72,15 +80,31 @@ class Command(BaseCommand):
             "--wait", type=float, default=300.0, metavar="SECONDS", help="give up waiting after this long"
         )
         late.add_argument("--out", type=Path, required=True, metavar="FILE.zip", help="the bundle of what is known now")
+        what.add_parser("definitions", help="list the definitions in use, as JSON")
+        define = what.add_parser(
+            "define",
+            help="write a definition from JSON (name, framework, reports); a new version where its name is used",
+        )
+        define.add_argument("file", type=Path, metavar="FILE.json")
         verifier = what.add_parser("verifier", help="write verify.py, to be given out apart from any bundle")
         verifier.add_argument("--out", type=Path, required=True, metavar="verify.py")
 
-    def handle(self, *args: Any, what: str, out: Path, **options: Any) -> None:
+    def handle(self, *args: Any, what: str, **options: Any) -> None:
         """Do it, and say what to keep."""
         if what == "verifier":
-            out.write_text(verifier_source(), encoding="utf-8")
-            self.stdout.write(str(out))
-            return
+            options["out"].write_text(verifier_source(), encoding="utf-8")
+            self.stdout.write(str(options["out"]))
+        elif what == "definitions":
+            said = [one.selection().as_json() for one in queries.definitions()]
+            self.stdout.write(json.dumps(said, indent=2, ensure_ascii=False))
+        elif what == "define":
+            with acting_as(Actor.system("evidence", door=Door.COMMAND)) as actor:
+                made = _define(options["file"], actor=actor)
+            self.stdout.write(f"{made}, SHA-256 {made.sha256}")
+        else:
+            self._make(options.pop("out"), **options)
+
+    def _make(self, out: Path, **options: Any) -> None:
         if not out.resolve().parent.is_dir():
             raise CommandError(f"--out: there is no folder {out.resolve().parent}.")
         with acting_as(Actor.system("evidence", door=Door.COMMAND)) as actor:
@@ -146,6 +170,8 @@ def _request(*, actor: Actor, as_in: Path | None = None, earlier: Path | None = 
         return actions.request_bundle(**asked | {"since": asked["pin"], "pin": None}, actor=actor)
     if as_in is not None:
         return actions.request_bundle(**_question_of(as_in), actor=actor)
+    chosen = _definition_named(options["definition"]) if options["definition"] else None
+    options["framework"] = options["framework"] or (chosen.definition.framework if chosen else None)
     missing = [f"--{name}" for name, key in _NEEDED.items() if not options[key]]
     if missing:
         raise CommandError(f"Give {', '.join(missing)}, or --as-in.")
@@ -156,6 +182,8 @@ def _request(*, actor: Actor, as_in: Path | None = None, earlier: Path | None = 
         zone=options["zone"],
         leaver_sla_hours=options["sla_hours"],
         freshness_hours=options["fresh_hours"],
+        applications=options["applications"],
+        definition=chosen,
         actor=actor,
     )
 
@@ -175,10 +203,57 @@ def _question_of(path: Path) -> dict[str, Any]:
             "leaver_sla_hours": said["policy"]["leaver_sla_hours"],
             "freshness_hours": said["policy"]["freshness_hours"],
             "applications": said["applications"],
+            "definition": _definition_in(said),
             "pin": Pin(datetime.fromisoformat(said["known_at"]), said["ledger"]["size"]),
         }
     except (KeyError, TypeError, ValueError) as error:
         raise CommandError(_UNREADABLE.format(path)) from error
+
+
+def _definition_in(manifest: dict[str, Any]) -> DefinitionVersion | None:
+    """Return the definition that an earlier bundle was asked by; none for one of the whole pack."""
+    said = manifest.get("definition")
+    if said is None:
+        return None
+    found = queries.definition_version(said["ref"], said["version"])
+    if found.sha256 != said["sha256"]:
+        raise CommandError(f"Version {found.number} of {found.name} chooses something else here than in that bundle.")
+    return found
+
+
+def _definition_named(name: str) -> DefinitionVersion:
+    for one in queries.definitions():
+        if one.name.casefold() == name.casefold():
+            return one
+    raise CommandError(f"--definition: there is none named {name}. See `manage.py evidence definitions`.")
+
+
+def _define(file: Path, *, actor: Actor) -> DefinitionVersion:
+    """Write the definition that a file says: a new one, or the next version of the one with its name."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file} cannot be read as JSON: {error}.") from error
+    words = {"name": str, "framework": str, "reports": list, "applications": list, "reason": str}
+    if not isinstance(said, dict) or any(
+        not isinstance(said[name], kind) for name, kind in words.items() if name in said
+    ):
+        raise CommandError(f"{file}: write an object with {', '.join(words)}; reports and applications are lists.")
+    asked = {name: said[name] for name in words if name in said}
+    if missing := [name for name in ("name", "framework", "reports") if name not in asked]:
+        raise CommandError(f"{file}: {', '.join(missing)} is missing.")
+    earlier = [one for one in queries.definitions() if one.name.casefold() == asked["name"].strip().casefold()]
+    try:
+        if not earlier:
+            return definitions.make(actor=actor, **asked)
+        if earlier[0].definition.framework != asked.pop("framework"):
+            raise CommandError(f"{file}: {earlier[0].name} is a definition of {earlier[0].definition.framework}.")
+        return definitions.change(earlier[0].definition, after=earlier[0].number, actor=actor, **asked)
+    except Invalid as error:
+        lines = [f"{file}: {name}: {line}" for name, lines in error.fields.items() for line in lines]
+        raise CommandError("\n".join(lines)) from error
+    except DomainError as error:
+        raise CommandError(f"{file}: {error}") from error
 
 
 _UNREADABLE = "{} is not a bundle that can be read."
