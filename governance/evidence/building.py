@@ -182,8 +182,20 @@ def _finish(bundle: EvidenceBundle, proven: ProvenEntry, pinned: Head) -> None:
     bundle.sha256, bundle.size = pack(folder, target)
     bundle.file_name, bundle.ready_at, bundle.state = target.name, now(), BundleState.READY
     bundle.step, bundle.steps_done, bundle.last_error = "Ready", STEPS, ""
-    bundle.save()
+    _record_ready(bundle)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@transaction.atomic
+def _record_ready(bundle: EvidenceBundle) -> None:
+    """Keep that the file is whole, and write its hash into the ledger."""
+    bundle.save()
+    record(
+        events.EVIDENCE_READY,
+        actor=builder_of(bundle),
+        subjects=[Subject("bundle", str(bundle.ref)), Subject("manifest", bundle.manifest_sha256)],
+        data={"sha256": bundle.sha256, "size": bundle.size, "manifest_sha256": bundle.manifest_sha256},
+    )
 
 
 def _write_sums(folder: Path) -> None:

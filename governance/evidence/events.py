@@ -2,6 +2,7 @@
 
 EVIDENCE_REQUESTED = "evidence.requested"
 EVIDENCE_EXPORTED = "evidence.exported"
+EVIDENCE_READY = "evidence.ready"
 EVIDENCE_DOWNLOADED = "evidence.downloaded"
 EVIDENCE_FAILED = "evidence.failed"
 EVIDENCE_RETRIED = "evidence.retried"

@@ -9,16 +9,24 @@ govern(
         "framework",
         "applications",
         "zone",
-        "state",
-        "manifest_sha256",
         "file_name",
         "sha256",
         "made_by_ref",
         "correlation_id",
     ],
-    personal=["summary"],
-    # How far the building came.
-    volatile=["step", "steps_done", "steps", "attempts", "last_error", "outbox_mark"],
+    # How far the building came. What it came to is told by `evidence.exported` and `evidence.ready`.
+    volatile=[
+        "state",
+        "step",
+        "steps_done",
+        "steps",
+        "attempts",
+        "last_error",
+        "outbox_mark",
+        "ledger_size",
+        "manifest_sha256",
+        "summary",
+    ],
 )
 govern(ExportedManifest)
 govern(Definition, public=["framework", "made_by_ref"], personal=["name"])

@@ -25,6 +25,7 @@ from governance.evidence.verifier import checking
 from governance.evidence.verifier.container import open_bundle
 from governance.ledger.models import Entry, EntrySubject
 from governance.ledger.notes import Signer
+from governance.ledger.watching import out_of_band
 from tests.cast import TESTING
 from tests.evidence import issued as story
 
@@ -260,7 +261,8 @@ def test_asking_exporting_and_handing_out_are_in_the_ledger_without_names(signer
     story.seal(signer)
 
     about = EntrySubject.objects.filter(kind="bundle", ref=str(bundle.ref)).values_list("entry__event", flat=True)
-    assert list(about.order_by("entry_id")) == ["evidence.requested", "evidence.exported", "evidence.downloaded"]
+    steps = ("requested", "exported", "ready", "downloaded")
+    assert list(about.order_by("entry_id")) == [f"evidence.{step}" for step in steps]
     assert path == story.file_of(bundle)
 
 
@@ -355,3 +357,16 @@ def test_where_nothing_became_known_it_says_so_report_by_report(signer: Signer, 
     assert 'late_facts,R03,"0 came, 0 went, 0 changed"' in open_bundle(story.file_of(later)).text(
         "reports/R00_cover_and_sources.csv"
     )
+
+
+def test_what_building_writes_is_never_a_change_without_an_action(signer: Signer) -> None:
+    bundle = story.build(story.ask_for(), signer)
+    story.build(story.ask_for(pin=pin_of(bundle)), signer)
+    story.seal(signer)
+
+    size = Entry.objects.count()
+    found = [one.table for one in out_of_band(0, size) if one.table.startswith("evidence_")]
+
+    assert found == []
+    ready = Entry.objects.filter(event="evidence.ready").order_by("index")
+    assert [one.body and json.loads(one.body)["data"]["sha256"] for one in ready] == [bundle.sha256] * 2

@@ -135,6 +135,7 @@ EVIDENCE_ACCESS = _report(
         "evidence.requested",
         "evidence.retried",
         "evidence.exported",
+        "evidence.ready",
         "evidence.failed",
         "evidence.downloaded",
         "log.searched",

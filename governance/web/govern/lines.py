@@ -130,6 +130,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "reach.exported": ("download", "Who could reach what was exported"),
     "evidence.requested": ("file-check-2", "An evidence bundle was asked for"),
     "evidence.exported": ("file-archive", "An evidence bundle was built"),
+    "evidence.ready": ("file-check-2", "The file of an evidence bundle is ready"),
     "evidence.downloaded": ("download", "An evidence bundle was downloaded"),
     "evidence.failed": ("circle-alert", "An evidence bundle was not built"),
     "evidence.retried": ("refresh-cw", "An evidence bundle is built again"),
