@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from governance.ledger.merkle import TILE_WIDTH, CompactRange, leaf_hash
 from governance.ledger.models import Checkpoint, Entry
@@ -26,6 +27,10 @@ from governance.ledger.stored_tree import StoredNodes, stored_tree
 
 _BUNDLES_AT_ONCE = 20
 _BYTES_OF_LENGTH = 2
+#: Longer than a head with all the signatures it can have, twice.
+_LONGEST_HEAD = 64 * 1024
+#: What each line of a signature begins with: an em dash and a space.
+_SIGNATURE = "\u2014 ".encode()
 
 
 class CannotMirror(Exception):
@@ -155,13 +160,26 @@ class Mirror:
     def _add_heads(self, start: int, stop: int) -> None:
         heads = Checkpoint.objects.filter(size__gt=start, size__lte=stop).order_by("size")
         path = self.folder / "heads.txt"
-        with path.open("a", encoding="utf-8") as file:
-            # What a killed run left torn at the end stays apart from what follows.
-            file.write("\n\n\n" if file.tell() else "")
+        with path.open("a+b") as file:
+            file.truncate(_end_of_whole_heads(file))
             for note in heads.values_list("note", flat=True).iterator():
-                file.write(f"{note}\n")
+                file.write(f"{note}\n".encode())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _end_of_whole_heads(file: IO[bytes]) -> int:
+    """Return where the last whole head ends, with the empty line behind it: what a killed run left is cut off."""
+    end = file.seek(0, os.SEEK_END)
+    start = max(0, end - _LONGEST_HEAD)
+    file.seek(start)
+    tail = file.read()
+    blocks = tail.split(b"\n\n")
+    # The rest behind the last empty line is torn, and so is a head without its signatures.
+    torn = len(blocks.pop())
+    while blocks and not blocks[-1].startswith(_SIGNATURE):
+        torn += len(blocks.pop()) + 2
+    return end - torn if blocks or not start else end
 
 
 def _replace(path: Path, content: bytes) -> None:

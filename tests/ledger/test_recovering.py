@@ -311,9 +311,22 @@ def test_a_copy_is_extended_over_many_bundles_and_never_overwritten_by_less(site
     ]
     assert site.copy.heads() == heads()
 
-    (site.copy.folder / "heads.txt").write_text((site.copy.folder / "heads.txt").read_text() + "example.com/led")
-    site.seal(2)
+
+@pytest.mark.parametrize(
+    "torn", ["", "example.com/led", "example.com/ledger\n12\n", "example.com/ledger\n12\nAAA=\n\n"]
+)
+def test_the_heads_of_a_copy_are_each_followed_by_one_empty_line(site: Site, torn: str) -> None:
+    path = site.copy.folder / "heads.txt"
+    for _ in range(2):
+        site.seal(2)
+        site.run("ledger_mirror", str(site.copy.folder))
+        site.run("ledger_mirror", str(site.copy.folder))
+        with path.open("a") as file:
+            file.write(torn)
+    site.seal(1)
     site.run("ledger_mirror", str(site.copy.folder))
+
+    assert path.read_text() == "".join(f"{note}\n" for note in heads())
     assert site.copy.heads() == heads()
 
 
