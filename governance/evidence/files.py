@@ -13,6 +13,7 @@ from governance.evidence.answered import Answered, write_answered
 from governance.evidence.checked import Checked, check
 from governance.evidence.controls import REVIEW_NOTE, framework_named
 from governance.evidence.cover import Told
+from governance.evidence.indexes import Indexes
 from governance.evidence.late_facts import LateFacts, late_facts
 from governance.evidence.ledger_files import Support, write_support
 from governance.evidence.questions import Pin, Question
@@ -65,7 +66,9 @@ def write_files(
     """
     told, answered, checked, read, rolled, disposed, late = _read(folder, question, since, progress)
     progress("Collecting ledger entries and their proofs")
-    supporting = {index for one in told for index in one.totals.entries} | (late.entries if late else set())
+    supporting = Indexes(late.entries if late else ())
+    for one in told:
+        supporting.update(one.totals.entries)
     support = write_support(folder, supporting, pinned, key)
     files = [
         *(late.files if late else ()),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 
 from governance.evidence.reading import Written, write
@@ -35,7 +36,7 @@ class Support:
 
 def write_support(folder: Path, indexes: Collection[int], pinned: Head, key: str) -> Support:
     """Write the entries that support rows with their proofs against the pinned head, and what checks them."""
-    kept = sorted(indexes)[:MOST_ENTRIES]
+    kept = nsmallest(MOST_ENTRIES, indexes)
     files = [
         write(folder, "ledger/log_key.txt", f"{key}\n".encode()),
         write(folder, "ledger/pinned_checkpoint", pinned.note.encode()),

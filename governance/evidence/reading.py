@@ -16,6 +16,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
 
+from governance.evidence.indexes import Indexes
 from governance.evidence.questions import Value
 from governance.evidence.reports import sources
 from governance.evidence.reports.base import Report
@@ -63,7 +64,7 @@ class Totals:
     entry_sum: int = 0
     people: set[str] = field(default_factory=set)
     systems: set[str] = field(default_factory=set)
-    entries: set[int] = field(default_factory=set)
+    entries: Indexes = field(default_factory=Indexes)
     #: Of each row with something to look at: its id, the codes, and the application and person it is about, if any.
     flagged: list[tuple[str, str, str, str]] = field(default_factory=list)
 
