@@ -1,5 +1,5 @@
 """Measures evidence: each report over many grants, a long CSV beside the bare COPY, a workbook, the cover on paper, and
-a bundle over a long ledger with its verification.
+a bundle over a long ledger with its verification. What takes memory is measured in processes of their own.
 
 `--full` takes two million grants and a ledger of a million entries; the default a twentieth of that.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -19,15 +20,15 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-import psutil
-
 from house import FOLDER, KEPT_FOLDER, migrated, row  # isort: skip - sets Django up
 
 from access_world import World, build, settle, show  # isort: skip
+from evidence_world import stand_behind  # isort: skip
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
 
+from governance.access.models import Grant
 from governance.config import postgres
 from governance.core.actor import Actor, Door
 from governance.core.clock import now
@@ -68,25 +69,36 @@ SELECT n AS row_no, md5(n::text) AS a, md5((n + 1)::text) AS b, 'grant:' || n AS
 FROM generate_series(1, {count}) AS n"""
 
 
+class Long:
+    """A report of many rows, as far as `copy_out` looks at it."""
+
+    file_stem = "long"
+
+    def __init__(self, count: int) -> None:
+        """Be of so many rows."""
+        self.sql = _ROWS.format(count=count)
+
+
 def long_csv(count: int) -> None:
     """Measure a CSV of many rows with its digests, beside the bare COPY of the same; and the memory it takes."""
-    statement = _ROWS.format(count=count)
 
     def bare() -> None:
-        with connection.cursor() as cursor, cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv)") as copy:
+        with connection.cursor() as cursor, cursor.copy(f"COPY ({Long(count).sql}) TO STDOUT (FORMAT csv)") as copy:
             for _ in copy:
                 pass
 
-    class Long:
-        file_stem, sql = "long", statement
-
-    with tempfile.TemporaryDirectory() as folder:
-        before = psutil.Process().memory_info().rss
-        anchor, ours = _seconds(bare), _seconds(lambda: copy_out(Long(), {}, Path(folder)))  # type: ignore[arg-type]
-        grown = psutil.Process().memory_info().rss - before
+    anchor, ours, few = _seconds(bare), alone("csv", count), alone("csv", 1000)
     row(f"bare COPY of {count:,} rows", f"{count / anchor:,.0f}/s")
-    row("the same into a CSV with a digest for each row", f"{count / ours:,.0f}/s", f"{anchor / ours:.2f} of bare")
-    row("memory it took besides", f"{grown / 1e6:.0f} MB")
+    took = ours["seconds"]
+    row("the same into a CSV with a digest for each row", f"{count / took:,.0f}/s", f"{anchor / took:.2f} of bare")
+    grown = f"{ours['peak'] / few['peak']:.2f} of that for 1,000"
+    row("peak memory of the process that writes it", f"{ours['peak'] / 1e6:.0f} MB", grown)
+
+
+def write_csv(count: int) -> None:
+    """Write a CSV of so many rows: what `alone` does of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy_out(Long(count), {}, Path(folder))  # type: ignore[arg-type]
 
 
 def copies(count: int) -> None:
@@ -107,35 +119,85 @@ def copies(count: int) -> None:
 
 def bundle(entries: int) -> None:
     """Measure a bundle over a ledger of so many entries, built and verified alone."""
-    people = list(Person.objects.values_list("ref", flat=True)[:1000])
-    for start in range(0, entries, 10_000):
-        with transaction.atomic():
-            record_many(
-                [
-                    Record("bench.written", BENCH, [Subject("person", str(people[number % 500]))], {"n": number})
-                    for number in range(start, min(start + 10_000, entries))
-                ]
-            )
-    sealed = _seconds(lambda: call_command("ledger_sequencer", "--once"))
-    row(f"sealing a backlog of {entries:,} entries", f"{entries / sealed:,.0f}/s", f"{sealed:.0f} s")
+    fill_ledger(entries)
     asked = actions.request_bundle("soc2", first=date(now().year - 1, 12, 1), last=now().date(), actor=BENCH)
-
-    def build_it() -> None:
-        for _ in range(6):
-            if building.advance(asked.pk):
-                return
-            call_command("ledger_sequencer", "--once")
-
-    took = _seconds(build_it)
+    made = alone("bundle", asked.pk)
     asked.refresh_from_db()
-    assert asked.state == "ready", asked.last_error
+    assert asked.state == "ready", (asked.state, asked.step, asked.last_error)
     packed = Path(settings.BUNDLE_DIR, asked.file_name)
-    row(f"bundle over {asked.ledger_size:,} entries", f"{took:.1f} s", f"{packed.stat().st_size / 1e6:.0f} MB")
+    size = f"{packed.stat().st_size / 1e6:.0f} MB"
+    cpu = f"{made['cpu']:.0f} s of processor, ours"
+    row(f"bundle over {asked.ledger_size:,} entries, {size}", f"{made['seconds']:.0f} s", cpu)
+    row("peak memory of the process that builds it", f"{made['peak'] / 1e6:.0f} MB")
     script = Path(FOLDER, "verify.py")
     script.write_text(verifier_source())
-    command = [sys.executable, "-I", "-S", script, packed]
-    checked = _seconds(lambda: subprocess.run(command, check=True, capture_output=True))
-    row("the same, verified alone", f"{checked:.1f} s")
+    began, peak = time.perf_counter(), 0
+    with subprocess.Popen([sys.executable, "-I", "-S", script, packed], stdout=subprocess.DEVNULL) as verifier:
+        while verifier.poll() is None:
+            peak = max(peak, _peak(verifier.pid))
+            time.sleep(0.02)
+    took = time.perf_counter() - began
+    assert verifier.returncode == 0, "The bundle was not verified."
+    row("the same, verified alone", f"{took:.1f} s", f"{took / made['seconds']:.2f} of building")
+    row("peak memory of the verifier", f"{peak / 1e6:.0f} MB")
+
+
+def fill_ledger(entries: int) -> None:
+    """Write entries about grants and the people who have them, until there are so many, and seal them."""
+    head = latest_checkpoint()
+    missing = entries - (head.size if head else 0)
+    if missing <= 0:
+        return
+    held = list(Grant.objects.order_by("id").values_list("id", "person__ref")[:missing])
+    for start in range(0, missing, 10_000):
+        with transaction.atomic():
+            record_many([_entry(number, *held[number % len(held)]) for number in range(start, start + 10_000)])
+    sealed = _seconds(lambda: call_command("ledger_sequencer", "--once"))
+    row(f"sealing a backlog of {missing:,} entries", f"{missing / sealed:,.0f}/s", f"{sealed:.0f} s")
+
+
+def _entry(number: int, grant_id: int, person: object) -> Record:
+    return Record(
+        "bench.written", BENCH, [Subject("grant", str(grant_id)), Subject("person", str(person))], {"n": number}
+    )
+
+
+def build_bundle(bundle_id: int) -> None:
+    """Build a bundle, with a sequencer between the steps: what `alone` does of it."""
+    for _ in range(6):
+        if building.advance(bundle_id):
+            return
+        call_command("ledger_sequencer", "--once")
+
+
+ALONE: dict[str, Callable[[int], None]] = {"csv": write_csv, "bundle": build_bundle}
+
+
+def alone(part: str, number: int) -> dict[str, float]:
+    """Do a part in a process of its own; return its `seconds`, those of the processor (`cpu`), and its `peak` in bytes.
+
+    The peak is the most that it had in memory.
+    """
+    command = [sys.executable, __file__, "--alone", part, str(number)]
+    told = subprocess.run(
+        command, env={**os.environ, "BENCH_FOLDER": FOLDER}, check=True, capture_output=True, text=True
+    )
+    return dict(json.loads(told.stdout.splitlines()[-1]))
+
+
+def be_alone(part: str, number: int) -> None:
+    """Do a part here and tell what it took."""
+    took = _seconds(lambda: ALONE[part](number))
+    print(json.dumps({"seconds": took, "cpu": time.process_time(), "peak": _peak(os.getpid())}))
+
+
+def _peak(pid: int) -> int:
+    """Return the most bytes that a process has had in memory; 0 when it is over."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _seconds(act: Callable[[], object]) -> float:
@@ -151,9 +213,13 @@ def main() -> None:
     options.add_argument("--scale", type=float, help="the part of the full size (0.05)")
     parts = ("reports", "csv", "copies", "bundle")
     options.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART")
+    options.add_argument("--alone", nargs=2, metavar=("PART", "NUMBER"), help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if not settings.ENVIRONMENT.uses_embedded_database:
         sys.exit("The bench makes a database of its own: run it without DATABASE_URL.")
+    if chosen.alone:
+        be_alone(chosen.alone[0], int(chosen.alone[1]))
+        return
     scale = chosen.scale
     world = World(max(500, int(40_000 * scale)), max(60, int(200 * scale)), max(10_000, int(FULL_GRANTS * scale)))
     acts: dict[str, Callable[[], object]] = {
@@ -169,8 +235,8 @@ def main() -> None:
             if not Person.objects.exists():
                 with Path(os.devnull).open("w") as nowhere:
                     call_command("ledger_key", "create", stdout=nowhere)
-                took = _seconds(lambda: (build(world), show(world), settle()))
-                row(f"{world.people:,} people, {world.grants:,} grants, with what applications show", f"{took:.0f} s")
+                took = _seconds(lambda: (build(world), show(world), stand_behind(), settle()))
+                row(f"{world.people:,} people, {world.grants:,} grants, with what stands behind", f"{took:.0f} s")
             for name in chosen.only:
                 acts[name]()
             connection.close()
