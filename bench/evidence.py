@@ -39,7 +39,7 @@ from governance.evidence.reading import RollForward, copy_out, snapshot
 from governance.evidence.reports.registry import REPORTS
 from governance.evidence.verifier.source import verifier_source
 from governance.identity.models import Person
-from governance.ledger.queries import latest_checkpoint
+from governance.ledger.queries import latest_checkpoint, verifier_key
 from governance.ledger.recording import Record, Subject, record_many
 
 BENCH = Actor.system("bench", door=Door.COMMAND)
@@ -132,7 +132,8 @@ def bundle(entries: int) -> None:
     script = Path(FOLDER, "verify.py")
     script.write_text(verifier_source())
     began, peak = time.perf_counter(), 0
-    with subprocess.Popen([sys.executable, "-I", "-S", script, packed], stdout=subprocess.DEVNULL) as verifier:
+    command = [sys.executable, "-I", "-S", script, packed, "--key", verifier_key() or ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as verifier:
         while verifier.poll() is None:
             peak = max(peak, _peak(verifier.pid))
             time.sleep(0.02)

@@ -15,17 +15,18 @@ How to check it
 ---------------
 Any Python from 3.9 on, nothing to install, no network:
 
-    python3 verify/verify.py                          (inside the unpacked folder)
+    python3 verify/verify.py --key KEY                (inside the unpacked folder)
     python3 verify.py BUNDLE.zip --key KEY            (a verify.py you have from elsewhere, the file as downloaded)
 
-Exit code 0: everything holds. 1: something does not, and the first such record is named. 2: it could not look.
+Exit code 0: everything holds. 1: something does not, and the first such record is named. 2: it could not look, or
+nothing was proven because no key was given.
 
 Without Python: open verify/verify.html in a browser, from your disk, and give it the file as downloaded. It makes the
 same checks, asks nobody, and says the same.
 
 KEY is the log's verifier key, its fingerprint, or a file with either. Take it from outside this bundle: the engagement
 letter, paper, an earlier year. Without --key the key of the bundle itself is used (ledger/log_key.txt is only
-informative), which shows that the bundle is whole, not who made it.
+informative), which shows that the bundle is whole, not who made it: then it says NOT PROVEN.
 
 --checkpoint FILE compares the log with a signed checkpoint that you kept from earlier. If somebody rewrote history
 since, they differ. Keep ledger/checkpoint of this bundle for the next time.

@@ -19,6 +19,7 @@ from governance.identity.models import RoleName
 from governance.identity.roles import assign_role
 from governance.ledger.models import Pending
 from governance.ledger.notes import Signer
+from governance.ledger.queries import verifier_key
 from tests import cast
 from tests.cast import TESTING, acting
 from tests.evidence import issued as story
@@ -232,7 +233,10 @@ class TestABundle:
     ) -> None:
         script = tmp_path / "verify.py"
         script.write_text(verifier_source(), encoding="utf-8")
-        assert story.run_verifier(script, story.file_of(bundle))[0] == 0
+        key = verifier_key()
+        assert key
+        code, said = story.run_verifier(script, story.file_of(bundle), "--key", key)
+        assert code == 0, said
         definition = bundle.definition
         assert definition is not None
         definitions.change(definition.definition, after=1, name="Renamed", reports=[{"report": "R05"}], actor=TESTING)

@@ -182,16 +182,17 @@ def test_6_the_auditor_takes_a_bundle_that_verifies_alone(journey: Journey, chro
     alone.mkdir()
     with zipfile.ZipFile(bundle) as packed:
         packed.extractall(alone)
+    key = _key_on(helen)
     verifier = next(alone.rglob("verify.py"))
     outside = tmp_path / "verify.py"
     shutil.copy(verifier, outside)
-    assert _verify(outside, bundle).returncode == 0, _verify(outside, bundle).stdout
+    assert _verify(outside, bundle, key).returncode == 0, _verify(outside, bundle, key).stdout
 
     target = next(alone.rglob("*.csv"))
     spoiled = bytearray(target.read_bytes())
     spoiled[len(spoiled) // 2] ^= 1
     target.write_bytes(spoiled)
-    refused = _verify(outside, alone)
+    refused = _verify(outside, alone, key)
     assert refused.returncode == 1
     assert target.name in refused.stdout + refused.stderr
 
@@ -202,8 +203,14 @@ def test_7_the_log_holds_and_names_each_act_once(journey: Journey) -> None:
     assert httpx.get(f"{journey.stack.url}/readyz", timeout=5).status_code == 200
 
 
-def _verify(verifier: Path, bundle: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-I", "-S", str(verifier), str(bundle)]
+def _key_on(helen: Page) -> str:
+    """Return the fingerprint of the signing key, as the page of evidence says it."""
+    command = helen.get_by_label("Command").inner_text()
+    return command.rpartition("--key ")[2].strip()
+
+
+def _verify(verifier: Path, bundle: Path, key: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", str(verifier), str(bundle), "--key", key]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -1,7 +1,8 @@
 """Check an evidence bundle without trusting the one who made it: the standard library only, nothing of Gatehouse.
 
 Usage: python3 verify.py [ZIP or folder] [--key KEY] [--checkpoint FILE] [--up-to SIZE]
-Exit codes: 0 everything holds; 1 something does not, and the first such record is named; 2 it could not look.
+Exit codes: 0 everything holds; 1 something does not, and the first such record is named; 2 it could not look, or no key
+was given: a key out of the bundle itself shows that the bundle is whole, not who made it.
 Runs on Python 3.9 and newer, without network. What is checked, and what that proves: README.txt in the bundle.
 """
 
@@ -477,14 +478,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, csv.Error, struct.error) as error:
         print(f"DOES NOT HOLD  a record has not the form it must have: {type(error).__name__}: {error}")
         return 1
-    print(f"HOLDS  {path}")
+    print(f"{'NOT PROVEN' if options.key is None else 'HOLDS'}  {path}")
+    if options.key is None:
+        print(
+            "  It is whole, and nothing shows who made it: no key was given, and its own was used. Take the key, or its"
+        )
+        print("  fingerprint, from outside the bundle, and run again with --key.")
     for note in bundle.notes:
         print(f"  {note}")
-    if options.key is None:
-        print("  The key was not pinned: it came from the bundle itself. Compare its fingerprint with the one you were")
-        print("  given by other means, or run again with --key.")
     print(f"  Key fingerprint (SHA-256): {key.fingerprint}")
-    return 0
+    return 2 if options.key is None else 0
 
 
 if __name__ == "__main__":
