@@ -113,7 +113,7 @@ def copies(count: int) -> None:
         took = _seconds(lambda: sheets.sheet(report, table))
     row(f"workbook of {count:,} rows, {len(report.header)} columns", f"{took:.1f} s")
     gaps = [("stale", f"application-{number}", "Last read completely 30 h before.") for number in range(200)]
-    asked = {"root": bytes(32), "told": [], "gaps": gaps, "rolled": RollForward(1, 1, 1, 1)}
+    asked = {"root": bytes(32), "told": [], "gaps": gaps, "rolled": RollForward(1, 1, 1, 1), "answered": "none"}
     row("cover on paper", f"{_seconds(lambda: cover_pdf.cover_pdf(question(), **asked)):.2f} s")  # type: ignore[arg-type]
 
 
