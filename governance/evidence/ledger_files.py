@@ -51,8 +51,10 @@ def write_proof_of_manifest(folder: Path, proven: ProvenEntry, pinned: Head) -> 
     """Write what shows that the log knows the manifest, and that the pinned log is the beginning of that log."""
     path = queries.consistency_proof(pinned.size, proven.head.size)
     broken = [one for one in queries.breaks() if one.said.size < proven.head.size]
+    rotated = [one for one in queries.key_rotations() if one.entry.index < proven.head.size]
     return [
         *([_write_breaks(folder, broken, proven.head)] if broken else []),
+        *([_write_rotations(folder, rotated, proven.head)] if rotated else []),
         write(folder, "ledger/checkpoint", proven.head.note.encode()),
         write(folder, "ledger/consistency.txt", "".join(f"{_base64(node)}\n" for node in path).encode()),
         write(folder, "ledger/manifest_entry.json", proven.entry.body.encode()),
@@ -67,6 +69,26 @@ def _write_breaks(folder: Path, broken: Sequence[BrokenOff], head: Head) -> Writ
         for one in queries.proven_entries([one.said.size for one in broken], head)
     ]
     return write(folder, "ledger/breaks.ndjson", "".join(f"{line}\n" for line in lines).encode())
+
+
+def _write_rotations(folder: Path, rotated: Sequence[ProvenEntry], head: Head) -> Written:
+    """Write where the log went over to another key, so that who pinned an earlier one can follow.
+
+    Each has its proof in the first head over it, which both keys sign, and its path to the bundle's head.
+    """
+    proofs = {one.entry.index: one.proof_file for one in rotated}
+    lines = [
+        canonical(
+            {
+                "body": one.entry.body,
+                "index": one.entry.index,
+                "path": [_base64(node) for node in one.path],
+                "proof": proofs[one.entry.index],
+            }
+        )
+        for one in queries.proven_entries(list(proofs), head)
+    ]
+    return write(folder, "ledger/rotations.ndjson", "".join(f"{line}\n" for line in lines).encode())
 
 
 def _write_entries(folder: Path, indexes: Sequence[int], pinned: Head) -> list[Written]:

@@ -25,8 +25,9 @@ Without Python: open verify/verify.html in a browser, from your disk, and give i
 same checks, asks nobody, and says the same.
 
 KEY is the log's verifier key, its fingerprint, or a file with either. Take it from outside this bundle: the engagement
-letter, paper, an earlier year. Without --key the key of the bundle itself is used (ledger/log_key.txt is only
-informative), which shows that the bundle is whole, not who made it: then it says NOT PROVEN.
+letter, paper, an earlier year. Where the log has gone over to another key since, that is followed. Without --key the
+key of the bundle itself is used (ledger/log_key.txt is only informative), which shows that the bundle is whole, not
+who made it: then it says NOT PROVEN.
 
 --checkpoint FILE compares the log with a signed checkpoint that you kept from earlier. If somebody rewrote history
 since, they differ. Keep ledger/checkpoint of this bundle for the next time.
@@ -60,6 +61,7 @@ ledger/proofs/manifest.tlog-proof   that this entry is in the log (c2sp.org/tlog
 ledger/checkpoint            the signed head that proof leads to (c2sp.org/tlog-checkpoint)
 ledger/consistency.txt       that the pinned log is the beginning of the log of that head (RFC 6962)
 ledger/breaks.ndjson         only where there was one: each break of the log, with its audit path to that head
+ledger/rotations.ndjson      only where there was one: each change of the log's key, signed by the key before as well
 SHA256SUMS                   for sha256sum -c
 """
 

@@ -427,17 +427,27 @@ def check_proof(
     return parsed.entry, checkpoint
 
 
+def read_rotation(body: bytes) -> Tuple[VerifierKey, VerifierKey]:
+    """Return the keys before and after that an entry `log.key_rotated` names, both of one name."""
+    said = read_canonical(body.decode("utf-8"))
+    data = said.get("data") if isinstance(said, dict) and said.get("event") == "log.key_rotated" else None
+    keys = [data.get(name) for name in ("previous", "verifier_key")] if isinstance(data, dict) else []
+    texts = [key for key in keys if isinstance(key, str)]
+    if len(texts) != 2:
+        raise Unverified("the entry does not change the key")
+    before, after = map(parse_verifier_key, texts)
+    if before.name != after.name:
+        raise Unverified("the entry changes the name of the log")
+    return before, after
+
+
 def rotated_key(body: bytes, trusted: Sequence[VerifierKey]) -> VerifierKey:
     """Return the key that an entry `log.key_rotated` names, when a trusted key came before it.
 
     The caller has shown that the entry is in a log that a trusted key signed.
     """
-    said = read_canonical(body.decode("utf-8"))
-    if not isinstance(said, dict) or said.get("event") != "log.key_rotated":
-        raise Unverified("the entry does not change the key")
-    data = said["data"]
-    before, after = parse_verifier_key(data["previous"]), parse_verifier_key(data["verifier_key"])
-    if before not in trusted or after.name != before.name:
+    before, after = read_rotation(body)
+    if before not in trusted:
         raise Unverified("the entry changes a key that is not trusted")
     return after
 

@@ -187,15 +187,18 @@ function signatureLine(line) {
   return { name, id: bytes.slice(0, 4), signature: bytes.slice(4) };
 }
 
-// What a checkpoint says once the signature of the key holds. Lines of other keys are ignored; a line of the key that
-// does not hold spoils the note.
-export async function openCheckpoint(note, key) {
+// What a checkpoint says once the signature of a key holds: the one, or one of the others that count as well. Lines of
+// other keys are ignored; a line of these that does not hold spoils the note.
+export async function openCheckpoint(note, key, also = []) {
   const { text, signatures } = signatureLines(note);
-  const mine = signatures.filter(({ name, id }) => name === key.name && same(id, key.id));
-  if (!mine.length) throw new NotSigned(`no signature of ${key.name} on the note`);
-  for (const { signature } of mine) {
-    if (!(await isSigned(key, signature, bytesOf(text)))) throw new Unverified(`the signature of ${key.name} does not hold`);
+  let isVerified = false;
+  for (const { name, id, signature } of signatures) {
+    const known = [key, ...also].find((one) => name === one.name && same(id, one.id));
+    if (!known) continue;
+    if (!(await isSigned(known, signature, bytesOf(text)))) throw new Unverified(`the signature of ${name} does not hold`);
+    isVerified = true;
   }
+  if (!isVerified) throw new NotSigned(`no signature of ${key.name} on the note`);
   const said = readCheckpoint(text);
   if (said.origin !== key.name) throw new Unverified(`the checkpoint is of another log: ${said.origin}`);
   return said;
@@ -233,6 +236,15 @@ export function readProof(text) {
   const path = lines.slice(2 + extra).map(fromBase64);
   if (!path.every(isHash)) throw new Unverified("the proof file has a hash of the wrong length");
   return { index: Number(index[1]), path, note: text.slice(split + 2) };
+}
+
+// The keys before and after that an entry `log.key_rotated` names, both of one name.
+export async function readRotation(body) {
+  const { event, data } = readCanonical(body) ?? {};
+  if (event !== "log.key_rotated" || data === undefined) throw new Unverified("the entry does not change the key");
+  const [before, after] = [await readKey(textOf(data?.previous)), await readKey(textOf(data?.verifier_key))];
+  if (before.name !== after.name) throw new Unverified("the entry changes the name of the log");
+  return { before, after };
 }
 
 // What an entry `log.reopened` says of the log before.

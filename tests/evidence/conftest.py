@@ -307,6 +307,14 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def check(tmp_path: Path) -> story.Verify:
+    """Check a bundle by verify.py as a process of its own."""
+    script = tmp_path / "verify.py"
+    script.write_text(verifier_source())
+    return lambda bundle, key, *more: story.run_verifier(script, bundle, "--key", key, *more)
+
+
 @pytest.fixture(scope="module")
 def organisation(django_db_setup: None, django_db_blocker: Any, signer: Signer) -> Iterator[Organisation]:
     """The organisation, written once; it is gone when the tests of this module are over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,6 +21,7 @@ from governance.access.models import Grant
 from governance.core.clock import now
 from governance.evidence import actions, building
 from governance.evidence.models import EvidenceBundle
+from governance.evidence.packing import pack
 from governance.identity.models import Person
 from governance.identity.profiles import Profile
 from governance.ledger.notes import Signer
@@ -126,7 +128,20 @@ def file_of(bundle: EvidenceBundle) -> Path:
     return Path(settings.BUNDLE_DIR) / bundle.file_name
 
 
+#: Checks a bundle, with a key and further options.
 Verify = Callable[..., tuple[int, str]]
+
+
+def bent(bundle: Path, folder: Path, name: str, content: bytes | None) -> Path:
+    """Return the bundle with a file changed or taken out, its sums as they then are, and packed again."""
+    for one, text in unpacked(bundle.read_bytes()).items():
+        (folder / one).parent.mkdir(parents=True, exist_ok=True)
+        (folder / one).write_bytes(text)
+    (folder / name).write_bytes(content) if content is not None else (folder / name).unlink()
+    building._write_sums(folder)
+    pack(folder, folder.with_suffix(".zip"))
+    shutil.rmtree(folder)
+    return folder.with_suffix(".zip")
 
 
 def run_verifier(script: Path, *arguments: str | Path, python: str = sys.executable) -> tuple[int, str]:

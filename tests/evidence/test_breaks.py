@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +13,18 @@ from playwright.sync_api import Browser, expect
 
 from governance.evidence import building
 from governance.evidence.models import BundleState
-from governance.evidence.packing import pack
-from governance.evidence.verifier.source import verifier_page, verifier_source
+from governance.evidence.verifier.source import verifier_page
 from governance.ledger import recovering
 from governance.ledger.key_ring import KeyRing
 from governance.ledger.notes import Signer
 from governance.ledger.recovering import Cause
 from tests.evidence import issued as story
-from tests.evidence.issued import Issued, run_verifier, unpacked
+from tests.evidence.issued import Issued, Verify, bent, unpacked
 from tests.ledger.plugin_flush import empty
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("browser")]
 WHY = "The disk of the database failed; the newest backup was of the night."
 BREAKS = "ledger/breaks.ndjson"
-Check = Callable[..., tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -64,26 +60,7 @@ def bundles(
     return Bundles(*files, signer.verifier_key, new.verifier_key)
 
 
-@pytest.fixture
-def check(tmp_path: Path) -> Check:
-    script = tmp_path / "verify.py"
-    script.write_text(verifier_source())
-    return lambda bundle, key, *more: run_verifier(script, bundle, "--key", key, *more)
-
-
-def bent(bundle: Path, folder: Path, name: str, content: bytes | None) -> Path:
-    """Return the bundle with a file changed or taken out, and packed again."""
-    for one, text in unpacked(bundle.read_bytes()).items():
-        (folder / one).parent.mkdir(parents=True, exist_ok=True)
-        (folder / one).write_bytes(text)
-    (folder / name).write_bytes(content) if content is not None else (folder / name).unlink()
-    building._write_sums(folder)
-    pack(folder, folder.with_suffix(".zip"))
-    shutil.rmtree(folder)
-    return folder.with_suffix(".zip")
-
-
-def test_the_former_key_can_be_believed_up_to_a_size_only(issued: Issued, check: Check, tmp_path: Path) -> None:
+def test_the_former_key_can_be_believed_up_to_a_size_only(issued: Issued, check: Verify, tmp_path: Path) -> None:
     bundle = issued.save(tmp_path / "b.zip")
 
     assert BREAKS not in issued.files()
@@ -93,7 +70,7 @@ def test_the_former_key_can_be_believed_up_to_a_size_only(issued: Issued, check:
 
 
 @pytest.mark.parametrize("which", ["across", "after"])
-def test_a_bundle_says_that_the_log_was_broken_off_and_why(bundles: Bundles, check: Check, which: str) -> None:
+def test_a_bundle_says_that_the_log_was_broken_off_and_why(bundles: Bundles, check: Verify, which: str) -> None:
     code, said = check(getattr(bundles, which), bundles.key)
 
     assert code == 0, said
@@ -102,7 +79,7 @@ def test_a_bundle_says_that_the_log_was_broken_off_and_why(bundles: Bundles, che
     assert check(getattr(bundles, which), bundles.former)[0] == 1
 
 
-def test_the_break_cannot_be_kept_from_who_reads_the_bundle(bundles: Bundles, check: Check, tmp_path: Path) -> None:
+def test_the_break_cannot_be_kept_from_who_reads_the_bundle(bundles: Bundles, check: Verify, tmp_path: Path) -> None:
     said = unpacked(bundles.after.read_bytes())[BREAKS]
     without = bent(bundles.after, tmp_path / "a", BREAKS, None)
     other = bent(bundles.after, tmp_path / "b", BREAKS, said.replace(b"disk", b"dusk"))

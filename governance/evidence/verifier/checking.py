@@ -19,7 +19,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 # >>> replaced by the texts of these modules when the one file is made
 from governance.evidence.verifier.container import (
@@ -50,6 +50,7 @@ from governance.ledger.standalone import (
     VerifierKey,
     check_consistency,
     check_inclusion,
+    check_proof,
     decode_base64,
     leaf_hash,
     open_any_checkpoint,
@@ -58,6 +59,7 @@ from governance.ledger.standalone import (
     parse_verifier_key,
     read_break,
     read_canonical,
+    read_rotation,
 )
 
 # <<<
@@ -74,6 +76,8 @@ PATHS = "ledger/proofs/entries.ndjson"
 LEAVES = "ledger/leaves.bin"
 #: Only in a bundle of a log that goes on from another one.
 BREAKS = "ledger/breaks.ndjson"
+#: Only in a bundle of a log that went over to another key.
+ROTATIONS = "ledger/rotations.ndjson"
 #: Files that cannot be in the manifest, because they speak about it.
 OUTSIDE = (MANIFEST, SUMS, HEAD, ENTRY, PROOF, CONSISTENCY)
 
@@ -81,13 +85,83 @@ OUTSIDE = (MANIFEST, SUMS, HEAD, ENTRY, PROOF, CONSISTENCY)
 Found = TypeVar("Found")
 
 
+class Rotation(NamedTuple):
+    """Where the log went over from a key to another: the entry that says so, and its path to the bundle's head."""
+
+    body: bytes
+    number: int
+    path: list[bytes]
+    before: VerifierKey
+    after: VerifierKey
+
+
+class Keys(NamedTuple):
+    """The keys of one log. `trusted`: the one to begin with, and those it went over to since, each shown by an entry.
+
+    `earlier` are those before it: their heads are evidence of sizes that a trusted head is shown to begin with.
+    """
+
+    trusted: list[VerifierKey]
+    earlier: list[VerifierKey]
+
+    @property
+    def name(self) -> str:
+        """Return the name that they have in common."""
+        return self.trusted[0].name
+
+
 # From the key to the manifest
 
 
-def check_manifest(bundle: Bundle, key: VerifierKey) -> tuple[Said, Checkpoint]:
+def read_rotations(bundle: Bundle) -> list[Rotation]:
+    """Return where the log went over to another key, each shown by a head that the key before and the new one sign."""
+    found: list[Rotation] = []
+    lines = whole_lines(ROTATIONS, bundle.lines(ROTATIONS)) if ROTATIONS in bundle.names else iter(())
+    for number, line in enumerate(lines, start=1):
+        try:
+            said = read_record(line.decode("utf-8"), "rotation")
+            body, path = said["body"].encode("utf-8"), [decode_base64(node) for node in said["path"]]
+            before, after = read_rotation(body)
+            if said["proof"] != _proof_text(*parse_proof(said["proof"])):
+                raise Unverified("its proof is not spelled as proofs are here")
+            for key in (before, after):
+                index, _ = check_proof(body, said["proof"], key)
+                if index != said["index"] or (found and index <= found[-1].number):
+                    raise Unverified("it is not where the log goes over to another key")
+        except (Unverified, ValueError) as error:
+            raise DoesNotHold(f"{ROTATIONS}, line {number}", str(error)) from error
+        found.append(Rotation(body, index, path, before, after))
+    if ROTATIONS in bundle.names and not found:
+        raise DoesNotHold(ROTATIONS, "it names no other key")
+    return found
+
+
+def follow(key: VerifierKey, rotations: Sequence[Rotation]) -> Keys:
+    """Return the keys of the log that follow from the one to begin with, and those before it."""
+    trusted = [key]
+    for one in rotations:
+        if one.before in trusted:
+            trusted.append(one.after)
+    return Keys(trusted, [one.before for one in rotations if one.before.name == key.name and one.before not in trusted])
+
+
+def check_rotations(bundle: Bundle, rotations: Sequence[Rotation], head: Checkpoint) -> None:
+    """Check that what the keys follow from is in the head's log."""
+    for number, one in enumerate(rotations, start=1):
+        try:
+            check_inclusion(leaf_hash(one.body), one.number, head.size, head.root, one.path)
+        except Unverified as error:
+            raise DoesNotHold(f"{ROTATIONS}, line {number}", str(error)) from error
+        bundle.notes.append(
+            f"The log {one.before.name} went over to another key at entry {one.number}: from {one.before.fingerprint}, "
+            f"to {one.after.fingerprint}."
+        )
+
+
+def check_manifest(bundle: Bundle, keys: Keys) -> tuple[Said, Checkpoint]:
     """Return what the manifest says, once the log is shown to know exactly this manifest; and the signed head."""
     note = bundle.text(HEAD)
-    head = _opened(HEAD, note, key)
+    head = _opened(HEAD, note, keys.trusted)
     index = _check_entry(bundle, note, head)
     said = _held(ENTRY, lambda: read_record(bundle.text(ENTRY), "export"))
     if said["event"] != "evidence.exported":
@@ -132,8 +206,8 @@ def _proof_text(index: int, path: Sequence[bytes], note: str) -> str:
     return f"c2sp.org/tlog-proof@v1\nindex {index}\n{hashes}\n{note}"
 
 
-def _opened(name: str, note: str, key: VerifierKey) -> Checkpoint:
-    return _held(name, lambda: open_checkpoint(note, key))
+def _opened(name: str, note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
+    return _held(name, lambda: open_checkpoint(note, keys[0], also=keys[1:]))
 
 
 def _held(name: str, check: Callable[[], Found]) -> Found:
@@ -151,7 +225,7 @@ def check_files(bundle: Bundle, manifest: Said) -> None:
     listed = {file["path"]: file for file in manifest["files"]}
     for name in sorted({*listed, *OUTSIDE} - set(bundle.names)):
         raise DoesNotHold(name, "it is missing")
-    for name in sorted(set(bundle.names) - {*listed, *OUTSIDE, BREAKS}):
+    for name in sorted(set(bundle.names) - {*listed, *OUTSIDE, BREAKS, ROTATIONS}):
         raise DoesNotHold(name, "it does not belong to the bundle")
     rows = {report["file"]: report["rows_file"] for report in manifest["reports"] if report["rows_file"] is not None}
     for name, file in listed.items():
@@ -198,9 +272,9 @@ def _first_wrong_line(bundle: Bundle, name: str, listed: Said) -> str:
 # From the rows to the log
 
 
-def check_ledger(bundle: Bundle, manifest: Said, key: VerifierKey, head: Checkpoint) -> dict[int, Said]:
+def check_ledger(bundle: Bundle, manifest: Said, keys: Keys, head: Checkpoint) -> dict[int, Said]:
     """Return the entries that support rows, once each is in the pinned log and that log is the head's beginning."""
-    pinned = _pinned(bundle, key, check_breaks(bundle, manifest, head))
+    pinned = _pinned(bundle, keys, check_breaks(bundle, manifest, head))
     if (pinned.size, pinned.root.hex()) != (manifest["ledger"]["size"], manifest["ledger"]["root"]):
         raise DoesNotHold(PINNED, "it is not the head that the manifest names")
     text = bundle.text(CONSISTENCY)
@@ -243,17 +317,18 @@ def check_breaks(bundle: Bundle, manifest: Said, head: Checkpoint) -> list[Break
     return found
 
 
-def _pinned(bundle: Bundle, key: VerifierKey, breaks: Sequence[Break]) -> Checkpoint:
+def _pinned(bundle: Bundle, keys: Keys, breaks: Sequence[Break]) -> Checkpoint:
     """Return the head that the reports are pinned to.
 
-    One of a log that was broken off since is signed by a key that counts no more: what holds it is that the manifest
-    names its size and root, and that it is shown to be the beginning of the log of the head.
+    It may be signed by a key before the pinned one. One of a log that was broken off since is signed by a key that
+    counts no more: what holds it is that the manifest names its size and root, and that it is shown to be the beginning
+    of the log of the head.
     """
     text = bundle.text(PINNED)
     said = _held(PINNED, lambda: open_any_checkpoint(text))
-    if any(said.origin == one.former and said.size <= one.size for one in breaks) and said.origin != key.name:
+    if any(said.origin == one.former and said.size <= one.size for one in breaks) and said.origin != keys.name:
         return said
-    return _opened(PINNED, text, key)
+    return _opened(PINNED, text, [*keys.trusted, *keys.earlier])
 
 
 def _hash_line(line: str) -> bytes:
@@ -368,11 +443,14 @@ def check_sums(bundle: Bundle) -> None:
 # What the auditor holds besides the bundle
 
 
-def chosen_key(bundle: Bundle, pinned: str | None) -> VerifierKey:
-    """Return the key to check with: the pinned one, or else the bundle's own."""
+def chosen_key(bundle: Bundle, pinned: str | None, rotations: Sequence[Rotation]) -> VerifierKey:
+    """Return the key to begin with: the pinned one, or else the bundle's own."""
     if pinned is not None and not _is_digest(pinned):
         return _given_key(pinned)
     own = _held(KEY, lambda: parse_verifier_key(bundle.text(KEY)))
+    for one in rotations:
+        if pinned is not None and one.before.fingerprint == pinned.lower():
+            return one.before
     if pinned is not None and own.fingerprint != pinned.lower():
         raise DoesNotHold(KEY, f"its fingerprint is {own.fingerprint}, not the one you pinned")
     return own
@@ -395,13 +473,13 @@ def _is_digest(text: str) -> bool:
     return re.fullmatch(r"[0-9a-fA-F]{64}", text) is not None
 
 
-def check_anchor(bundle: Bundle, path: Path, key: VerifierKey, pinned: Said, head: Checkpoint) -> None:
+def check_anchor(bundle: Bundle, path: Path, keys: Keys, pinned: Said, head: Checkpoint) -> None:
     """Check a head that was kept elsewhere: the log of the bundle must be that log, grown."""
     try:
         note = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise CannotLook(f"--checkpoint: {path} cannot be read") from error
-    anchor = _opened(str(path), note, key)
+    anchor = _opened(str(path), note, [*keys.trusted, *keys.earlier])
     if anchor.size == head.size:
         root = head.root
     elif anchor.size <= pinned["size"] and LEAVES in bundle.names:
@@ -423,21 +501,24 @@ def check_anchor(bundle: Bundle, path: Path, key: VerifierKey, pinned: Said, hea
 
 def verify(bundle: Bundle, pinned: str | None, anchor: Path | None, up_to: int | None = None) -> VerifierKey:
     """Check everything; return the key it was checked with. Raises DoesNotHold or CannotLook."""
-    key = chosen_key(bundle, pinned)
+    rotations = read_rotations(bundle)
+    key = chosen_key(bundle, pinned, rotations)
+    keys = follow(key, rotations)
     try:
-        manifest, head = check_manifest(bundle, key)
+        manifest, head = check_manifest(bundle, keys)
     except DoesNotHold as error:
         if pinned is not None and isinstance(error.__cause__, NotSigned):
             raise DoesNotHold(HEAD, "it is not signed by the key you pinned") from error
         raise
     if up_to is not None and head.size > up_to:
         raise DoesNotHold(HEAD, f"it is of size {head.size}; this key is believed up to {up_to} only")
+    check_rotations(bundle, rotations, head)
     check_files(bundle, manifest)
-    check_reports(bundle, manifest, check_ledger(bundle, manifest, key, head))
+    check_reports(bundle, manifest, check_ledger(bundle, manifest, keys, head))
     check_sums(bundle)
     bundle.shape.check_container()
     if anchor is not None:
-        check_anchor(bundle, anchor, key, manifest["ledger"], head)
+        check_anchor(bundle, anchor, keys, manifest["ledger"], head)
     period = manifest["period"]
     bundle.notes.insert(
         0,

@@ -47,6 +47,7 @@ FORMS: dict[str, Any] = {
     "entry": {"event": "text", "at": "text", "actor": {"ref": "text"}, "subjects": [{"kind": "text", "ref": "text"}]},
     "path": {"index": "count", "path": ["text"]},
     "break": {"body": "text", "index": "count", "path": ["text"]},
+    "rotation": {"body": "text", "index": "count", "path": ["text"], "proof": "text"},
 }
 #: Columns that every report has.
 COLUMNS = ("row_no", "exceptions", "first_entry", "last_entry")
