@@ -119,7 +119,7 @@ def test_a_preview_counts_before_anything_is_built(world: World) -> None:
     assert (counted["R01"], counted["R03"], counted["R05"], counted["R06"]) == ((1, 1), (1, 1), (1, 1), (0, 0))
     assert (shown.opening, shown.started, shown.ended, shown.closing) == (0, 1, 0, 1)
     assert [gap.code for gap in shown.gaps] == ["never_read", *["not_built"] * 2]
-    assert len(statements) == 7, [one["sql"][:60] for one in statements]
+    assert len(statements) == 6, [one["sql"][:60] for one in statements]
     assert not EvidenceBundle.objects.exists()
 
 
