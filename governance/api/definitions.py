@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -11,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.api.evidence import EvidenceView
-from governance.api.reading import StrictSerializer
+from governance.api.reading import StrictSerializer, checked
 from governance.api.shapes import NothingIn
 from governance.evidence import definitions, queries
 from governance.evidence.models import DefinitionVersion
@@ -82,7 +81,7 @@ class Definitions(EvidenceView):
     @extend_schema(summary="Make a definition", request=DefinitionIn, responses={201: DefinitionShape})
     def post(self, request: Request) -> Response:
         """Make its first version."""
-        made = definitions.make(**_read(DefinitionIn, request), actor=self.actor)
+        made = definitions.make(**checked(DefinitionIn, request), actor=self.actor)
         return Response(DefinitionShape(made).data, status=201)
 
 
@@ -97,7 +96,7 @@ class OneDefinition(EvidenceView):
     @extend_schema(summary="Write the next version of a definition", request=VersionIn, responses=DefinitionShape)
     def put(self, request: Request, ref: uuid.UUID) -> Response:
         """Say what it chooses from now on. 409 when another version was made meanwhile."""
-        made = definitions.change(queries.definition(ref), **_read(VersionIn, request), actor=self.actor)
+        made = definitions.change(queries.definition(ref), **checked(VersionIn, request), actor=self.actor)
         return Response(DefinitionShape(made).data)
 
 
@@ -111,12 +110,6 @@ class RetireDefinition(EvidenceView):
     )
     def post(self, request: Request, ref: uuid.UUID) -> Response:
         """Retire it; what was built by it can be built again."""
-        _read(NothingIn, request)
+        checked(NothingIn, request)
         definitions.retire(queries.definition(ref), actor=self.actor)
         return Response(status=204)
-
-
-def _read(shape: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    said = shape(data=request.data)
-    said.is_valid(raise_exception=True)
-    return dict(said.validated_data)
