@@ -30,7 +30,8 @@ LEAVER_SLA_HOURS = 24
 #: A source that was last read completely longer ago than this is a gap.
 FRESHNESS_HOURS = 24
 _MOST_HOURS = 24 * 366
-_MAY_EXPORT = {RoleName.AUDITOR.value, RoleName.SECURITY_ADMIN.value}
+#: Whose work evidence is, in the organisation.
+AUDITING = {RoleName.AUDITOR.value, RoleName.SECURITY_ADMIN.value}
 
 
 @transaction.atomic
@@ -165,7 +166,7 @@ def check_may_export(actor: Actor) -> None:
     """
     if actor.kind == ActorKind.SYSTEM:
         return
-    if actor.person_id is None or not (_MAY_EXPORT & roles_of(actor.person_id) or is_guest(actor.person_id)):
+    if actor.person_id is None or not (AUDITING & roles_of(actor.person_id) or is_guest(actor.person_id)):
         raise NotAllowed("Evidence is for auditors and security administrators.")
 
 

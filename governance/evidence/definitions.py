@@ -12,20 +12,18 @@ from governance.core.actor import Actor, ActorKind
 from governance.core.clock import now
 from governance.core.errors import Conflict, Invalid, NotAllowed
 from governance.evidence import events
-from governance.evidence.actions import checked_applications
+from governance.evidence.actions import AUDITING, checked_applications
 from governance.evidence.controls import framework_named
 from governance.evidence.models import LONGEST_NAME, Definition, DefinitionVersion
 from governance.evidence.narrowing import Chosen, choosable, filters_of, in_order
 from governance.evidence.reports.base import Report
 from governance.evidence.reports.registry import BY_ID
-from governance.identity.models import RoleName
 from governance.identity.queries import roles_of
 from governance.ledger.recording import Subject, record
 
 MOST_VALUES = 100
 LONGEST_VALUE = 200
 LONGEST_REASON = 500
-_MAY_DEFINE = {RoleName.AUDITOR.value, RoleName.SECURITY_ADMIN.value}
 _WORDS = {"report", "columns", "filters", "exceptions_only"}
 
 
@@ -104,13 +102,10 @@ def retire(definition: Definition, *, actor: Actor) -> None:
     record(events.DEFINITION_RETIRED, actor=actor, subjects=[_subject(definition)])
 
 
-def may_define(person_id: int | None) -> bool:
-    """Tell whether a person may make, change and retire definitions."""
-    return person_id is not None and bool(_MAY_DEFINE & roles_of(person_id))
-
-
 def _check_may_define(actor: Actor) -> None:
-    if actor.kind != ActorKind.SYSTEM and not may_define(actor.person_id):
+    if actor.kind == ActorKind.SYSTEM:
+        return
+    if actor.person_id is None or not AUDITING & roles_of(actor.person_id):
         raise NotAllowed("Definitions are made by auditors of the organisation and security administrators.")
 
 

@@ -7,7 +7,7 @@ ledger entries that support it stay in every report, so that a narrowed bundle i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,11 +131,6 @@ def choosable(report: Report) -> tuple[Column, ...]:
     return tuple(column for column in report.columns if column.name not in kept)
 
 
-def whole(report: Report) -> Report:
-    """Return the report as it is without any choice."""
-    return BY_ID.get(report.id, report)
-
-
 def narrowed(chosen: Chosen) -> Report:
     """Return a report as it was chosen. Raises Conflict where it, or a column, is not there (any more)."""
     report = BY_ID.get(chosen.report)
@@ -144,14 +139,19 @@ def narrowed(chosen: Chosen) -> Report:
     _check_columns(report, chosen)
     kept = always_kept(report) | set(chosen.columns or ())
     columns = tuple(one for one in report.columns if chosen.columns is None or one.name in kept)
-    conditions, said = _conditions(report, chosen)
     return replace(
         report,
         columns=columns,
         left_out=tuple(one.name for one in report.columns if one not in columns),
-        only=conditions,
-        only_said=said,
+        only=tuple(_conditions(report, chosen)),
+        only_said=conditions_said(chosen),
     )
+
+
+def conditions_said(chosen: Chosen) -> tuple[str, ...]:
+    """Return in words what must hold of each row that is chosen."""
+    said = [f"{name} is {' or '.join(value or 'empty' for value in values)}" for name, values in chosen.filters]
+    return (*said, "there is something to look at") if chosen.exceptions_only else tuple(said)
 
 
 def in_order(report_ids: Iterable[str]) -> list[str]:
@@ -167,17 +167,13 @@ def _check_columns(report: Report, chosen: Chosen) -> None:
             raise Conflict(f"{report.id} has no column {name} in this version. Make a new version of the definition.")
 
 
-def _conditions(report: Report, chosen: Chosen) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the conditions of a choice as SQL, and as words."""
+def _conditions(report: Report, chosen: Chosen) -> Iterator[str]:
+    """Yield the same as SQL."""
     cells = {column.name: column.cell for column in report.columns}
-    sql = [
-        f"coalesce({cells[name]}, '') = ANY(%({_parameter(report.id, name)})s::text[])" for name, _ in chosen.filters
-    ]
-    said = [f"{name} is {' or '.join(value or 'empty' for value in values)}" for name, values in chosen.filters]
+    for name, _ in chosen.filters:
+        yield f"coalesce({cells[name]}, '') = ANY(%({_parameter(report.id, name)})s::text[])"
     if chosen.exceptions_only:
-        sql.append(f"{cells['exceptions']} IS NOT NULL")
-        said.append("there is something to look at")
-    return tuple(sql), tuple(said)
+        yield f"{cells['exceptions']} IS NOT NULL"
 
 
 def _parameter(report_id: str, column: str) -> str:

@@ -30,7 +30,6 @@ class ReportPreview:
     exceptions: int | None = None
     #: How many rows there would be without the choice of a definition.
     whole_rows: int | None = None
-    whole_exceptions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def preview_of(question: Question) -> Preview:
 def _previewed(report: Report, counted: Counted | None) -> ReportPreview:
     if counted is None:
         return ReportPreview(report)
-    return ReportPreview(report, counted.rows, counted.exceptions, counted.whole_rows, counted.whole_exceptions)
+    return ReportPreview(report, counted.rows, counted.exceptions, counted.whole_rows)
 
 
 def question_of(

@@ -17,7 +17,7 @@ from governance.core.errors import Conflict, Invalid
 from governance.evidence import definitions, queries
 from governance.evidence.controls import FRAMEWORKS, Framework
 from governance.evidence.models import DefinitionVersion
-from governance.evidence.narrowing import Chosen, Selection, changes, choosable, filters_of
+from governance.evidence.narrowing import Chosen, Selection, changes, choosable, conditions_said, filters_of
 from governance.evidence.reports.base import Kind, Report
 from governance.evidence.reports.registry import BY_ID, REPORTS
 from governance.identity.queries import names_by_ref
@@ -230,11 +230,7 @@ def _said(report: Report, chosen: Chosen) -> list[str]:
     kept = optional if chosen.columns is None else len(set(chosen.columns))
     always = len(report.columns) - optional
     columns = "All columns" if kept == optional else f"{kept + always} of {len(report.columns)} columns"
-    only = [
-        f"only rows where {name} is {' or '.join(value or 'empty' for value in values)}"
-        for name, values in chosen.filters
-    ]
-    return [columns, *only, *(["only rows with something to look at"] if chosen.exceptions_only else [])]
+    return [columns, *(f"only rows where {one}" for one in conditions_said(chosen))]
 
 
 def _history(versions: Sequence[DefinitionVersion]) -> list[tuple[DefinitionVersion, list[str]]]:
